@@ -1,0 +1,1 @@
+"""Flagpost: self-hosted feature flags whose flags and Jira Cloud issues stay connected."""

@@ -1,0 +1,1 @@
+"""The domain: what a feature flag is and how it may change. Pure: no I/O, no clock, standard library only."""

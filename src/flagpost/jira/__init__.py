@@ -1,0 +1,1 @@
+"""Everything Atlassian: what Jira is told, how it is asked, and what it tells us."""

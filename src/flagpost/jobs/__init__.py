@@ -1,0 +1,1 @@
+"""When things run: one small port, and the engines behind it."""

@@ -1,0 +1,92 @@
+"""The database: how it is opened, and what a transaction is on each of the two stores.
+
+SQLite. Any number of threads read at once (WAL); writers take turns. A transaction that starts as a reader and then
+writes can fail with "database is locked" however long it waits, so a write transaction is one from its first statement
+(BEGIN IMMEDIATE), and writers of this process queue for the single connection of the writer's pool, which is
+fair, instead of polling SQLite's file lock. `synchronous=FULL`: a commit that was acknowledged survives a power cut.
+
+PostgreSQL. READ COMMITTED, with row locks where an action needs them (`for_update`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError
+
+from flagpost.errors import SetupError
+
+Transaction = Connection
+"""What every function of the store takes first. It is opened and committed by an action, never below one."""
+
+_READERS = 16
+
+
+class Database:
+    """One store, SQLite or PostgreSQL, open for reading and writing from any thread."""
+
+    def __init__(self, url: str) -> None:
+        self.url = _parsed(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", 1)
+            self._reader = _sqlite_engine(self.url, "BEGIN", _READERS)
+        else:
+            self._writer = self._reader = sa.create_engine(self.url, pool_size=_READERS, pool_pre_ping=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A transaction that sees one moment's state and writes nothing."""
+        with self._reader.connect() as tx, tx.begin():
+            yield tx
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A transaction that is committed when the block ends, and undone when it raises."""
+        with self._writer.begin() as tx:
+            yield tx
+
+    @property
+    def engine(self) -> Engine:
+        """For migrations, which manage their own transactions."""
+        return self._writer
+
+    def close(self) -> None:
+        """Give all connections back; the database can be used again afterwards."""
+        self._writer.dispose()
+        self._reader.dispose()
+
+
+def _parsed(url: str) -> sa.URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SetupError(f"The database URL cannot be read: {url!r}. Example: sqlite:///flagpost.db") from None
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise SetupError(f"Flagpost keeps its data in SQLite or PostgreSQL, not in {backend}.")
+    if parsed.database in (None, "", ":memory:"):
+        raise SetupError("Flagpost needs a database file, not one in memory: sqlite:///flagpost.db")
+    return parsed
+
+
+def _sqlite_engine(url: sa.URL, begin: str, size: int) -> Engine:
+    engine = sa.create_engine(
+        url, poolclass=sa.QueuePool, pool_size=size, max_overflow=0, connect_args={"check_same_thread": False}
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver starts no transaction of its own; `begin` below does
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
