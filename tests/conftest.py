@@ -1,0 +1,134 @@
+"""Fixtures for every test: the two stores, an account in them, and a clock that the test moves."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from flagpost.actions.access import Actor, system
+from flagpost.actions.context import Context
+from flagpost.settings import Settings
+from flagpost.store import tables
+from flagpost.store.db import Database
+from tests.stores import PostgresTemplate, SqliteTemplate
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+class Clock:
+    """A clock that stands still until the test moves it; milliseconds since 1970."""
+
+    def __init__(self) -> None:
+        self.now = 1_790_000_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+    def forward(self, *, seconds: float = 0, days: float = 0) -> None:
+        self.now += int((seconds + days * 86_400) * 1000)
+
+
+@dataclass(frozen=True)
+class AccountFixture:
+    """An account with an admin of its own who is no person: Flagpost itself."""
+
+    id: str
+    admin: Actor
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
+    return SqliteTemplate(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def postgres_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresTemplate]:
+    template = PostgresTemplate(tmp_path_factory.mktemp("postgres"))
+    yield template
+    template.stop()
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: SqliteTemplate, tmp_path: Path) -> str:
+    """A migrated, empty SQLite database."""
+    return sqlite_template.new_url(tmp_path)
+
+
+@pytest.fixture
+def postgres_url(postgres_template: PostgresTemplate) -> Iterator[str]:
+    """A migrated, empty PostgreSQL database."""
+    with postgres_template.new_url() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A migrated, empty database; each test runs on both stores."""
+    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url"))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def sqlite_database(sqlite_url: str) -> Iterator[Database]:
+    """For what has nothing to do with the store: one run instead of two."""
+    database = Database(sqlite_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def context_on(database: Database, clock: Clock) -> Context:
+    """A context with the settings of a test: nothing outside this machine is ever called."""
+    settings = Settings(
+        database_url=database.url.render_as_string(hide_password=False),
+        atlassian_api_url="http://127.0.0.1:9",
+        forge_jwks_url="http://127.0.0.1:9/.well-known/jwks.json",
+        forge_app_id="ari:cloud:ecosystem::app/8db33309-2a52-4d0e-9c0f-5a4e1a1d2f5a",
+        allow_insecure_jira=True,
+    )
+    return Context(db=database, settings=settings, clock=clock)
+
+
+@pytest.fixture
+def ctx(database: Database, clock: Clock) -> Context:
+    """On both stores."""
+    return context_on(database, clock)
+
+
+@pytest.fixture
+def sqlite_ctx(sqlite_database: Database, clock: Clock) -> Context:
+    """On SQLite only."""
+    return context_on(sqlite_database, clock)
+
+
+def new_account(ctx: Context, name: str = "Acme") -> AccountFixture:
+    account_id = str(uuid4())
+    with ctx.db.write() as tx:
+        tx.execute(sa.insert(tables.accounts).values(id=account_id, name=name, created_at=ctx.clock()))
+    return AccountFixture(account_id, replace(system(account_id), name="Ada Admin"))
+
+
+@pytest.fixture
+def account(ctx: Context) -> AccountFixture:
+    """An account on the store of `ctx`."""
+    return new_account(ctx)
+
+
+@pytest.fixture
+def sqlite_account(sqlite_ctx: Context) -> AccountFixture:
+    """An account on the store of `sqlite_ctx`."""
+    return new_account(sqlite_ctx)
