@@ -31,7 +31,7 @@ def main() -> None:
         text = written.read_text()
         written.write_text(re.sub(r"(sa.Boolean\(\), server_default=)sa.text\(.0.\)", r"\1sa.false()", text))
     for arguments in (["check", "--fix", "--silent"], ["format", "--quiet"]):
-        subprocess.run([sys.executable, "-m", "ruff", *arguments, str(MIGRATIONS / "versions")], check=False)  # noqa: S603
+        subprocess.run([sys.executable, "-m", "ruff", *arguments, str(MIGRATIONS / "versions")], check=False)
 
 
 if __name__ == "__main__":

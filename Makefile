@@ -1,0 +1,43 @@
+# The developer's menu; `make help` explains it. Everything runs in .venv, which the first target to need it makes.
+PYTHON ?= python3
+RUN := .venv/bin/python
+export PYTHONDONTWRITEBYTECODE ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast check bench format screenshots clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+.venv/ready: pyproject.toml requirements.lock tools/bootstrap.py
+	@$(PYTHON) tools/bootstrap.py
+
+demo: .venv/ready ## Try it: the console and a Jira sandbox in the browser, with flags and issues to play with
+	@.venv/bin/flagpost demo
+
+test: .venv/ready ## Run every test, with real databases and a real browser
+	@$(RUN) tools/chromium.py
+	@$(RUN) -m pytest -n 2 --dist loadfile
+
+test-fast: .venv/ready ## Run the tests that take under a minute in all: no browser, no long runs
+	@$(RUN) -m pytest -n 2 --dist loadfile -m "not slow and not browser"
+
+check: .venv/ready ## Everything that must hold before a change lands: lint, types, architecture, docs and all tests
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+	@.venv/bin/lint-imports --no-cache
+	@$(MAKE) --no-print-directory test
+
+bench: .venv/ready ## Measure speed, each figure beside its floor from the same run
+	@$(RUN) -m benchmarks
+
+format: .venv/ready ## Put every file into the house format
+	@$(RUN) -m ruff check --fix --silent . ; $(RUN) -m ruff format .
+
+screenshots: .venv/ready ## Take the README's pictures anew
+	@$(RUN) tools/chromium.py
+	@$(RUN) tools/screenshots.py
+
+clean: ## Remove everything that was made, but no data
+	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
