@@ -1,4 +1,4 @@
-"""Find a Chromium for the browser tests, or install one with what the machine offers; say what to do if neither works."""
+"""Find a Chromium for the browser tests, or install one with what the machine offers, or say what to do."""
 
 import os
 import shutil
@@ -30,9 +30,9 @@ def _of_playwright() -> str | None:
 def _install() -> None:
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
     if shutil.which("apt-get") and (not sudo or shutil.which("sudo")):
-        quiet = {"env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, "check": False}
-        subprocess.run([*sudo, "apt-get", "update", "-qq"], **quiet)
-        subprocess.run([*sudo, "apt-get", "install", "-y", "-qq", "chromium"], **quiet)
+        apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+        subprocess.run([*apt, "update"], check=False)
+        subprocess.run([*apt, "install", "-y", "chromium"], check=False)
     if not find():
         subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
 
