@@ -20,6 +20,8 @@ from flagpost.errors import SetupError
 
 Transaction = Connection
 """What every function of the store takes first. It is opened and committed by an action, never below one."""
+Condition = sa.ColumnElement[bool]
+"""A condition for the database, handed on by those who do not look inside."""
 
 _READERS = 16
 

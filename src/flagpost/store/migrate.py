@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from flagpost.errors import SetupError
 from flagpost.store.db import Database
@@ -27,7 +27,7 @@ def upgrade(database: Database) -> None:
             if not database.is_sqlite:
                 connection.execute(sa.text("SET LOCAL lock_timeout = '4s'"))
             command.upgrade(_config(connection), "head")
-    except OperationalError as error:
+    except DBAPIError as error:
         raise SetupError(f"The database could not be migrated: {error.orig}") from error
 
 

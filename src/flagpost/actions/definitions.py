@@ -1,0 +1,288 @@
+"""Definitions: setting a flag up in an environment, saving, killing, restoring.
+
+A save says which version it is based on. The row is updated only if that is still its version, so of two people who
+save at once one is told, and nothing is overwritten unseen. A caller that names no version (Split's clients cannot)
+replaces whatever is there, as Split does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flagpost.actions.access import Actor, Right
+from flagpost.actions.audit import record
+from flagpost.actions.context import Context
+from flagpost.actions.flags import set_rollout_status
+from flagpost.actions.reach import reach_environment, reach_flag, reach_project
+from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVersion
+from flagpost.flags.definition_json import dump
+from flagpost.flags.model import Definition, FlagStatus
+from flagpost.store import definitions, pushes
+from flagpost.store.db import Transaction
+from flagpost.store.records import Environment, Flag, FlagDefinition, Page, Project
+
+_MAX_SUMMARY = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a change happens, found for one who may make it."""
+
+    project: Project
+    flag: Flag
+    environment: Environment
+    present: FlagDefinition | None
+
+    def set_up(self) -> FlagDefinition:
+        """The definition that is there; NotFound where none is."""
+        if self.present is None:
+            raise NotFound(f"“{self.flag.name}” is not initiated in {self.environment.name}.")
+        return self.present
+
+
+def get_definition(ctx: Context, actor: Actor, project: str, flag: str, environment: str) -> FlagDefinition:
+    """A flag's definition in an environment; NotFound where it is not initiated there."""
+    actor.require(Right.VIEW_FLAGS)
+    with ctx.db.read() as tx:
+        return _reach(tx, actor, project, flag, environment).set_up()
+
+
+def definitions_of_flag(ctx: Context, actor: Actor, project: str, flag: str) -> dict[str, FlagDefinition]:
+    """All of a flag's definitions, by environment id; for a key bound to environments, those."""
+    actor.require(Right.VIEW_FLAGS)
+    with ctx.db.read() as tx:
+        found = definitions.of_flag(tx, reach_flag(tx, reach_project(tx, actor, project), flag).id)
+    return {id: one for id, one in found.items() if not actor.environment_ids or id in actor.environment_ids}
+
+
+def list_definitions(
+    ctx: Context, actor: Actor, project: str, environment: str, *, offset: int = 0, limit: int = 20
+) -> Page[FlagDefinition]:
+    """The definitions in an environment, by flag name."""
+    actor.require(Right.VIEW_FLAGS)
+    with ctx.db.read() as tx:
+        found = reach_project(tx, actor, project)
+        return definitions.page(tx, reach_environment(tx, actor, found, environment).id, offset, limit)
+
+
+def create_definition(
+    ctx: Context,
+    actor: Actor,
+    project: str,
+    flag: str,
+    environment: str,
+    definition: Definition,
+    *,
+    title: str = "",
+    comment: str = "",
+    rollout_status: str | None = None,
+) -> FlagDefinition:
+    """Set a flag up in an environment (Split: initiate). Conflict where it is already."""
+    actor.require(Right.EDIT_FLAGS)
+    now = ctx.clock()
+    with ctx.db.write() as tx:
+        place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
+        new, told = add_definition(
+            tx, actor, place.project, place.flag, place.environment, definition, now, title, comment
+        )
+        if rollout_status:
+            set_rollout_status(tx, place.project, place.flag, rollout_status, now)
+    if told:
+        ctx.wake(actor.account_id)
+    return new
+
+
+def add_definition(
+    tx: Transaction,
+    actor: Actor,
+    project: Project,
+    flag: Flag,
+    environment: Environment,
+    definition: Definition,
+    now: int,
+    title: str = "",
+    comment: str = "",
+) -> tuple[FlagDefinition, int]:
+    """The same within a transaction that does more; also whether Jira is to be told (then wake it after the commit)."""
+    if definitions.find(tx, flag.id, environment.id):
+        raise Conflict(f"“{flag.name}” is initiated in {environment.name} already.")
+    _require_dependencies(tx, project, definition)
+    definitions.insert(tx, flag.id, environment.id, definition, actor.name, now)
+    new = definitions.find(tx, flag.id, environment.id)
+    assert new is not None  # noqa: S101 - inserted a line above
+    _record(tx, actor, now, _Place(project, flag, environment, None), "initiated", title, comment, None, _shown(new))
+    return new, pushes.mark_changed(tx, [flag.id], now)
+
+
+def save_definition(
+    ctx: Context,
+    actor: Actor,
+    project: str,
+    flag: str,
+    environment: str,
+    definition: Definition,
+    *,
+    base_version: int | None = None,
+    title: str = "",
+    comment: str = "",
+    rollout_status: str | None = None,
+) -> FlagDefinition:
+    """Replace a definition. StaleVersion where `base_version` is not the present one; then nothing has changed."""
+    actor.require(Right.EDIT_FLAGS)
+    now = ctx.clock()
+    with ctx.db.write() as tx:
+        place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
+        _require_dependencies(tx, place.project, definition)
+        if rollout_status:
+            set_rollout_status(tx, place.project, place.flag, rollout_status, now)
+        values = {"body": dump(definition)}
+        told = _change(tx, actor, place, now, "updated", values, title, comment, base_version)
+        new = _reach(tx, actor, project, flag, environment).set_up()
+    if told:
+        ctx.wake(actor.account_id)
+    return new
+
+
+def kill(
+    ctx: Context, actor: Actor, project: str, flag: str, environment: str, *, title: str = "", comment: str = ""
+) -> FlagDefinition:
+    """Give everybody the default treatment at once. Killing a killed flag changes nothing."""
+    return _set_killed(ctx, actor, project, flag, environment, True, title, comment)
+
+
+def restore(
+    ctx: Context, actor: Actor, project: str, flag: str, environment: str, *, title: str = "", comment: str = ""
+) -> FlagDefinition:
+    """Undo a kill: the definition applies again as it was. Restoring a live flag changes nothing."""
+    return _set_killed(ctx, actor, project, flag, environment, False, title, comment)
+
+
+def _set_killed(
+    ctx: Context,
+    actor: Actor,
+    project: str,
+    flag: str,
+    environment: str,
+    killed: bool,
+    title: str,
+    comment: str,
+) -> FlagDefinition:
+    actor.require(Right.EDIT_FLAGS)
+    now, told = ctx.clock(), 0
+    with ctx.db.write() as tx:
+        place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
+        if place.set_up().killed != killed:
+            change = "killed" if killed else "restored"
+            told = _change(tx, actor, place, now, change, {"killed": killed}, title, comment, None)
+        new = _reach(tx, actor, project, flag, environment).set_up()
+    if told:
+        ctx.wake(actor.account_id)
+    return new
+
+
+def remove_definition(
+    ctx: Context, actor: Actor, project: str, flag: str, environment: str, *, title: str = "", comment: str = ""
+) -> None:
+    """Remove a definition: the flag is not initiated in that environment any more."""
+    actor.require(Right.EDIT_FLAGS)
+    now = ctx.clock()
+    with ctx.db.write() as tx:
+        place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
+        present = place.set_up()
+        definitions.delete(tx, present.id)
+        _record(tx, actor, now, place, "removed_definition", title, comment, _shown(present), None)
+        told = pushes.mark_changed(tx, [place.flag.id], now)
+    if told:
+        ctx.wake(actor.account_id)
+
+
+def _reach(tx: Transaction, actor: Actor, project: str, flag: str, environment: str) -> _Place:
+    found = reach_project(tx, actor, project)
+    there = reach_environment(tx, actor, found, environment)
+    one = reach_flag(tx, found, flag)
+    return _Place(found, one, there, definitions.find(tx, one.id, there.id))
+
+
+def _reach_to_change(
+    tx: Transaction, actor: Actor, project: str, flag: str, environment: str, title: str, comment: str
+) -> _Place:
+    place = _reach(tx, actor, project, flag, environment)
+    if place.flag.status is FlagStatus.ARCHIVED:
+        raise Conflict(f"“{place.flag.name}” is archived. Bring it back first.")
+    problems = []
+    if place.project.requires_title_and_comments:
+        problems = [
+            Problem(name, f"{place.project.name} asks for a {name} with every change.")
+            for name, text in (("title", title), ("comment", comment))
+            if not text.strip()
+        ]
+    if len(title) > _MAX_SUMMARY or len(comment) > _MAX_SUMMARY:
+        problems.append(Problem("comment", f"Title and comment have at most {_MAX_SUMMARY:,} characters."))
+    if problems:
+        raise InvalidInput(problems)
+    return place
+
+
+def _change(
+    tx: Transaction,
+    actor: Actor,
+    place: _Place,
+    now: int,
+    change: str,
+    values: dict[str, Any],
+    title: str,
+    comment: str,
+    base_version: int | None,
+) -> int:
+    present = place.set_up()
+    base = present.version if base_version is None else base_version
+    if not definitions.update(tx, present.id, base, **values, updated_at=now, updated_by=actor.name):
+        raise StaleVersion(dump(present.definition), present.version, present.updated_by, present.updated_at)
+    new = definitions.find(tx, place.flag.id, place.environment.id)
+    assert new is not None  # noqa: S101 - updated a line above
+    _record(tx, actor, now, place, change, title, comment, _shown(present), _shown(new))
+    return pushes.mark_changed(tx, [place.flag.id], now)
+
+
+def _require_dependencies(tx: Transaction, project: Project, definition: Definition) -> None:
+    """A rule that asks for another flag's treatment needs that flag to exist."""
+    problems = []
+    for number, rule in enumerate(definition.rules):
+        for place, matcher in enumerate(rule.matchers):
+            if matcher.depends and not definitions.flag_exists(tx, project.id, matcher.depends.flag):
+                path = f"rules[{number}].condition.matchers[{place}].depends.splitName"
+                problems.append(Problem(path, f"There is no feature flag “{matcher.depends.flag}” in {project.name}."))
+    if problems:
+        raise InvalidInput(problems)
+
+
+def _shown(definition: FlagDefinition) -> dict[str, Any]:
+    return {**dump(definition.definition), "killed": definition.killed}
+
+
+def _record(
+    tx: Transaction,
+    actor: Actor,
+    now: int,
+    place: _Place,
+    change: str,
+    title: str,
+    comment: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+) -> None:
+    record(
+        tx,
+        actor,
+        now,
+        change,
+        object_type="definition",
+        object_id=place.flag.id,
+        object_name=place.flag.name,
+        project_id=place.project.id,
+        environment_id=place.environment.id,
+        before=before,
+        after=after,
+        title=title,
+        comment=comment,
+    )

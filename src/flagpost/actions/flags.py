@@ -1,0 +1,328 @@
+"""Feature flags: finding, creating, describing, archiving, deleting. Their definitions have a module of their own."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flagpost.actions.access import Actor, ActorType, Right
+from flagpost.actions.audit import record
+from flagpost.actions.context import Context
+from flagpost.actions.reach import reach_flag, reach_project, visible_projects
+from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVersion
+from flagpost.flags.model import FlagStatus
+from flagpost.flags.names import flag_name_problem, title_problem
+from flagpost.store import definitions, flags, projects, pushes
+from flagpost.store.db import Transaction
+from flagpost.store.flags import SORTS, FlagFilter
+from flagpost.store.records import Flag, Owner, Page, Project, RolloutStatus
+
+MAX_TAGS = 50
+MAX_OWNERS = 50
+MAX_DESCRIPTION = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFlag:
+    """A flag as a search shows it."""
+
+    id: str
+    name: str
+    project_id: str
+    project_name: str
+
+
+def list_flags(
+    ctx: Context, actor: Actor, project: str, wanted: FlagFilter | None = None, *, offset: int = 0, limit: int = 20
+) -> Page[Flag]:
+    """A page of a project's flags."""
+    actor.require(Right.VIEW_FLAGS)
+    wanted = wanted or FlagFilter()
+    if wanted.sort not in SORTS:
+        raise InvalidInput(f"Sort by one of {', '.join(SORTS)}.", "sort")
+    with ctx.db.read() as tx:
+        return flags.page(tx, reach_project(tx, actor, project).id, wanted, offset, limit)
+
+
+def get_flag(ctx: Context, actor: Actor, project: str, flag: str) -> Flag:
+    """One flag, by name or id."""
+    actor.require(Right.VIEW_FLAGS)
+    with ctx.db.read() as tx:
+        return reach_flag(tx, reach_project(tx, actor, project), flag)
+
+
+def find_flags(
+    ctx: Context, actor: Actor, text: str, *, project_ids: Sequence[str], limit: int = 20
+) -> list[FoundFlag]:
+    """Active flags whose name contains `text`, of those of these projects that the actor can see."""
+    actor.require(Right.VIEW_FLAGS)
+    with ctx.db.read() as tx:
+        names = {p.id: p.name for p in projects.list_by_id(tx, visible_projects(actor), project_ids)}
+        rows = flags.names_containing(tx, list(names), text, limit)
+    return [FoundFlag(row.id, row.name, row.project_id, names[row.project_id]) for row in rows]
+
+
+def create_flag(
+    ctx: Context,
+    actor: Actor,
+    project: str,
+    *,
+    name: str,
+    traffic_type: str,
+    description: str = "",
+    tags: Sequence[str] = (),
+    owners: Sequence[tuple[str, str]] | None = None,
+    rollout_status: str | None = None,
+) -> Flag:
+    """A new flag, not initiated anywhere. Owners are (type, id); where not given, the person who creates it."""
+    actor.require(Right.EDIT_FLAGS)
+    with ctx.db.write() as tx:
+        return add_flag(
+            tx,
+            actor,
+            reach_project(tx, actor, project),
+            ctx.clock(),
+            name=name,
+            traffic_type=traffic_type,
+            description=description,
+            tags=tags,
+            owners=owners,
+            rollout_status=rollout_status,
+        )
+
+
+def add_flag(
+    tx: Transaction,
+    actor: Actor,
+    project: Project,
+    now: int,
+    *,
+    name: str,
+    traffic_type: str,
+    description: str = "",
+    tags: Sequence[str] = (),
+    owners: Sequence[tuple[str, str]] | None = None,
+    rollout_status: str | None = None,
+) -> Flag:
+    """The same within a transaction that does more."""
+    kind = projects.find_traffic_type(tx, projects.in_project(project.id), traffic_type)
+    problems = list(_creation_problems(name, description, tags))
+    if kind is None:
+        problems.append(Problem("trafficType", f"There is no traffic type “{traffic_type}” in {project.name}."))
+    if problems or kind is None:
+        raise InvalidInput(problems)
+    if flags.name_is_taken(tx, project.id, name):
+        raise Conflict(f"There is a feature flag “{name}” in {project.name} already; archived flags keep their names.")
+    flag = Flag(
+        id=flags.new_id(),
+        project_id=project.id,
+        name=name,
+        description=description,
+        traffic_type=kind,
+        rollout_status=_rollout_status(tx, project, rollout_status),
+        rollout_status_at=now,
+        status=FlagStatus.ACTIVE,
+        tags=tuple(sorted(set(tags))),
+        owners=_owners(tx, actor, owners),
+        version=1,
+        created_at=now,
+        updated_at=now,
+    )
+    flags.insert(tx, flag)
+    record_flag(tx, actor, now, flag, "created", after=_shown(flag))
+    return flag
+
+
+def update_flag(
+    ctx: Context,
+    actor: Actor,
+    project: str,
+    flag: str,
+    *,
+    base_version: int | None = None,
+    description: str | None = None,
+    tags: Sequence[str] | None = None,
+    owners: Sequence[tuple[str, str]] | None = None,
+    rollout_status: str | None = None,
+) -> Flag:
+    """Change what is said about a flag; None leaves things as they are.
+
+    StaleVersion if `base_version` is given and not the present one.
+    """
+    actor.require(Right.EDIT_FLAGS)
+    now = ctx.clock()
+    with ctx.db.write() as tx:
+        found = reach_project(tx, actor, project)
+        old = reach_flag(tx, found, flag)
+        if base_version is not None and base_version != old.version:
+            raise StaleVersion(_shown(old), old.version, "somebody", old.updated_at)
+        problems = list(_description_problems(description or "")) + list(_tag_problems(tags or ()))
+        if problems:
+            raise InvalidInput(problems)
+        _apply(tx, actor, found, old, now, description, tags, owners, rollout_status)
+        new = reach_flag(tx, found, old.id)
+        if _shown(new) != _shown(old):
+            record_flag(tx, actor, now, new, "updated", before=_shown(old), after=_shown(new))
+        return new
+
+
+def _apply(
+    tx: Transaction,
+    actor: Actor,
+    project: Project,
+    old: Flag,
+    now: int,
+    description: str | None,
+    tags: Sequence[str] | None,
+    owners: Sequence[tuple[str, str]] | None,
+    rollout_status: str | None,
+) -> None:
+    values: dict[str, Any] = {"updated_at": now}
+    if description is not None:
+        values["description"] = description
+    if rollout_status is not None:
+        values |= {"rollout_status_id": _rollout_status(tx, project, rollout_status).id, "rollout_status_at": now}
+    if tags is not None:
+        flags.replace_tags(tx, old.id, tags)
+    if owners is not None:
+        flags.replace_owners(tx, old.id, _owners(tx, actor, owners))
+    flags.update(tx, old.id, **values)
+
+
+def set_rollout_status(tx: Transaction, project: Project, flag: Flag, rollout_status: str, now: int) -> None:
+    """Within a save of a definition: the rollout status that its change summary names."""
+    status = _rollout_status(tx, project, rollout_status)
+    if status.id != flag.rollout_status.id:
+        flags.update(tx, flag.id, rollout_status_id=status.id, rollout_status_at=now, updated_at=now)
+
+
+def archive_flag(ctx: Context, actor: Actor, project: str, flag: str, *, comment: str = "") -> Flag:
+    """Take a flag out of use. Its name stays reserved, its issues stay connected and show it as archived."""
+    return _set_status(ctx, actor, project, flag, FlagStatus.ARCHIVED, comment)
+
+
+def unarchive_flag(ctx: Context, actor: Actor, project: str, flag: str, *, comment: str = "") -> Flag:
+    """Bring an archived flag back as it was."""
+    return _set_status(ctx, actor, project, flag, FlagStatus.ACTIVE, comment)
+
+
+def _set_status(ctx: Context, actor: Actor, project: str, flag: str, status: FlagStatus, comment: str) -> Flag:
+    actor.require(Right.EDIT_FLAGS)
+    now = ctx.clock()
+    with ctx.db.write() as tx:
+        found = reach_project(tx, actor, project)
+        old = reach_flag(tx, found, flag)
+        if old.status is status:
+            raise Conflict(f"“{old.name}” is {status.value} already.")
+        if status is FlagStatus.ARCHIVED and (users := definitions.flags_that_depend_on(tx, found.id, old.name)):
+            raise Conflict(f"These feature flags depend on “{old.name}”: {', '.join(users)}. Change their rules first.")
+        flags.update(tx, old.id, status=status.value, updated_at=now)
+        change = "archived" if status is FlagStatus.ARCHIVED else "unarchived"
+        record_flag(tx, actor, now, old, change, comment=comment)
+        told = pushes.mark_changed(tx, [old.id], now)
+        new = reach_flag(tx, found, old.id)
+    if told:
+        ctx.wake(actor.account_id)
+    return new
+
+
+def delete_flag(ctx: Context, actor: Actor, project: str, flag: str) -> None:
+    """Remove a flag for good, once it is set up in no environment (as in Split). Jira forgets it too."""
+    actor.require(Right.EDIT_FLAGS)
+    now = ctx.clock()
+    with ctx.db.write() as tx:
+        old = reach_flag(tx, reach_project(tx, actor, project), flag)
+        used = [one.environment.name for one in definitions.of_flag(tx, old.id).values()]
+        if used:
+            raise Conflict(f"“{old.name}” is still set up in {', '.join(sorted(used))}. Remove its definitions first.")
+        told = pushes.mark_changed(tx, [old.id], now)
+        flags.delete(tx, old.id)
+        record_flag(tx, actor, now, old, "deleted", before=_shown(old))
+    if told:
+        ctx.wake(actor.account_id)
+
+
+def list_tags(ctx: Context, actor: Actor, project: str) -> list[str]:
+    """Every tag in use in a project."""
+    with ctx.db.read() as tx:
+        return flags.tags_of_project(tx, reach_project(tx, actor, project).id)
+
+
+def list_owners(ctx: Context, actor: Actor, project: str) -> list[Owner]:
+    """Everybody who owns a flag of a project."""
+    with ctx.db.read() as tx:
+        return flags.owners_of_project(tx, reach_project(tx, actor, project).id)
+
+
+def record_flag(
+    tx: Transaction,
+    actor: Actor,
+    now: int,
+    flag: Flag,
+    change: str,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    comment: str = "",
+) -> None:
+    """Note a change of a flag in the audit log."""
+    record(
+        tx,
+        actor,
+        now,
+        change,
+        object_type="flag",
+        object_id=flag.id,
+        object_name=flag.name,
+        project_id=flag.project_id,
+        before=before,
+        after=after,
+        comment=comment,
+    )
+
+
+def _creation_problems(name: str, description: str, tags: Sequence[str]) -> Iterable[Problem]:
+    if problem := flag_name_problem(name):
+        yield Problem("name", problem)
+    yield from _description_problems(description)
+    yield from _tag_problems(tags)
+
+
+def _description_problems(description: str) -> Iterable[Problem]:
+    if len(description) > MAX_DESCRIPTION:
+        yield Problem("description", f"A description has at most {MAX_DESCRIPTION:,} characters.")
+
+
+def _tag_problems(tags: Sequence[str]) -> Iterable[Problem]:
+    if len(tags) > MAX_TAGS:
+        yield Problem("tags", f"At most {MAX_TAGS} tags.")
+    for number, tag in enumerate(tags):
+        if problem := title_problem(tag, "tag"):
+            yield Problem(f"tags[{number}]", problem)
+
+
+def _owners(tx: Transaction, actor: Actor, owners: Sequence[tuple[str, str]] | None) -> tuple[Owner, ...]:
+    if owners is None:
+        return (Owner("user", actor.id, actor.name),) if actor.type is ActorType.USER else ()
+    names = projects.names_of(tx, actor.account_id, [one for one in owners if one[0] in ("user", "group")])
+    unknown = [Problem("owners", f"There is no {kind} {id}.") for kind, id in owners if (kind, id) not in names]
+    if unknown or len(owners) > MAX_OWNERS:
+        raise InvalidInput(unknown or [Problem("owners", f"At most {MAX_OWNERS} owners.")])
+    return tuple(Owner(kind, id, name) for (kind, id), name in names.items())
+
+
+def _rollout_status(tx: Transaction, project: Project, ref: str | None) -> RolloutStatus:
+    status = projects.find_rollout_status(tx, project.id, ref)
+    if status is None:
+        raise NotFound(f"There is no rollout status “{ref}” in {project.name}.")
+    return status
+
+
+def _shown(flag: Flag) -> dict[str, Any]:
+    return {
+        "name": flag.name,
+        "trafficType": flag.traffic_type.name,
+        "description": flag.description,
+        "tags": list(flag.tags),
+        "owners": [owner.name for owner in flag.owners],
+        "rolloutStatus": flag.rollout_status.name,
+    }

@@ -1,0 +1,41 @@
+"""From what somebody calls a thing to the thing, if they may see it. What they may not see does not exist for them.
+
+Every function raises NotFound, in words that do not tell whether the thing exists.
+"""
+
+from flagpost.actions.access import Actor
+from flagpost.errors import NotFound
+from flagpost.store import flags, projects
+from flagpost.store.db import Condition, Transaction
+from flagpost.store.records import Environment, Flag, Project
+
+
+def visible_projects(actor: Actor) -> Condition:
+    """The condition that a project can be seen: by view permission, and by a key's scope."""
+    grantees = None if actor.sees_all_projects else {actor.id, *actor.group_ids}
+    return projects.visible_to(actor.account_id, grantees, actor.project_id)
+
+
+def reach_project(tx: Transaction, actor: Actor, ref: str) -> Project:
+    """The project with this id or name."""
+    project = projects.find(tx, visible_projects(actor), ref)
+    if project is None:
+        raise NotFound(f"Could not find the project “{ref}”.")
+    return project
+
+
+def reach_environment(tx: Transaction, actor: Actor, project: Project, ref: str) -> Environment:
+    """The environment with this id or name, within the scope of a key."""
+    environment = projects.find_environment(tx, project.id, ref)
+    outside = environment and actor.environment_ids and environment.id not in actor.environment_ids
+    if environment is None or outside:
+        raise NotFound(f"Could not find the environment “{ref}” in {project.name}.")
+    return environment
+
+
+def reach_flag(tx: Transaction, project: Project, ref: str) -> Flag:
+    """The flag with this name or id."""
+    flag = flags.find(tx, project.id, ref)
+    if flag is None:
+        raise NotFound(f"Could not find the feature flag “{ref}” in {project.name}.")
+    return flag

@@ -1,0 +1,128 @@
+"""The command line: `flagpost serve` and what an operator does beside it."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from flagpost import settings as settings_module
+from flagpost.errors import FlagpostError
+from flagpost.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Feature flags and Jira issues, connected.")
+user_app = typer.Typer(no_args_is_help=True, help="People who may sign in.")
+key_app = typer.Typer(no_args_is_help=True, help="API keys.")
+app.add_typer(user_app, name="user")
+app.add_typer(key_app, name="key")
+
+out = Console(soft_wrap=True, highlight=False)
+
+DatabaseUrl = Annotated[
+    str | None, typer.Option("--database-url", help="sqlite:///file.db or postgresql://…  [env: FLAGPOST_DATABASE_URL]")
+]
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="The address to listen on.  [env: FLAGPOST_HOST]")] = None,
+    port: Annotated[int | None, typer.Option(help="The port to listen on.  [env: FLAGPOST_PORT]")] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Run Flagpost: console, APIs and delivery to Jira, in one process."""
+    from flagpost.app import serve as run
+
+    run(settings_module.load(host=host, port=port, database_url=database_url))
+
+
+@app.command()
+def migrate(database_url: DatabaseUrl = None) -> None:
+    """Bring the database to this version's schema. On SQLite, `serve` does it by itself."""
+    from flagpost.store import migrate as migrations
+    from flagpost.store.db import Database
+
+    database = Database(_settings(database_url).database_url)
+    before = migrations.current_revision(database)
+    migrations.upgrade(database)
+    after = migrations.current_revision(database)
+    database.close()
+    out.print("Already up to date." if before == after else f"Migrated from {before or 'nothing'} to {after}.")
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(help="The console's port; 0 takes any free one.")] = 8080,
+    sandbox_port: Annotated[int, typer.Option(help="The Jira sandbox's port; 0 takes any free one.")] = 8081,
+    browser: Annotated[bool, typer.Option(help="Open both pages in the browser.")] = True,
+) -> None:
+    """Try it: the console and a Jira Cloud sandbox, connected, with flags and issues to play with."""
+    from flagpost.demo import run
+
+    run(port=port, sandbox_port=sandbox_port, open_browser=browser)
+
+
+@app.command()
+def doctor(database_url: DatabaseUrl = None) -> None:
+    """Check this installation, and say in plain words what is wrong and what to do."""
+    from flagpost.doctor import check
+
+    findings = check(_settings(database_url))
+    for finding in findings:
+        out.print(f"[{'green' if finding.good else 'red'}]{'ok  ' if finding.good else 'BAD '}[/] {finding.text}")
+        if finding.to_do:
+            out.print(f"     → {finding.to_do}")
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+@user_app.command("create")
+def user_create(
+    email: str,
+    name: Annotated[str, typer.Option(help="How the person is shown.")] = "",
+    role: Annotated[str, typer.Option(help="admin, editor or viewer.")] = "editor",
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Add a person, and print the one-time link with which they choose a password."""
+    from flagpost.app import operator_context
+    from flagpost.actions import people
+
+    with operator_context(_settings(database_url)) as (ctx, operator):
+        link = people.invite_user(ctx, operator, email=email, name=name or email.partition("@")[0], role=role)
+        out.print(f"{email} can choose a password here, once, within {link.valid_days} days:")
+        out.print(link.url)
+
+
+@key_app.command("create")
+def key_create(
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "command line",
+    kind: Annotated[str, typer.Option(help="admin, server_side or client_side.")] = "admin",
+    role: Annotated[list[str] | None, typer.Option(help="Of an admin key: API_ALL_GRANTED, …; repeatable.")] = None,
+    project: Annotated[str | None, typer.Option(help="Bound the key to this project.")] = None,
+    environment: Annotated[list[str] | None, typer.Option(help="Bound the key to these environments.")] = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Create an API key and print it. It is shown this once and stored only as a hash."""
+    from flagpost.actions import api_keys
+    from flagpost.app import operator_context
+
+    roles = tuple(role or (["API_ALL_GRANTED"] if kind == "admin" else []))
+    with operator_context(_settings(database_url)) as (ctx, operator):
+        _, secret = api_keys.create_api_key(
+            ctx, operator, name=name, kind=kind, roles=roles, project=project, environments=tuple(environment or ())
+        )
+    print(secret)
+
+
+def _settings(database_url: str | None) -> Settings:
+    return settings_module.load(database_url=database_url)
+
+
+def main() -> None:
+    """Run the command line; an error Flagpost knows ends it with one clear message and code 1."""
+    try:
+        app()
+    except FlagpostError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(
+            f"flagpost: {error.message}", style="red", markup=False
+        )
+        sys.exit(1)

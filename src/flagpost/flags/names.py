@@ -1,0 +1,61 @@
+"""What things may be called. The rules for flags, treatments and tags are Split's; each function says what is wrong."""
+
+import re
+
+_FLAG = re.compile(r"[a-zA-Z][-_a-zA-Z0-9]*")
+_TREATMENT = re.compile(r"[a-zA-Z0-9][-_a-zA-Z0-9]*")
+_TRAFFIC_TYPE = re.compile(r"[a-zA-Z][-_a-zA-Z0-9]*")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_RESERVED_FLAG_NAMES = frozenset({"datetime", "string", "set", "integer"})
+_RESERVED_TREATMENTS = frozenset({"control"})
+
+
+def flag_name_problem(name: str) -> str | None:
+    """Why this cannot be a flag's name (Split: a letter first, then letters, digits, - and _; some words reserved)."""
+    if not name:
+        return "Give the flag a name."
+    if len(name) > 100:
+        return "A flag's name has at most 100 characters."
+    if not _FLAG.fullmatch(name):
+        return "A flag's name starts with a letter and has only letters, digits, hyphens and underscores."
+    if name.lower() in _RESERVED_FLAG_NAMES:
+        return f"“{name}” is a reserved word; choose another name."
+    return None
+
+
+def treatment_name_problem(name: str) -> str | None:
+    """Why this cannot be a treatment's name (Split: `control` is what SDKs answer when they know nothing)."""
+    if not name:
+        return "Give the treatment a name."
+    if len(name) > 100:
+        return "A treatment's name has at most 100 characters."
+    if not _TREATMENT.fullmatch(name):
+        return "A treatment's name has only letters, digits, hyphens and underscores."
+    if name.lower() in _RESERVED_TREATMENTS:
+        return "“control” is what applications get when Flagpost cannot be reached; choose another name."
+    return None
+
+
+def traffic_type_problem(name: str) -> str | None:
+    """Why this cannot be a traffic type's name."""
+    if not _TRAFFIC_TYPE.fullmatch(name) or len(name) > 100:
+        return "A traffic type starts with a letter and has only letters, digits, - and _, at most 100 characters."
+    return None
+
+
+def title_problem(name: str, what: str) -> str | None:
+    """Why this cannot be the name of a project, environment, group, key or tag (`what`)."""
+    if not name.strip():
+        return f"Give the {what} a name."
+    if len(name) > 100:
+        return f"The name of the {what} has at most 100 characters."
+    if not name.isprintable() or "/" in name:
+        return f"The name of the {what} has a character that cannot be used there."
+    return None
+
+
+def email_problem(email: str) -> str | None:
+    """Why this cannot be an email address that somebody signs in with."""
+    if len(email) > 254 or not email.isprintable() or not _EMAIL.fullmatch(email):
+        return "That is not an email address."
+    return None

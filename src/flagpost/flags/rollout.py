@@ -1,0 +1,59 @@
+"""What Jira is to show of a flag, from its definition in the primary environment.
+
+The rule is Harness FME's: where only the default rule is used, the percentage it gives to the treatment that is also
+the default treatment; otherwise the number of rules. Individual targets count as one rule, because they too decide
+before the default rule does.
+"""
+
+from dataclasses import dataclass
+
+from flagpost.flags.model import Definition
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """How far a flag is rolled out; exactly one field is set (Atlassian: `rollout` shows only one)."""
+
+    percentage: int | None = None
+    rules: int | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlagState:
+    """What Jira shows: `default_value` is the default treatment, None where there is no definition."""
+
+    enabled: bool
+    default_value: str | None
+    rollout: Rollout
+
+
+def flag_state(definition: Definition | None, *, killed: bool, archived: bool = False) -> FlagState:
+    """The state of a flag whose definition in the primary environment is this; None: not initiated there."""
+    default = definition.default_treatment if definition else None
+    if archived:
+        return FlagState(False, default, Rollout(text="Archived"))
+    if definition is None:
+        return FlagState(False, None, Rollout(text="Not initiated"))
+    if killed:
+        return FlagState(False, default, Rollout(text="Killed"))
+    return FlagState(True, default, _rollout(definition))
+
+
+def _rollout(definition: Definition) -> Rollout:
+    targeted = any(treatment.keys or treatment.segments for treatment in definition.treatments)
+    rules = len(definition.rules) + targeted
+    if rules:
+        return Rollout(rules=rules)
+    sizes = {bucket.treatment: bucket.size for bucket in definition.default_rule}
+    return Rollout(percentage=sizes.get(definition.default_treatment, 0))
+
+
+def in_words(state: FlagState) -> str:
+    """The same for a person, for example “On · 3 rules” or “Killed”."""
+    rollout = state.rollout
+    if rollout.text is not None:
+        return rollout.text
+    if rollout.rules is not None:
+        return f"On · {rollout.rules} rule{'' if rollout.rules == 1 else 's'}"
+    return f"On · {rollout.percentage} % {state.default_value}"

@@ -1,0 +1,191 @@
+"""What makes a definition valid: one pure function, one list of problems, each with a path into the definition."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from flagpost.errors import Problem
+from flagpost.flags.matchers import MATCHERS, SEMVER_MATCHERS
+from flagpost.flags.model import Bucket, Definition, Matcher, Rule, Treatment
+from flagpost.flags.names import treatment_name_problem
+
+MAX_TREATMENTS = 20
+MAX_INDIVIDUAL_TARGETS = 500  # of one treatment (Split: use a segment beyond that)
+MAX_RULES = 200
+MAX_MATCHERS = 50  # of one rule
+MAX_VALUES = 5000  # of one matcher
+MAX_CONFIGURATION = 10_000  # characters
+
+_SEMVER = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+
+
+def problems_of(definition: Definition) -> list[Problem]:
+    """Everything that is wrong with a definition; empty where it is valid."""
+    return [
+        *_treatment_problems(definition),
+        *_default_problems(definition),
+        *_rule_problems(definition),
+        *_bucket_problems(definition.default_rule, "defaultRule", _names(definition)),
+    ]
+
+
+def _names(definition: Definition) -> set[str]:
+    return {treatment.name for treatment in definition.treatments}
+
+
+def _treatment_problems(definition: Definition) -> Iterator[Problem]:
+    if not definition.treatments:
+        yield Problem("treatments", "A flag needs at least one treatment.")
+    if len(definition.treatments) > MAX_TREATMENTS:
+        yield Problem("treatments", f"A flag has at most {MAX_TREATMENTS} treatments.")
+    seen: set[str] = set()
+    targeted: dict[str, str] = {}
+    for number, treatment in enumerate(definition.treatments):
+        path = f"treatments[{number}]"
+        if problem := treatment_name_problem(treatment.name):
+            yield Problem(f"{path}.name", problem)
+        if treatment.name in seen:
+            yield Problem(f"{path}.name", f"There are two treatments named “{treatment.name}”.")
+        seen.add(treatment.name)
+        yield from _target_problems(treatment, path, targeted)
+
+
+def _target_problems(treatment: Treatment, path: str, targeted: dict[str, str]) -> Iterator[Problem]:
+    if len(treatment.configurations or "") > MAX_CONFIGURATION:
+        yield Problem(f"{path}.configurations", f"A configuration has at most {MAX_CONFIGURATION} characters.")
+    if len(treatment.keys) > MAX_INDIVIDUAL_TARGETS:
+        yield Problem(f"{path}.keys", f"At most {MAX_INDIVIDUAL_TARGETS} keys; use a segment for more.")
+    if any(not key.strip() or len(key) > 250 for key in treatment.keys):
+        yield Problem(f"{path}.keys", "A key has 1 to 250 characters.")
+    if any(not name.strip() for name in treatment.segments):
+        yield Problem(f"{path}.segments", "A segment's name is missing.")
+    for key, times in Counter(treatment.keys).items():
+        other = targeted.setdefault(key, treatment.name)
+        if times > 1:
+            yield Problem(f"{path}.keys", f"The key “{key}” stands here more than once.")
+        elif other != treatment.name:
+            yield Problem(f"{path}.keys", f"The key “{key}” is given “{other}” already.")
+
+
+def _default_problems(definition: Definition) -> Iterator[Problem]:
+    names = _names(definition)
+    if definition.default_treatment not in names:
+        message = f"“{definition.default_treatment}” is not one of the treatments."
+        yield Problem("defaultTreatment", message if definition.default_treatment else "Choose the default treatment.")
+    if definition.baseline_treatment is not None and definition.baseline_treatment not in names:
+        yield Problem("baselineTreatment", f"“{definition.baseline_treatment}” is not one of the treatments.")
+    if not 0 <= definition.traffic_allocation <= 100:
+        yield Problem("trafficAllocation", "Limit exposure is a percentage from 0 to 100.")
+
+
+def _bucket_problems(buckets: tuple[Bucket, ...], path: str, names: set[str]) -> Iterator[Problem]:
+    for number, bucket in enumerate(buckets):
+        if bucket.treatment not in names:
+            yield Problem(f"{path}[{number}].treatment", f"“{bucket.treatment}” is not one of the treatments.")
+        if not 0 <= bucket.size <= 100:
+            yield Problem(f"{path}[{number}].size", "A share is a percentage from 0 to 100.")
+    if len({bucket.treatment for bucket in buckets}) < len(buckets):
+        yield Problem(path, "Each treatment can stand here once.")
+    total = sum(bucket.size for bucket in buckets)
+    if total != 100:
+        yield Problem(path, f"The shares must add up to 100 %; they add up to {total} %.")
+
+
+def _rule_problems(definition: Definition) -> Iterator[Problem]:
+    if len(definition.rules) > MAX_RULES:
+        yield Problem("rules", f"A flag has at most {MAX_RULES} rules.")
+    names = _names(definition)
+    for number, rule in enumerate(definition.rules):
+        path = f"rules[{number}]"
+        yield from _matchers_problems(rule, f"{path}.condition.matchers")
+        yield from _bucket_problems(rule.buckets, f"{path}.buckets", names)
+
+
+def _matchers_problems(rule: Rule, path: str) -> Iterator[Problem]:
+    if not rule.matchers:
+        yield Problem(path, "A rule needs at least one matcher.")
+    if len(rule.matchers) > MAX_MATCHERS:
+        yield Problem(path, f"A rule has at most {MAX_MATCHERS} matchers.")
+    for number, matcher in enumerate(rule.matchers):
+        yield from _matcher_problems(matcher, f"{path}[{number}]")
+
+
+def _matcher_problems(matcher: Matcher, path: str) -> Iterator[Problem]:
+    kind = MATCHERS.get(matcher.type)
+    if kind is None:
+        yield Problem(f"{path}.type", f"“{matcher.type}” is not a matcher.")
+        return
+    if kind.needs_attribute and not matcher.attribute:
+        yield Problem(f"{path}.attribute", "This matcher needs an attribute.")
+    if len(matcher.attribute or "") > 250:
+        yield Problem(f"{path}.attribute", "An attribute's name has at most 250 characters.")
+    value = getattr(matcher, kind.field)
+    field = "bool" if kind.field == "boolean" else kind.field
+    if value in (None, (), ""):
+        yield Problem(f"{path}.{field}", "This matcher needs a value.")
+        return
+    if message := _VALUE_CHECKS.get(kind.field, _nothing_wrong)(matcher):
+        yield Problem(f"{path}.{field}", message)
+    yield from _foreign_value_problems(matcher, kind.field, path)
+
+
+def _foreign_value_problems(matcher: Matcher, own: str, path: str) -> Iterator[Problem]:
+    for field in ("string", "strings", "number", "date", "between", "boolean", "depends"):
+        if field != own and getattr(matcher, field) is not None:
+            shown = "bool" if field == "boolean" else field
+            yield Problem(f"{path}.{shown}", f"{matcher.type} takes its value from “{own}”, not from “{shown}”.")
+
+
+def _nothing_wrong(_matcher: Matcher) -> str | None:
+    return None
+
+
+def _string_problem(matcher: Matcher) -> str | None:
+    text = matcher.string or ""
+    if len(text) > 2000:
+        return "This has at most 2,000 characters."
+    if matcher.type == "MATCHES_STRING":
+        try:
+            re.compile(text)
+        except re.error as error:
+            return f"This is not a regular expression: {error}."
+    if matcher.type in SEMVER_MATCHERS and not _SEMVER.fullmatch(text):
+        return "A version looks like 1.4.0 or 2.0.0-rc.1."
+    return None
+
+
+def _strings_problem(matcher: Matcher) -> str | None:
+    texts = matcher.strings or ()
+    if len(texts) > MAX_VALUES:
+        return f"At most {MAX_VALUES} values; use a segment for more."
+    if any(not text or len(text) > 2000 for text in texts):
+        return "A value has 1 to 2,000 characters."
+    if matcher.type in SEMVER_MATCHERS and not all(_SEMVER.fullmatch(text) for text in texts):
+        return "A version looks like 1.4.0 or 2.0.0-rc.1."
+    return None
+
+
+def _number_problem(matcher: Matcher) -> str | None:
+    return None if math.isfinite(matcher.number or 0) else "This must be a finite number."
+
+
+def _between_problem(matcher: Matcher) -> str | None:
+    assert matcher.between is not None  # noqa: S101 - the caller looked
+    start, end = matcher.between.start, matcher.between.end
+    if not (math.isfinite(start) and math.isfinite(end)):
+        return "Both ends must be finite."
+    return None if start <= end else "The first end must not be after the second."
+
+
+def _depends_problem(matcher: Matcher) -> str | None:
+    return None if matcher.depends and matcher.depends.treatments else "Say which treatments of the other flag match."
+
+
+_VALUE_CHECKS: dict[str, Callable[[Matcher], str | None]] = {
+    "string": _string_problem,
+    "strings": _strings_problem,
+    "number": _number_problem,
+    "between": _between_problem,
+    "depends": _depends_problem,
+}

@@ -1,0 +1,20 @@
+"""Accounts: the outermost ring. An installation usually has one, made at its first start."""
+
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from flagpost.store.db import Transaction
+from flagpost.store.tables import accounts
+
+
+def insert(tx: Transaction, name: str, now: int) -> str:
+    """A new account; its id."""
+    account_id = str(uuid4())
+    tx.execute(sa.insert(accounts).values(id=account_id, name=name, created_at=now))
+    return account_id
+
+
+def first(tx: Transaction) -> str | None:
+    """The id of the oldest account; None before the first start."""
+    return tx.scalar(sa.select(accounts.c.id).order_by(accounts.c.created_at, accounts.c.id).limit(1))

@@ -1,0 +1,27 @@
+"""The audit log: written in the transaction of the change it tells of, never changed afterwards."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from flagpost.store.db import Transaction
+from flagpost.store.records import AuditEntry, Page
+from flagpost.store.tables import audit_entries
+
+_SHOWN = [column for column in audit_entries.c if column.name not in ("account_id", "actor_id")]
+
+
+def write(tx: Transaction, values: dict[str, Any]) -> None:
+    """Add an entry."""
+    tx.execute(sa.insert(audit_entries).values(values))
+
+
+def page(tx: Transaction, account_id: str, offset: int, limit: int, **only: str | None) -> Page[AuditEntry]:
+    """The newest first; `only` bounds it to a project_id, environment_id or object_id where it is not None."""
+    condition = audit_entries.c.account_id == account_id
+    for column, value in only.items():
+        if value is not None:
+            condition = condition & (audit_entries.c[column] == value)
+    total = tx.scalar(sa.select(sa.func.count()).select_from(audit_entries).where(condition)) or 0
+    query = sa.select(*_SHOWN).where(condition).order_by(audit_entries.c.id.desc()).offset(offset).limit(limit)
+    return Page([AuditEntry(**row._asdict()) for row in tx.execute(query)], offset, limit, total)

@@ -1,0 +1,128 @@
+"""Definitions: a flag's set-up in one environment. What is stored was valid when it was saved, and is read as it is."""
+
+from collections.abc import Collection
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from flagpost.flags.definition_json import dump, load
+from flagpost.flags.model import Definition, JiraEnvironmentType
+from flagpost.store.db import Transaction
+from flagpost.store.records import Environment, FlagDefinition, Page, TrafficType
+from flagpost.store.tables import definitions, environments, flags, traffic_types
+
+_DEFINITION = (
+    sa.select(
+        definitions,
+        flags.c.name.label("flag_name"),
+        flags.c.project_id,
+        traffic_types.c.id.label("traffic_type_id"),
+        traffic_types.c.name.label("traffic_type_name"),
+        traffic_types.c.display_attribute_id,
+        environments.c.name.label("environment_name"),
+        environments.c.production,
+        environments.c.jira_type,
+        environments.c.permissions,
+        environments.c.created_at.label("environment_created_at"),
+    )
+    .join_from(definitions, flags, definitions.c.flag_id == flags.c.id)
+    .join(environments, definitions.c.environment_id == environments.c.id)
+    .join(traffic_types, flags.c.traffic_type_id == traffic_types.c.id)
+)
+
+
+def _definition(row: Any) -> FlagDefinition:
+    environment = Environment(
+        row.environment_id,
+        row.project_id,
+        row.environment_name,
+        row.production,
+        JiraEnvironmentType(row.jira_type),
+        row.permissions,
+        row.environment_created_at,
+    )
+    return FlagDefinition(
+        id=row.id,
+        flag_id=row.flag_id,
+        flag_name=row.flag_name,
+        environment=environment,
+        traffic_type=TrafficType(row.traffic_type_id, row.project_id, row.traffic_type_name, row.display_attribute_id),
+        definition=load(row.body),
+        killed=row.killed,
+        version=row.version,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        updated_by=row.updated_by,
+    )
+
+
+def find(tx: Transaction, flag_id: str, environment_id: str) -> FlagDefinition | None:
+    """The flag's definition in an environment."""
+    here = (definitions.c.flag_id == flag_id) & (definitions.c.environment_id == environment_id)
+    row = tx.execute(_DEFINITION.where(here)).first()
+    return _definition(row) if row else None
+
+
+def of_flag(tx: Transaction, flag_id: str) -> dict[str, FlagDefinition]:
+    """All of a flag's definitions, by environment id."""
+    rows = tx.execute(_DEFINITION.where(definitions.c.flag_id == flag_id))
+    return {row.environment_id: _definition(row) for row in rows}
+
+
+def of_flags_in(tx: Transaction, flag_ids: Collection[str], environment_id: str) -> dict[str, FlagDefinition]:
+    """These flags' definitions in one environment, by flag id."""
+    here = definitions.c.flag_id.in_(flag_ids) & (definitions.c.environment_id == environment_id)
+    return {row.flag_id: _definition(row) for row in tx.execute(_DEFINITION.where(here))} if flag_ids else {}
+
+
+def page(tx: Transaction, environment_id: str, offset: int, limit: int) -> Page[FlagDefinition]:
+    """The definitions in an environment, by flag name; archived flags are left out."""
+    here = (definitions.c.environment_id == environment_id) & (flags.c.status == "active")
+    count = sa.select(sa.func.count()).join_from(definitions, flags, definitions.c.flag_id == flags.c.id).where(here)
+    query = _DEFINITION.where(here).order_by(flags.c.name).offset(offset).limit(limit)
+    return Page([_definition(row) for row in tx.execute(query)], offset, limit, tx.scalar(count) or 0)
+
+
+def insert(tx: Transaction, flag_id: str, environment_id: str, definition: Definition, by: str, now: int) -> None:
+    """A flag's first definition in an environment."""
+    tx.execute(
+        sa.insert(definitions).values(
+            id=str(uuid4()),
+            flag_id=flag_id,
+            environment_id=environment_id,
+            body=dump(definition),
+            created_at=now,
+            updated_at=now,
+            updated_by=by,
+        )
+    )
+
+
+def update(tx: Transaction, definition_id: str, base_version: int, **values: Any) -> bool:
+    """Set columns and raise the version, if it is still `base_version`; False where somebody was quicker."""
+    unchanged = (definitions.c.id == definition_id) & (definitions.c.version == base_version)
+    done = tx.execute(sa.update(definitions).where(unchanged).values(**values, version=base_version + 1))
+    return done.rowcount == 1
+
+
+def delete(tx: Transaction, definition_id: str) -> None:
+    """Remove a definition: the flag is then not initiated there."""
+    tx.execute(sa.delete(definitions).where(definitions.c.id == definition_id))
+
+
+def flag_exists(tx: Transaction, project_id: str, name: str) -> bool:
+    """Whether a rule can depend on a flag of this name."""
+    there = sa.exists().where(flags.c.project_id == project_id, flags.c.name == name, flags.c.status == "active")
+    return bool(tx.scalar(sa.select(there)))
+
+
+def flags_that_depend_on(tx: Transaction, project_id: str, name: str) -> list[str]:
+    """The names of active flags with a rule that asks for this flag's treatment."""
+    query = (
+        sa.select(flags.c.name, definitions.c.body)
+        .join_from(definitions, flags, definitions.c.flag_id == flags.c.id)
+        .where(flags.c.project_id == project_id, flags.c.status == "active")
+        .where(sa.cast(definitions.c.body, sa.Text).contains('"splitName": ' + f'"{name}"', autoescape=True))
+    )
+    return sorted({row.name for row in tx.execute(query)})
