@@ -7,9 +7,13 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 
 from flagpost.actions.access import Actor, system
 from flagpost.actions.context import Context
+from flagpost.jira.auth import SecretBox
+from flagpost.jira.client import JiraClient
+from flagpost.jira.receive import InvocationVerifier
 from flagpost.settings import Settings
 from flagpost.store import tables
 from flagpost.store.db import Database
@@ -100,7 +104,10 @@ def context_on(database: Database, clock: Clock) -> Context:
         forge_app_id="ari:cloud:ecosystem::app/8db33309-2a52-4d0e-9c0f-5a4e1a1d2f5a",
         allow_insecure_jira=True,
     )
-    return Context(db=database, settings=settings, clock=clock)
+    client = JiraClient(settings)
+    verifier = InvocationVerifier(settings, client, database, clock)
+    box = SecretBox([Fernet.generate_key().decode()])
+    return Context(db=database, settings=settings, jira=client, box=box, verifier=verifier, clock=clock)
 
 
 @pytest.fixture

@@ -4,6 +4,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flagpost.jira.auth import SecretBox
+from flagpost.jira.client import JiraClient
+from flagpost.jira.receive import InvocationVerifier
 from flagpost.settings import Settings
 from flagpost.store.db import Database
 
@@ -27,5 +30,8 @@ class Context:
 
     db: Database
     settings: Settings
+    jira: JiraClient
+    box: SecretBox
+    verifier: InvocationVerifier
     clock: Callable[[], int] = now_ms
     wake: Callable[[str], None] = nobody

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -92,3 +93,8 @@ def _sqlite_engine(url: sa.URL, begin: str, size: int) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def insert_or(tx: Transaction, table: sa.Table) -> Any:
+    """An INSERT that can say what to do where the row is there already (`on_conflict_do_…`), on either store."""
+    return sqlite.insert(table) if tx.dialect.name == "sqlite" else postgresql.insert(table)

@@ -6,11 +6,12 @@ back. So they only ever rise, even for a flag that was deleted in Jira and conne
 older backup (Atlassian: updates with a lower `updateSequenceId` than the stored one are ignored).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from flagpost.store.db import Transaction
+from flagpost.store.db import Transaction, insert_or
 from flagpost.store.tables import jira_integration_projects, pushes
 
 
@@ -39,3 +40,132 @@ def mark_changed_in_environment(tx: Transaction, environment_id: str, now: int) 
         jira_integration_projects.c.environment_id == environment_id
     )
     return _raise(tx, pushes.c.project_id.in_(shown), now)
+
+
+def want(tx: Transaction, account_id: str, project_id: str, flag_id: str, flag_name: str, now: int) -> None:
+    """Have Jira hear of a flag from now on: what its first connection does, and every later one."""
+    row = {"flag_id": flag_id, "account_id": account_id, "project_id": project_id, "flag_name": flag_name}
+    new = insert_or(tx, pushes).values(**row, wanted=now, wanted_at=now)
+    done = tx.execute(new.on_conflict_do_nothing(index_elements=[pushes.c.flag_id]))
+    if not done.rowcount:
+        mark_changed(tx, [flag_id], now)
+
+
+def mark_all_changed(tx: Transaction, account_id: str, now: int, project_id: str | None = None) -> int:
+    """The same for every connected flag of an account, or of one of its projects: a back-fill."""
+    condition = pushes.c.account_id == account_id
+    if project_id is not None:
+        condition = condition & (pushes.c.project_id == project_id)
+    return _raise(tx, condition, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What Jira should hear of one flag (`wanted`), and has heard (`delivered`).
+
+    `held`: Jira may hold something under this id. `refused`: Jira's words about the version in `delivered`.
+    """
+
+    flag_id: str
+    project_id: str
+    flag_name: str
+    wanted: int
+    delivered: int
+    held: bool
+    refused: str | None
+    trace_id: str | None
+    wanted_at: int
+    delivered_at: int | None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether Jira has yet to hear of the newest version."""
+        return self.wanted > self.delivered
+
+
+_PUSH = sa.select(*(column for column in pushes.c if column.name != "account_id"))
+_BEHIND = pushes.c.wanted > pushes.c.delivered
+
+
+def behind(tx: Transaction, account_id: str, limit: int) -> list[Push]:
+    """The flags that Jira has yet to hear of, those that have waited longest first."""
+    query = _PUSH.where(pushes.c.account_id == account_id, _BEHIND).order_by(pushes.c.wanted).limit(limit)
+    return [Push(*row) for row in tx.execute(query)]
+
+
+def count_behind(tx: Transaction, account_id: str) -> int:
+    """How many flags Jira has yet to hear of."""
+    return tx.scalar(_count().where(pushes.c.account_id == account_id, _BEHIND)) or 0
+
+
+def count_refused(tx: Transaction, account_id: str) -> int:
+    """How many flags Jira refused in the version it heard last."""
+    return tx.scalar(_count().where(pushes.c.account_id == account_id, pushes.c.refused.is_not(None))) or 0
+
+
+def refused(tx: Transaction, account_id: str, limit: int) -> list[Push]:
+    """Flags that Jira refused, by name."""
+    query = _PUSH.where(pushes.c.account_id == account_id, pushes.c.refused.is_not(None))
+    return [Push(*row) for row in tx.execute(query.order_by(pushes.c.flag_name).limit(limit))]
+
+
+def accounts_behind(tx: Transaction) -> list[str]:
+    """The accounts whose Jira has yet to hear of something."""
+    return list(tx.scalars(sa.select(pushes.c.account_id).where(_BEHIND).distinct()))
+
+
+def find(tx: Transaction, flag_id: str) -> Push | None:
+    """The row of one flag; None where it was never connected."""
+    row = tx.execute(_PUSH.where(pushes.c.flag_id == flag_id)).first()
+    return Push(*row) if row else None
+
+
+def mark_held(tx: Transaction, flag_ids: Collection[str]) -> None:
+    """Before the first send: from now on Jira may hold these, whatever becomes of the answer."""
+    tx.execute(sa.update(pushes).where(pushes.c.flag_id.in_(flag_ids)).values(held=True))
+
+
+def forget_held(tx: Transaction, account_id: str) -> None:
+    """Jira holds nothing of this account any more: the app was uninstalled, or another site is connected."""
+    tx.execute(sa.update(pushes).where(pushes.c.account_id == account_id).values(held=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of telling Jira one version of a flag."""
+
+    flag_id: str
+    version: int
+    held: bool
+    refused: str | None = None
+    trace_id: str | None = None
+
+
+def record_answers(tx: Transaction, answers: Iterable[Answer], now: int) -> None:
+    """Note what Jira answered. `delivered` only ever rises, so a late answer cannot undo a newer one."""
+    rows = [
+        {
+            "b_flag": answer.flag_id,
+            "b_version": answer.version,
+            "held": answer.held,
+            "refused": answer.refused,
+            "trace_id": answer.trace_id,
+        }
+        for answer in answers
+    ]
+    if rows:
+        statement = (
+            sa.update(pushes)
+            .where(pushes.c.flag_id == sa.bindparam("b_flag"), pushes.c.delivered < sa.bindparam("b_version"))
+            .values(delivered=sa.bindparam("b_version"), delivered_at=now)
+        )
+        tx.execute(
+            statement.values(
+                held=sa.bindparam("held"), refused=sa.bindparam("refused"), trace_id=sa.bindparam("trace_id")
+            ),
+            rows,
+        )
+
+
+def _count() -> sa.Select[int]:
+    return sa.select(sa.func.count()).select_from(pushes)

@@ -290,7 +290,6 @@ jira_sites = sa.Table(
     sa.Column("backfill_total", sa.Integer, nullable=False, server_default="0"),
     _time("backfill_started_at", nullable=True),
     _time("backfill_finished_at", nullable=True),
-    _time("backfill_up_to", nullable=True),  # every push with wanted >= this and delivered < wanted is still to go
 )
 issues = sa.Table(
     "issues",

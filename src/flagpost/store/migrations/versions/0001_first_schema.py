@@ -117,7 +117,6 @@ def upgrade() -> None:
         sa.Column("backfill_total", sa.Integer(), server_default="0", nullable=False),
         sa.Column("backfill_started_at", sa.BigInteger(), nullable=True),
         sa.Column("backfill_finished_at", sa.BigInteger(), nullable=True),
-        sa.Column("backfill_up_to", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_jira_sites_account_id"), ondelete="CASCADE"
         ),

@@ -1,0 +1,187 @@
+"""What happens when the app in Jira calls: its Configure page, its installation, its tokens, its end."""
+
+from dataclasses import dataclass
+
+from flagpost.actions.access import Actor, ActorType
+from flagpost.actions.api_keys import hash_of, require_working
+from flagpost.actions.audit import record
+from flagpost.actions.context import Context
+from flagpost.actions.integration import begin_backfill
+from flagpost.errors import Conflict, InvalidInput, JiraError, NotSignedIn
+from flagpost.jira.auth import token_expiry
+from flagpost.jira.receive import Invocation
+from flagpost.store import api_keys, integrations, pushes
+from flagpost.store.db import Transaction
+from flagpost.store.integrations import Integration, Site
+
+MAX_TOKEN_CHARACTERS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class SiteStatus:
+    """What the Configure page shows: whether the site is connected, and which project shows which environment."""
+
+    connected: bool
+    projects: list[tuple[str, str]]
+
+
+def configure(ctx: Context, invocation: Invocation, token: str, system_token: str | None) -> SiteStatus:
+    """Connect the site that calls to the account whose integration has this token, and send everything.
+
+    InvalidInput for a token that is unknown, revoked, expired or of another kind; Conflict where the site, or the
+    account, is connected elsewhere already.
+    """
+    site_url = invocation.site_url or _ask_for_address(ctx, invocation, system_token)
+    now = ctx.clock()
+    with ctx.db.write() as tx:
+        integration = _integration_of(tx, token, now)
+        _require_expected(integration, site_url)
+        _require_free(tx, integration.account_id, invocation.cloud_id)
+        _remember(ctx, tx, invocation, system_token, now)
+        site = _connect(tx, integration, invocation, site_url, now)
+        begin_backfill(tx, site, now)
+        _record(tx, site, now, "connected_site")
+        status = _status(tx, site)
+    ctx.wake(integration.account_id)
+    return status
+
+
+def site_status(ctx: Context, invocation: Invocation, system_token: str | None = None) -> SiteStatus:
+    """How the site that calls stands."""
+    keep_token(ctx, invocation, system_token)
+    with ctx.db.read() as tx:
+        site = integrations.site_of_cloud(tx, invocation.cloud_id)
+        return _status(tx, site) if site and not site.disconnected_at else SiteStatus(False, [])
+
+
+def keep_token(ctx: Context, invocation: Invocation, system_token: str | None) -> None:
+    """Note an installation and the token it brings; delivery that had waited for a token goes on."""
+    now = ctx.clock()
+    with ctx.db.write() as tx:
+        _remember(ctx, tx, invocation, system_token, now)
+        site = integrations.site_of_installation(tx, invocation.installation_id)
+        if site is None and system_token:
+            site = _take_over(tx, invocation, now)
+        if site and system_token and site.stopped_reason:
+            integrations.update_site(tx, site.id, stopped_reason=None, failures=0, paused_until=None)
+    if site:
+        ctx.wake(site.account_id)
+
+
+def uninstalled(ctx: Context, invocation: Invocation) -> None:
+    """The app leaves the site, and Jira forgets everything it was told. The connections stay, for another time."""
+    now = ctx.clock()
+    with ctx.db.write() as tx:
+        integrations.forget_installation(tx, invocation.installation_id, now)
+        site = integrations.site_of_installation(tx, invocation.installation_id)
+        if site is None or site.disconnected_at:
+            return
+        integrations.update_site(tx, site.id, disconnected_at=now)
+        pushes.forget_held(tx, site.account_id)
+        if integrations.find(tx, site.account_id) is None:
+            integrations.delete_site(tx, site.id)
+        _record(tx, site, now, "disconnected_site")
+
+
+def _integration_of(tx: Transaction, token: str, now: int) -> Integration:
+    token = token.strip()
+    if not token:
+        raise InvalidInput("Paste the token that Flagpost showed when the integration was saved.", "token")
+    key = api_keys.find_by_secret(tx, hash_of(token)) if len(token) <= MAX_TOKEN_CHARACTERS else None
+    if key is None:
+        raise InvalidInput("Flagpost does not know this token. Copy it again, or regenerate it in Flagpost.", "token")
+    try:
+        require_working(key, now)
+    except NotSignedIn as error:
+        what = error.message.replace("API key", "token")
+        raise InvalidInput(f"{what} Regenerate it in Flagpost and enter the new one.", "token") from None
+    integration = integrations.find_by_key(tx, key.id)
+    if key.kind != "jira" or integration is None:
+        raise InvalidInput("This is an API key of another kind. Use the token of the Jira integration.", "token")
+    return integration
+
+
+def _require_expected(integration: Integration, site_url: str) -> None:
+    if integration.expected_site and integration.expected_site.lower() != site_url.lower():
+        raise Conflict(f"The integration was set up for {integration.expected_site}, and this is {site_url}.")
+
+
+def _require_free(tx: Transaction, account_id: str, cloud_id: str) -> None:
+    of_cloud = integrations.site_of_cloud(tx, cloud_id)
+    if of_cloud and of_cloud.account_id != account_id and not of_cloud.disconnected_at:
+        raise Conflict("This Jira site is connected to another Flagpost account already. Disconnect it there first.")
+    of_account = integrations.site_of_account(tx, account_id)
+    if of_account and of_account.cloud_id != cloud_id and not of_account.disconnected_at:
+        raise Conflict(
+            f"The Flagpost account is connected to {of_account.site_url} already, and it can have one Jira site. "
+            "Uninstall the app there first."
+        )
+    if of_cloud and of_cloud.account_id != account_id:
+        integrations.delete_site(tx, of_cloud.id)
+
+
+def _connect(tx: Transaction, integration: Integration, invocation: Invocation, site_url: str, now: int) -> Site:
+    old = integrations.site_of_account(tx, integration.account_id)
+    if old is None or old.cloud_id != invocation.cloud_id or old.disconnected_at:
+        pushes.forget_held(tx, integration.account_id)
+    return integrations.save_site(
+        tx,
+        integration.account_id,
+        cloud_id=invocation.cloud_id,
+        site_url=site_url,
+        installation_id=invocation.installation_id,
+        now=now,
+    )
+
+
+def _take_over(tx: Transaction, invocation: Invocation, now: int) -> Site | None:
+    """A new installation of the app on a connected site: Jira forgot everything with the old one, so send it again."""
+    site = integrations.site_of_cloud(tx, invocation.cloud_id)
+    if site is None or (site.disconnected_at and integrations.find(tx, site.account_id) is None):
+        return None
+    pushes.forget_held(tx, site.account_id)
+    integrations.update_site(
+        tx,
+        site.id,
+        installation_id=invocation.installation_id,
+        connected_at=now,
+        disconnected_at=None,
+        stopped_reason=None,
+        paused_until=None,
+        failures=0,
+    )
+    begin_backfill(tx, site, now)
+    return integrations.site_of_installation(tx, invocation.installation_id)
+
+
+def _remember(ctx: Context, tx: Transaction, invocation: Invocation, system_token: str | None, now: int) -> None:
+    integrations.remember_installation(
+        tx,
+        invocation.installation_id,
+        now,
+        cloud_id=invocation.cloud_id,
+        site_url=invocation.site_url,
+        api_base_url=invocation.api_base_url,
+        system_token=ctx.box.encrypt(system_token) if system_token else None,
+        system_token_expires_at=token_expiry(system_token, now) if system_token else None,
+    )
+
+
+def _ask_for_address(ctx: Context, invocation: Invocation, system_token: str | None) -> str:
+    """The site's address where the call does not carry it; its cloud id where Jira would not say either."""
+    try:
+        answer = ctx.jira.call("GET", f"{invocation.api_base_url}/rest/api/3/serverInfo", token=system_token or "")
+        address = answer.body.get("baseUrl") if answer.ok and isinstance(answer.body, dict) else None
+    except JiraError:
+        address = None
+    return str(address).rstrip("/")[:500] if address else f"site {invocation.cloud_id}"
+
+
+def _status(tx: Transaction, site: Site) -> SiteStatus:
+    chosen = integrations.chosen_projects(tx, site.account_id)
+    return SiteStatus(True, [(one.project.name, one.environment.name) for one in chosen if one.visible])
+
+
+def _record(tx: Transaction, site: Site, now: int, change: str) -> None:
+    jira = Actor(site.account_id, ActorType.JIRA, site.cloud_id, site.site_url, frozenset())
+    record(tx, jira, now, change, object_type="integration", object_id=site.id, object_name=site.site_url)

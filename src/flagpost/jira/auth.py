@@ -1,0 +1,71 @@
+"""Secrets that Flagpost must be able to read again: encrypted at rest, with keys that can be rotated."""
+
+import base64
+import json
+import os
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from flagpost.errors import SetupError
+from flagpost.settings import Settings
+
+ASSUMED_TOKEN_LIFE_MS = 2 * 3600 * 1000  # Atlassian: a delivered system token is valid for at least two hours
+
+
+class SecretBox:
+    """Encrypts with the newest key, decrypts with any."""
+
+    def __init__(self, keys: list[str]) -> None:
+        try:
+            self._fernet = MultiFernet([Fernet(key) for key in keys])
+        except ValueError:
+            raise SetupError(
+                "FLAGPOST_SECRET_KEYS: each key is 32 random bytes in URL-safe base64. Make one with: "
+                "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+            ) from None
+
+    def encrypt(self, text: str) -> bytes:
+        """What to store of a secret."""
+        return self._fernet.encrypt(text.encode())
+
+    def decrypt(self, stored: bytes) -> str | None:
+        """The secret; None where no key of today fits it, so that it has to be asked for again."""
+        try:
+            return self._fernet.decrypt(stored).decode()
+        except InvalidToken:
+            return None
+
+
+def secret_box(settings: Settings) -> SecretBox:
+    """The box for these settings; makes a key file beside the SQLite database where no key is set."""
+    if settings.secret_keys:
+        return SecretBox([key.get_secret_value() for key in settings.secret_keys])
+    if settings.sqlite_file is None:
+        raise SetupError(
+            "On PostgreSQL, set FLAGPOST_SECRET_KEYS: the same for every process, and kept with the backups."
+        )
+    return SecretBox([_key_in(settings.sqlite_file.with_suffix(".key"))])
+
+
+def _key_in(file: Path) -> str:
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file.read_text().strip()
+    except OSError as error:
+        raise SetupError(f"The key file {file} cannot be made: {error.strerror}.") from error
+    key = Fernet.generate_key().decode()
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(key + "\n")
+    return key
+
+
+def token_expiry(token: str, now: int) -> int:
+    """When a system token ends, in milliseconds: what it says itself, or where it is opaque, the documented least."""
+    try:
+        claims = token.split(".")[1]
+        expiry = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"]
+        return int(expiry) * 1000
+    except (IndexError, ValueError, KeyError, TypeError):
+        return now + ASSUMED_TOKEN_LIFE_MS

@@ -1,0 +1,148 @@
+"""The only place that sends anything to Atlassian.
+
+Nothing is sent to any other address than the configured API (`FLAGPOST_ATLASSIAN_API_URL`) and, for looking a site up,
+a Jira Cloud site's own. Redirects are not followed: a site that was renamed answers with one, and a person has to
+confirm where flags and tokens go. Every call has a time-out.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from flagpost.errors import InvalidInput, JiraError
+from flagpost.settings import Settings
+
+
+class JiraUnreachable(JiraError):
+    """Jira could not be reached, or did not answer in time."""
+
+    permanent = False
+
+
+class JiraAddressRefused(JiraError):
+    """That address is not one Flagpost sends anything to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Jira answered. `body` is the parsed JSON; None where there was none."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether Jira did what was asked."""
+        return 200 <= self.status < 300
+
+    @property
+    def retry_after(self) -> int | None:
+        """How many seconds Jira asks to wait, at least; None where it does not say (Atlassian: Retry-After)."""
+        value = self.headers.get("retry-after", "")
+        return int(value) if value.isdigit() else None
+
+    @property
+    def trace_id(self) -> str | None:
+        """Atlassian's id of this answer, for their support."""
+        return self.headers.get("atl-traceid") or self.headers.get("x-arequestid")
+
+    def words(self) -> str:
+        """What Jira said was wrong, in its own words."""
+        found = (
+            [one.get("message") for one in self.body if isinstance(one, dict)] if isinstance(self.body, list) else []
+        )
+        if isinstance(self.body, dict):
+            found = self.body.get("errorMessages") or [self.body.get("message")]
+        said = "; ".join(str(message) for message in found if message)
+        return said[:2000] or f"Jira answered {self.status} and gave no reason."
+
+
+class JiraClient:
+    """Sends requests to Atlassian, from any thread. Keeps connections open between them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._api_url = settings.atlassian_api_url
+        self._insecure = settings.allow_insecure_jira
+        self._jwks_url = settings.forge_jwks_url
+        self._http = httpx2.Client(
+            timeout=settings.jira_timeout,
+            follow_redirects=False,
+            headers={"Accept": "application/json", "User-Agent": "Flagpost"},
+            limits=httpx2.Limits(max_connections=50, max_keepalive_connections=50, keepalive_expiry=60),
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._http.close()
+
+    def may_send_to(self, url: str) -> bool:
+        """Whether a token may be sent to this address: it is under the configured API, over https or a loopback."""
+        inside = url == self._api_url or url.startswith(self._api_url + "/")
+        return inside and self.is_secure(url)
+
+    def is_secure(self, url: str) -> bool:
+        """Https; or, where the settings allow it, http to this machine."""
+        try:
+            parts = urlsplit(url)
+            host, scheme = parts.hostname or "", parts.scheme
+        except ValueError:
+            return False
+        return scheme == "https" or (scheme == "http" and self._insecure and is_loopback(host))
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        token: str,
+        json: Any = None,
+        params: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one request with a bearer token. Raises JiraUnreachable where no answer came back."""
+        if not self.may_send_to(url):
+            raise JiraAddressRefused(f"Flagpost sends nothing to {url.partition('?')[0]}.")
+        return self._send(method, url, json=json, params=params, headers={"Authorization": f"Bearer {token}"})
+
+    def get_public(self, url: str) -> Answer:
+        """Ask something that needs no token: a key set, or what a site says of itself."""
+        if not self.is_secure(url):
+            raise JiraAddressRefused("The address must begin with https://")
+        return self._send("GET", url)
+
+    def key_set(self) -> Any:
+        """The keys that sign invocation tokens (Atlassian: the Forge JWKS)."""
+        answer = self.get_public(self._jwks_url)
+        if not answer.ok:
+            raise JiraUnreachable(f"The key set answered {answer.status}.")
+        return answer.body
+
+    def _send(self, method: str, url: str, **arguments: Any) -> Answer:
+        try:
+            response = self._http.request(method, url, **arguments)
+        except httpx2.InvalidURL as error:
+            raise InvalidInput(f"That is not an address: {error}") from error
+        except httpx2.TimeoutException as error:
+            raise JiraUnreachable("Jira did not answer in time.") from error
+        except httpx2.TransportError as error:
+            raise JiraUnreachable(f"Jira could not be reached: {error or type(error).__name__}.") from error
+        return Answer(response.status_code, _json(response), {k.lower(): v for k, v in response.headers.items()})
+
+
+def _json(response: httpx2.Response) -> Any:
+    try:
+        return response.json() if response.content else None
+    except ValueError:
+        return None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

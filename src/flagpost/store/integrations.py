@@ -1,0 +1,258 @@
+"""The Jira integration of an account, the site it is connected to, and the installations of the Jira app."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from flagpost.flags.model import JiraEnvironmentType
+from flagpost.store.db import Condition, Transaction, insert_or
+from flagpost.store.records import Environment, Project
+from flagpost.store.tables import (
+    environments,
+    jira_installations,
+    jira_integration_projects,
+    jira_integrations,
+    jira_sites,
+    project_grants,
+    projects,
+    seen_tokens,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    """What an admin set up: the token is the API key `key_id`; only `expected_site` may connect where it is given."""
+
+    id: str
+    account_id: str
+    key_id: str
+    expected_site: str | None
+    created_at: int
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenProject:
+    """A project of the integration with its primary environment; `visible`: the token may see the project."""
+
+    project: Project
+    environment: Environment
+    visible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The app on one Jira site (Atlassian: app.installationId). The system token is encrypted."""
+
+    id: str
+    cloud_id: str
+    site_url: str | None
+    api_base_url: str
+    system_token: bytes | None
+    system_token_expires_at: int | None
+    installed_at: int
+    last_seen_at: int
+    removed_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The Jira site of an account and how delivery to it fares.
+
+    `paused_until`: Jira asked for patience. `stopped_reason`: only a person can mend it.
+    """
+
+    id: str
+    account_id: str
+    cloud_id: str
+    site_url: str
+    installation_id: str
+    connected_at: int
+    disconnected_at: int | None
+    paused_until: int | None
+    stopped_reason: str | None
+    last_success_at: int | None
+    last_error_at: int | None
+    last_error: str | None
+    failures: int
+    backfill_total: int
+    backfill_started_at: int | None
+    backfill_finished_at: int | None
+
+
+# The integration --------------------------------------------------------------------------------------------------
+
+
+def find(tx: Transaction, account_id: str) -> Integration | None:
+    """An account's integration."""
+    row = tx.execute(sa.select(jira_integrations).where(jira_integrations.c.account_id == account_id)).first()
+    return Integration(*row) if row else None
+
+
+def find_by_key(tx: Transaction, key_id: str) -> Integration | None:
+    """The integration whose token is this API key."""
+    row = tx.execute(sa.select(jira_integrations).where(jira_integrations.c.key_id == key_id)).first()
+    return Integration(*row) if row else None
+
+
+def insert(tx: Transaction, account_id: str, key_id: str, expected_site: str | None, now: int, by: str) -> Integration:
+    """A new integration without projects."""
+    new = Integration(str(uuid4()), account_id, key_id, expected_site, now, by)
+    tx.execute(
+        sa.insert(jira_integrations).values(
+            id=new.id,
+            account_id=account_id,
+            key_id=key_id,
+            expected_site=expected_site,
+            created_at=now,
+            created_by=by,
+        )
+    )
+    return new
+
+
+def delete(tx: Transaction, integration_id: str) -> None:
+    """Remove an integration; its site stays until Jira has forgotten everything."""
+    tx.execute(sa.delete(jira_integrations).where(jira_integrations.c.id == integration_id))
+
+
+def replace_projects(tx: Transaction, integration_id: str, choices: Iterable[tuple[str, str]]) -> None:
+    """Exactly these projects, each with its one environment (ids)."""
+    mine = jira_integration_projects.c.integration_id == integration_id
+    tx.execute(sa.delete(jira_integration_projects).where(mine))
+    rows = [{"integration_id": integration_id, "project_id": p, "environment_id": e} for p, e in choices]
+    if rows:
+        tx.execute(sa.insert(jira_integration_projects), rows)
+
+
+def chosen_projects(tx: Transaction, account_id: str) -> list[ChosenProject]:
+    """The projects of the account's integration, by name."""
+    granted = sa.exists().where(
+        project_grants.c.project_id == projects.c.id, project_grants.c.grantee_id == jira_integrations.c.key_id
+    )
+    query = (
+        sa.select(
+            projects,
+            environments.c.id.label("environment_id"),
+            environments.c.name.label("environment_name"),
+            environments.c.production,
+            environments.c.jira_type,
+            environments.c.permissions,
+            environments.c.created_at.label("environment_created_at"),
+            sa.or_(~projects.c.restricted, granted).label("visible"),
+        )
+        .join_from(jira_integration_projects, jira_integrations)
+        .join(projects, projects.c.id == jira_integration_projects.c.project_id)
+        .join(environments, environments.c.id == jira_integration_projects.c.environment_id)
+        .where(jira_integrations.c.account_id == account_id)
+        .order_by(projects.c.name)
+    )
+    return [_chosen(row) for row in tx.execute(query)]
+
+
+def _chosen(row: Any) -> ChosenProject:
+    return ChosenProject(
+        Project(row.id, row.account_id, row.name, row.requires_title_and_comments, row.restricted, row.created_at),
+        Environment(
+            row.environment_id,
+            row.id,
+            row.environment_name,
+            row.production,
+            JiraEnvironmentType(row.jira_type),
+            row.permissions,
+            row.environment_created_at,
+        ),
+        bool(row.visible),
+    )
+
+
+def shows_environment(tx: Transaction, environment_id: str) -> bool:
+    """Whether Jira is shown this environment of its project."""
+    there = sa.exists().where(jira_integration_projects.c.environment_id == environment_id)
+    return bool(tx.scalar(sa.select(there)))
+
+
+# Installations ----------------------------------------------------------------------------------------------------
+
+
+def find_installation(tx: Transaction, installation_id: str) -> Installation | None:
+    """One installation of the app."""
+    row = tx.execute(sa.select(jira_installations).where(jira_installations.c.id == installation_id)).first()
+    return Installation(*row) if row else None
+
+
+def remember_installation(tx: Transaction, installation_id: str, now: int, **values: Any) -> None:
+    """Note what an installation said of itself; values that are None are left as they were."""
+    known = {column: value for column, value in values.items() if value is not None}
+    known |= {"last_seen_at": now, "removed_at": None}
+    new = insert_or(tx, jira_installations).values(id=installation_id, installed_at=now, **known)
+    tx.execute(new.on_conflict_do_update(index_elements=[jira_installations.c.id], set_=known))
+
+
+def forget_installation(tx: Transaction, installation_id: str, now: int) -> None:
+    """The app was uninstalled: its token is worth nothing any more."""
+    mine = jira_installations.c.id == installation_id
+    tx.execute(sa.update(jira_installations).where(mine).values(removed_at=now, system_token=None))
+
+
+def use_token_id(tx: Transaction, token_id: str, expires_at: int, now: int) -> bool:
+    """Note that an invocation token was used; False where it was before. Old notes are cleared away."""
+    tx.execute(sa.delete(seen_tokens).where(seen_tokens.c.expires_at < now))
+    new = insert_or(tx, seen_tokens).values(id=token_id, expires_at=expires_at)
+    return tx.execute(new.on_conflict_do_nothing(index_elements=[seen_tokens.c.id])).rowcount == 1
+
+
+# Sites ------------------------------------------------------------------------------------------------------------
+
+
+def site_of_account(tx: Transaction, account_id: str) -> Site | None:
+    """The Jira site an account is connected to, or was."""
+    return _site(tx, jira_sites.c.account_id == account_id)
+
+
+def site_of_cloud(tx: Transaction, cloud_id: str) -> Site | None:
+    """The site with this cloud id, whichever account it is connected to."""
+    return _site(tx, jira_sites.c.cloud_id == cloud_id)
+
+
+def site_of_installation(tx: Transaction, installation_id: str) -> Site | None:
+    """The site that an installation of the app serves."""
+    return _site(tx, jira_sites.c.installation_id == installation_id)
+
+
+def _site(tx: Transaction, condition: Condition) -> Site | None:
+    row = tx.execute(sa.select(jira_sites).where(condition)).first()
+    return Site(*row) if row else None
+
+
+def save_site(
+    tx: Transaction, account_id: str, *, cloud_id: str, site_url: str, installation_id: str, now: int
+) -> Site:
+    """Connect an account to a site: a fresh start for delivery, whatever was the matter before."""
+    tx.execute(sa.delete(jira_sites).where(jira_sites.c.account_id == account_id))
+    tx.execute(
+        sa.insert(jira_sites).values(
+            id=str(uuid4()),
+            account_id=account_id,
+            cloud_id=cloud_id,
+            site_url=site_url,
+            installation_id=installation_id,
+            connected_at=now,
+        )
+    )
+    site = site_of_account(tx, account_id)
+    assert site is not None  # noqa: S101 - inserted a line above
+    return site
+
+
+def update_site(tx: Transaction, site_id: str, **values: Any) -> None:
+    """Set columns of a site."""
+    tx.execute(sa.update(jira_sites).where(jira_sites.c.id == site_id).values(**values))
+
+
+def delete_site(tx: Transaction, site_id: str) -> None:
+    """Forget a site: Jira holds nothing of the account any more."""
+    tx.execute(sa.delete(jira_sites).where(jira_sites.c.id == site_id))

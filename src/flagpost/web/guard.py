@@ -1,0 +1,80 @@
+"""Who may call a route. Every route declares exactly one of these, and a test looks that it does.
+
+- `anyone`: no proof needed.
+- `person`: somebody who is signed in, by the session cookie.
+- `key_holder`: a program with an API key, as ``Authorization: Bearer …`` or ``x-api-key: …`` (Split takes both).
+- `jira_app`: the app in Jira, by an invocation token that Atlassian signed.
+
+What they may then *do* is decided by the actions.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
+
+from flagpost.actions.access import Actor
+from flagpost.actions.api_keys import authenticate_key
+from flagpost.actions.sessions import SignedIn, signed_in
+from flagpost.errors import NotSignedIn
+from flagpost.jira.receive import Invocation
+from flagpost.web.state import Ctx
+
+SESSION_COOKIE = "flagpost_session"
+SECURE_SESSION_COOKIE = "__Host-flagpost_session"
+
+_bearer = HTTPBearer(auto_error=False, description="An admin API key.")
+_x_api_key = APIKeyHeader(name="x-api-key", auto_error=False, description="The same key, as Harness sends it.")
+
+
+def anyone() -> None:
+    """No proof needed."""
+
+
+def session_token(request: Request) -> str | None:
+    """The session cookie's value; its name depends on whether the page came over https."""
+    return request.cookies.get(SECURE_SESSION_COOKIE) or request.cookies.get(SESSION_COOKIE)
+
+
+def person(request: Request, ctx: Ctx) -> SignedIn:
+    """Somebody who is signed in."""
+    found = signed_in(ctx, session_token(request))
+    if found is None:
+        raise NotSignedIn("Please sign in.")
+    return found
+
+
+def key_holder(
+    ctx: Ctx,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    x_api_key: Annotated[str | None, Depends(_x_api_key)],
+) -> Actor:
+    """A program with an API key."""
+    secret = bearer.credentials if bearer else x_api_key
+    if not secret:
+        raise NotSignedIn("Send an API key: Authorization: Bearer … or x-api-key: …")
+    return authenticate_key(ctx, secret)
+
+
+@dataclass(frozen=True, slots=True)
+class JiraCall:
+    """A proven call of the Jira app, with the system token it brought (Atlassian: x-forge-oauth-system)."""
+
+    invocation: Invocation
+    system_token: str | None
+
+
+def jira_app(request: Request, ctx: Ctx) -> JiraCall:
+    """The app in Jira."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise NotSignedIn("This address is for the Flagpost app in Jira: an invocation token is missing.")
+    return JiraCall(ctx.verifier.verify(token.strip()), request.headers.get("x-forge-oauth-system"))
+
+
+Person = Annotated[SignedIn, Depends(person)]
+KeyHolder = Annotated[Actor, Depends(key_holder)]
+FromJira = Annotated[JiraCall, Depends(jira_app)]
+GUARDS = (anyone, person, key_holder, jira_app)

@@ -1,0 +1,16 @@
+"""What every route can reach."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from flagpost.actions.context import Context
+
+
+def context(request: Request) -> Context:
+    """The world of the actions, as `flagpost.app` built it."""
+    found: Context = request.app.state.context
+    return found
+
+
+Ctx = Annotated[Context, Depends(context)]
