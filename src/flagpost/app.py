@@ -1,20 +1,139 @@
 """The composition root: the only place that knows which parts Flagpost is made of."""
 
+import os
 import socket
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 
 from flagpost import __version__
 from flagpost.actions import first_start, sessions
 from flagpost.actions.access import Actor, system
-from flagpost.actions.context import Context
+from flagpost.actions.context import Context, now_ms
 from flagpost.errors import SetupError
+from flagpost.jira.auth import secret_box
+from flagpost.jira.client import JiraClient
+from flagpost.jira.push import Delivery, waiting_sites
+from flagpost.jira.receive import InvocationVerifier
+from flagpost.jobs.embedded import EmbeddedEngine
 from flagpost.observe import set_up_logging
 from flagpost.settings import Settings
 from flagpost.store import migrate
 from flagpost.store.db import Database
 from flagpost.web import api, api_v1, console, forge, headers, health, render
+from flagpost.web.templating import STATIC
+
+log = structlog.get_logger(__name__)
+
+_DESCRIPTION = """Split's Admin API under `/internal/api/v2`, and Flagpost's own for the Jira side under `/api/v1`.
+Both take an admin API key, as `Authorization: Bearer …` or `x-api-key: …`."""
+
+
+def open_database(settings: Settings) -> Database:
+    """The database, at this version's schema: SQLite is migrated here, PostgreSQL by `flagpost migrate`."""
+    database = Database(settings.database_url)
+    if database.is_sqlite:
+        migrate.upgrade(database)
+    elif not migrate.is_current(database):
+        raise SetupError("The database's schema is not this version's. Run: flagpost migrate")
+    return database
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The whole application for these settings. Delivery to Jira runs from its start-up to its shutdown."""
+    database = open_database(settings)
+    client = JiraClient(settings)
+    box = secret_box(settings)
+    delivery = Delivery(database, client, box, now_ms, settings.public_url)
+    engine = EmbeddedEngine(delivery.deliver, lambda: waiting_sites(database, now_ms), settings.sweep_seconds)
+    verifier = InvocationVerifier(settings, client, database, now_ms)
+    context = Context(database, settings, client, box, verifier, now_ms, engine.wake)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        first_start.ensure_account(context)
+        engine.start()
+        yield
+        engine.stop()
+        client.close()
+        database.close()
+
+    app = FastAPI(
+        title="Flagpost",
+        version=__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    app.state.context = context
+    app.state.engine = engine
+    _compose(app)
+    return app
+
+
+def _compose(app: FastAPI) -> None:
+    for part in (health, api, api_v1, forge, console):
+        app.include_router(part.router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_middleware(headers.EveryRequest)
+    render.install_error_handlers(app)
+
+
+def serve(settings: Settings) -> None:
+    """Run until told to stop; says where, and how to begin where nobody can sign in yet."""
+    set_up_logging(settings.log_level, settings.log_format)
+    listening = _listen(settings)
+    settings = settings.model_copy(update={"port": listening.getsockname()[1]})
+    app = create_app(settings)
+    context: Context = app.state.context
+    first_start.ensure_account(context)
+    print(f"Flagpost {__version__} is at {settings.public_url}", flush=True)
+    if link := sessions.first_admin_link(context):
+        print(f"Nobody can sign in yet. Create the first admin, once, here:\n  {link}", flush=True)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or None,
+        server_header=False,
+        timeout_graceful_shutdown=20,
+    )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise SetupError(
+            f"Cannot listen on {settings.host}:{settings.port}: {reason}. Choose another --port."
+        ) from None
+    return listening
+
+
+@contextmanager
+def operator_context(settings: Settings) -> Iterator[tuple[Context, Actor]]:
+    """For the command line: the world of the actions without delivery, and Flagpost itself as the actor.
+
+    A serving process finds what this one changed by its sweep.
+    """
+    database = open_database(settings)
+    client = JiraClient(settings)
+    verifier = InvocationVerifier(settings, client, database, now_ms)
+    context = Context(database, settings, client, secret_box(settings), verifier)
+    try:
+        yield context, system(first_start.ensure_account(context))
+    finally:
+        client.close()
+        database.close()

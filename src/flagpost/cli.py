@@ -83,8 +83,8 @@ def user_create(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Add a person, and print the one-time link with which they choose a password."""
-    from flagpost.app import operator_context
     from flagpost.actions import people
+    from flagpost.app import operator_context
 
     with operator_context(_settings(database_url)) as (ctx, operator):
         link = people.invite_user(ctx, operator, email=email, name=name or email.partition("@")[0], role=role)

@@ -29,3 +29,9 @@ def ready(request: Request, ctx: Annotated[Context, Depends(context)]) -> JSONRe
     good = not any(checks.values())
     answer = {"status": "ready" if good else "not ready", **{name: why or "ok" for name, why in checks.items()}}
     return JSONResponse(answer, status_code=200 if good else 503)
+
+
+@router.get("/openapi.json")
+def openapi(request: Request) -> JSONResponse:
+    """The Admin API and the REST API, described for programs."""
+    return JSONResponse(request.app.openapi())

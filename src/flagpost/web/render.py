@@ -54,7 +54,9 @@ def _http(request: Request, error: Exception) -> Response:
 
 def _unknown(request: Request, error: Exception) -> Response:
     log.error("request.crashed", path=request.url.path, exc_info=error)
-    return answer(request, FlagpostError("Something went wrong in Flagpost. The log says more, under the request's id."))
+    return answer(
+        request, FlagpostError("Something went wrong in Flagpost. The log says more, under the request's id.")
+    )
 
 
 def answer(request: Request, error: FlagpostError) -> Response:

@@ -1,0 +1,47 @@
+"""PATCH bodies: JSON Patch (RFC 6902), as Split takes it."""
+
+from typing import Any
+
+import jsonpatch
+import jsonpointer
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+from flagpost.errors import InvalidInput
+
+MAX_OPERATIONS = 200
+
+
+class Operation(BaseModel):
+    """One step of a patch."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+    op: str
+    path: str
+    value: Any = None
+    source: str | None = Field(None, alias="from")
+
+
+class Patch(RootModel[list[Operation]]):
+    """A list of steps, applied in order, all or none."""
+
+
+def apply(patch: Patch, present: dict[str, Any]) -> dict[str, Any]:
+    """What `present` becomes. Raises InvalidInput, naming the step, where a step cannot be taken."""
+    if len(patch.root) > MAX_OPERATIONS:
+        raise InvalidInput(f"A patch has at most {MAX_OPERATIONS} steps.")
+    changed: Any = present
+    for number, step in enumerate(patch.root):
+        try:
+            changed = jsonpatch.JsonPatch([_step(step)]).apply(changed)
+        except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError) as error:
+            raise InvalidInput(f"{step.op} {step.path}: {error}", f"[{number}]") from None
+    if not isinstance(changed, dict):
+        raise InvalidInput("A patch cannot replace the whole by something else.")
+    return changed
+
+
+def _step(step: Operation) -> dict[str, Any]:
+    written = {"op": step.op, "path": step.path, "value": step.value, "from": step.source}
+    wanted = {"remove": ("op", "path"), "move": ("op", "path", "from"), "copy": ("op", "path", "from")}
+    return {name: written[name] for name in wanted.get(step.op, ("op", "path", "value"))}

@@ -1,0 +1,10 @@
+"""All of the Admin API's routes."""
+
+from fastapi import APIRouter
+
+from flagpost.web.api import definitions, keys, splits, workspaces
+from flagpost.web.api.documented import ERRORS, PREFIX
+
+router = APIRouter(prefix=PREFIX, responses=ERRORS)
+for part in (workspaces, splits, definitions, keys):
+    router.include_router(part.router)

@@ -1,0 +1,5 @@
+"""The pages people use."""
+
+from flagpost.web.console.routes import router
+
+__all__ = ["router"]
