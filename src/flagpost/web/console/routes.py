@@ -2,4 +2,8 @@
 
 from fastapi import APIRouter
 
+from flagpost.web.console import admin, definition, flag, flags, jira, people
+
 router = APIRouter(include_in_schema=False)
+for part in (people, flags, definition, flag, jira, admin):
+    router.include_router(part.router)

@@ -1,0 +1,256 @@
+"""Admin settings: projects and who may view them, environments, API keys, users and groups."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from flagpost.actions import api_keys, environments, people, projects
+from flagpost.actions.access import Right
+from flagpost.actions.context import Context
+from flagpost.actions.sessions import SignedIn
+from flagpost.errors import FlagpostError
+from flagpost.flags.model import JiraEnvironmentType
+from flagpost.store.records import Owner
+from flagpost.web.console.shell import MOST_PROJECTS, Form, go, many, problems_of, show, words
+from flagpost.web.guard import Person
+from flagpost.web.state import Ctx
+
+router = APIRouter(prefix="/admin")
+
+
+def _attempt(act: Callable[[], Any], page: Callable[[FlagpostError], Response], target: str) -> Response:
+    """Do something and go on to a page; where that fails, show the page it came from with what was wrong."""
+    try:
+        act()
+    except FlagpostError as error:
+        return page(error)
+    return go(target)
+
+
+def _page(
+    request: Request, ctx: Context, who: SignedIn, name: str, error: FlagpostError | None = None, **values: Any
+) -> Response:
+    status, problems = (error.status, problems_of(error)) if error else (200, [])
+    nav = f"admin-{name}"
+    return show(request, ctx, who, f"admin_{name}.html", nav=nav, status=status, problems=problems, **values)
+
+
+# Projects -----------------------------------------------------------------------------------------------------------
+
+
+@router.get("/projects")
+def projects_page(request: Request, ctx: Ctx, who: Person) -> Response:
+    """Every project, who may view it, and a form for a new one."""
+    return _projects(request, ctx, who)
+
+
+def _projects(request: Request, ctx: Context, who: SignedIn, error: FlagpostError | None = None) -> Response:
+    who.actor.require(Right.MANAGE_PROJECTS)
+    visible = projects.list_projects(ctx, who.actor, limit=MOST_PROJECTS).items
+    restrictions = {one.id: projects.get_restriction(ctx, who.actor, one.id) for one in visible}
+    return _page(
+        request,
+        ctx,
+        who,
+        "projects",
+        error,
+        every=visible,
+        restrictions=restrictions,
+        grantees=[(f"{one.type}:{one.id}", f"{one.name} ({one.type})") for one in _grantees(ctx, who)],
+    )
+
+
+def _grantees(ctx: Context, who: SignedIn) -> list[Owner]:
+    keys = [one for one in api_keys.list_api_keys(ctx, who.actor) if one.revoked_at is None]
+    return [*people.possible_owners(ctx, who.actor), *(Owner("api_key", one.id, one.name) for one in keys)]
+
+
+@router.post("/projects")
+def create_project(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
+    """A new project, with Staging and Production."""
+    asks = words(form, "requires") == "yes"
+    return _attempt(
+        lambda: projects.create_project(ctx, who.actor, words(form, "name"), requires_title_and_comments=asks),
+        lambda error: _projects(request, ctx, who, error),
+        "/admin/projects",
+    )
+
+
+@router.post("/projects/{project}")
+def change_project(request: Request, ctx: Ctx, who: Person, project: str, form: Form) -> Response:
+    """Rename, ask for titles and comments, choose who may view it, or delete."""
+
+    def act() -> None:
+        if words(form, "act") == "delete":
+            projects.delete_project(ctx, who.actor, project)
+            return
+        asks = words(form, "requires") == "yes"
+        name = words(form, "name")
+        projects.update_project(ctx, who.actor, project, name=name, requires_title_and_comments=asks)
+        grants = [(kind, id) for kind, _, id in (text.partition(":") for text in many(form, "grants"))]
+        projects.set_restriction(ctx, who.actor, project, restricted=words(form, "restricted") == "yes", grants=grants)
+
+    return _attempt(act, lambda error: _projects(request, ctx, who, error), "/admin/projects")
+
+
+# Environments -------------------------------------------------------------------------------------------------------
+
+
+@router.get("/environments")
+def environments_page(request: Request, ctx: Ctx, who: Person, project: str | None = None) -> Response:
+    """A project's environments and traffic types."""
+    return _environments(request, ctx, who, project)
+
+
+def _environments(
+    request: Request, ctx: Context, who: SignedIn, project: str | None, error: FlagpostError | None = None
+) -> Response:
+    who.actor.require(Right.MANAGE_PROJECTS)
+    visible = projects.list_projects(ctx, who.actor, limit=MOST_PROJECTS).items
+    chosen = projects.get_project(ctx, who.actor, project) if project else next(iter(visible), None)
+    return _page(
+        request,
+        ctx,
+        who,
+        "environments",
+        error,
+        project=chosen,
+        every=visible,
+        chosen=chosen,
+        environments=environments.list_environments(ctx, who.actor, chosen.id) if chosen else [],
+        traffic_types=environments.list_traffic_types(ctx, who.actor, chosen.id) if chosen else [],
+        types=[(kind.value, kind.value.capitalize()) for kind in JiraEnvironmentType],
+    )
+
+
+@router.post("/environments")
+def change_environments(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
+    """Create, change or delete an environment or a traffic type."""
+    project = words(form, "project")
+
+    def act() -> None:
+        values: dict[str, Any] = {"production": words(form, "production") == "yes"}
+        values["jira_type"] = words(form, "jira_type") or None
+        match words(form, "act"):
+            case "delete":
+                environments.delete_environment(ctx, who.actor, project, words(form, "environment"))
+            case "update":
+                place = words(form, "environment")
+                environments.update_environment(ctx, who.actor, project, place, name=words(form, "name"), **values)
+            case "add-type":
+                environments.create_traffic_type(ctx, who.actor, project, words(form, "name"))
+            case "delete-type":
+                environments.delete_traffic_type(ctx, who.actor, words(form, "type"))
+            case _:
+                environments.create_environment(ctx, who.actor, project, words(form, "name"), **values)
+
+    target = f"/admin/environments?project={project}"
+    return _attempt(act, lambda error: _environments(request, ctx, who, project, error), target)
+
+
+# API keys -----------------------------------------------------------------------------------------------------------
+
+
+@router.get("/api-keys")
+def keys_page(request: Request, ctx: Ctx, who: Person) -> Response:
+    """Every key, and a form for a new one."""
+    return _keys(request, ctx, who)
+
+
+def _keys(
+    request: Request, ctx: Context, who: SignedIn, error: FlagpostError | None = None, secret: str = ""
+) -> Response:
+    keys = api_keys.list_api_keys(ctx, who.actor)
+    return _page(request, ctx, who, "api-keys", error, keys=keys, secret=secret, roles=api_keys.ROLES)
+
+
+@router.post("/api-keys")
+def create_key(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
+    """A new admin key, shown once."""
+    try:
+        _, secret = api_keys.create_api_key(
+            ctx,
+            who.actor,
+            name=words(form, "name"),
+            roles=[words(form, "role")],
+            project=words(form, "project") or None,
+        )
+    except FlagpostError as error:
+        return _keys(request, ctx, who, error)
+    return _keys(request, ctx, who, secret=secret)
+
+
+@router.post("/api-keys/{key}/revoke")
+def revoke_key(ctx: Ctx, who: Person, key: str) -> Response:
+    """End a key at once."""
+    api_keys.revoke_api_key(ctx, who.actor, key)
+    return go("/admin/api-keys")
+
+
+# Users and groups ---------------------------------------------------------------------------------------------------
+
+
+@router.get("/users")
+def users_page(request: Request, ctx: Ctx, who: Person) -> Response:
+    """Everybody of the account, and a form to invite somebody."""
+    return _users(request, ctx, who)
+
+
+def _users(
+    request: Request, ctx: Context, who: SignedIn, error: FlagpostError | None = None, link: str = ""
+) -> Response:
+    return _page(
+        request, ctx, who, "users", error, users=people.list_users(ctx, who.actor), link=link, roles=people.ROLES
+    )
+
+
+@router.post("/users")
+def change_users(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
+    """Invite somebody, make a new link, change a role, deactivate or bring back."""
+    user, link = words(form, "user"), ""
+    try:
+        match words(form, "act"):
+            case "role":
+                people.update_user(ctx, who.actor, user, role=words(form, "role"))
+            case "deactivate":
+                people.update_user(ctx, who.actor, user, active=False)
+            case "activate":
+                people.update_user(ctx, who.actor, user, active=True)
+            case "link":
+                link = people.new_password_link(ctx, who.actor, user).url
+            case _:
+                email, name, role = (words(form, field) for field in ("email", "name", "role"))
+                link = people.invite_user(ctx, who.actor, email=email, name=name, role=role).url
+    except FlagpostError as error:
+        return _users(request, ctx, who, error)
+    return _users(request, ctx, who, link=link) if link else go("/admin/users")
+
+
+@router.get("/groups")
+def groups_page(request: Request, ctx: Ctx, who: Person) -> Response:
+    """The groups and their members."""
+    return _groups(request, ctx, who)
+
+
+def _groups(request: Request, ctx: Context, who: SignedIn, error: FlagpostError | None = None) -> Response:
+    every = [people.get_group(ctx, who.actor, one.id) for one in people.list_groups(ctx, who.actor)]
+    return _page(request, ctx, who, "groups", error, groups=every, users=people.list_users(ctx, who.actor))
+
+
+@router.post("/groups")
+def change_groups(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
+    """Create a group, choose its members, or delete it."""
+
+    def act() -> None:
+        match words(form, "act"):
+            case "delete":
+                people.delete_group(ctx, who.actor, words(form, "group"))
+            case "members":
+                people.set_members(ctx, who.actor, words(form, "group"), many(form, "members"))
+            case _:
+                name = words(form, "name")
+                people.create_group(ctx, who.actor, name, words(form, "description"), many(form, "members"))
+
+    return _attempt(act, lambda error: _groups(request, ctx, who, error), "/admin/groups")

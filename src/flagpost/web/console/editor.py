@@ -1,0 +1,202 @@
+"""The definition editor without JavaScript: a form's flat fields to JSON and back, and its buttons as pure changes.
+
+A field's name is its path, as in ``rules[0].condition.matchers[1].strings``: the same path that a problem carries, so
+each problem finds its field.
+"""
+
+import itertools
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from flagpost.flags.matchers import DATE_MATCHERS, MATCHERS
+
+_STEP = re.compile(r"([A-Za-z]+)|\[(\d{1,4})\]")
+_MOST = 1000
+NEW_MATCHER: dict[str, Any] = {"type": "IN_LIST_STRING", "negate": False, "strings": []}
+
+
+def from_form(fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """The definition that a form describes, in the Admin API's shape; what does not fit is left for the validation."""
+    body: dict[str, Any] = {"treatments": [], "rules": [], "defaultRule": []}
+    for name, value in fields:
+        if name.startswith(("treatments[", "rules[", "defaultRule[", "defaultTreatment", "trafficAllocation")):
+            _put(body, [word or int(number) for word, number in _STEP.findall(name)], value)
+    body["treatments"] = [_treatment(one) for one in body["treatments"] if one]
+    body["rules"] = [_rule(one) for one in body["rules"] if one]
+    body["defaultRule"] = _buckets(body["defaultRule"])
+    body["trafficAllocation"] = _number(body.get("trafficAllocation", "100"))
+    return body
+
+
+def _put(body: Any, path: list[str | int], value: str) -> None:
+    for step, following in itertools.pairwise(path):
+        empty: Any = [] if isinstance(following, int) else {}
+        if isinstance(step, int):
+            _lengthen(body, step)
+            if body[step] is None:
+                body[step] = empty
+        else:
+            body.setdefault(step, empty)
+        body = body[step]
+    body[path[-1]] = value
+
+
+def _lengthen(items: list[Any], index: int) -> None:
+    items.extend([None] * (min(index, _MOST) + 1 - len(items)))
+
+
+def _treatment(raw: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": raw.get("name", "").strip(),
+        "description": raw.get("description", ""),
+        "configurations": raw.get("configurations") or None,
+        "keys": texts(raw.get("keys", "")),
+        "segments": texts(raw.get("segments", "")),
+    }
+
+
+def _rule(raw: dict[str, Any]) -> dict[str, Any]:
+    matchers = (raw.get("condition") or {}).get("matchers") or []
+    condition = {"combiner": "AND", "matchers": [_matcher(one) for one in matchers if one]}
+    return {"condition": condition, "buckets": _buckets(raw.get("buckets") or [])}
+
+
+def _buckets(raw: list[Any]) -> list[dict[str, Any]]:
+    shares = [{"treatment": one["treatment"], "size": _number(one.get("size") or "0")} for one in raw if one]
+    return [share for share in shares if share["size"] != 0] or shares[:1]
+
+
+def _matcher(raw: dict[str, Any]) -> dict[str, Any]:
+    kind = MATCHERS.get(raw.get("type", ""))
+    made: dict[str, Any] = {"type": raw.get("type", ""), "negate": raw.get("negate") == "true"}
+    if raw.get("attribute", "").strip():
+        made["attribute"] = raw["attribute"].strip()
+    if kind is None:
+        return made
+    name = "bool" if kind.field == "boolean" else kind.field
+    if kind.field in ("between", "depends"):
+        made[name] = _pair(kind.type, kind.field, raw.get(name))
+    else:
+        made[name] = _value(kind.field, raw.get(name) or "")
+    return made
+
+
+def _pair(type: str, field: str, raw: Any) -> dict[str, Any]:
+    source = raw if isinstance(raw, dict) else {}
+    if field == "depends":
+        return {"splitName": source.get("splitName", ""), "treatment": texts(source.get("treatment", ""))}
+    read = _date if type in DATE_MATCHERS else _number
+    return {"from": read(source.get("from", "")), "to": read(source.get("to", ""))}
+
+
+def _value(field: str, text: str) -> Any:
+    match field:
+        case "strings":
+            return texts(text)
+        case "number":
+            return _number(text)
+        case "date":
+            return _date(text)
+        case "boolean":
+            return text == "true"
+    return text
+
+
+def texts(value: str) -> list[str]:
+    """One text a line."""
+    return [line.strip() for line in value.splitlines() if line.strip()]
+
+
+def _number(text: Any) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except (TypeError, ValueError):
+            continue
+    return None if text == "" else text
+
+
+def _date(text: str) -> Any:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return text or None
+    return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
+
+
+def date_field(value: Any) -> str:
+    """A time in milliseconds as a browser's date field has it, in UTC."""
+    if not isinstance(value, int):
+        return ""
+    return datetime.fromtimestamp(value / 1000, UTC).strftime("%Y-%m-%dT%H:%M")
+
+
+def new_definition() -> dict[str, Any]:
+    """What a flag that is initiated begins with: everybody gets *off*."""
+    names = ("on", "off")
+    plain = {"description": "", "configurations": None, "segments": []}
+    return {
+        "treatments": [{"name": name, "keys": [], **plain} for name in names],
+        "defaultTreatment": "off",
+        "trafficAllocation": 100,
+        "rules": [],
+        "defaultRule": [{"treatment": "off", "size": 100}],
+    }
+
+
+def press(body: dict[str, Any], button: str) -> dict[str, Any]:
+    """What a button of the form does, for example ``add-matcher 0`` or ``up 2``; an unknown one does nothing."""
+    name, *numbers = button.split()
+    at = [int(number) for number in numbers if number.isdigit()]
+    action = _BUTTONS.get(name)
+    try:
+        if action:
+            action(body, *at)
+    except (IndexError, TypeError):
+        return body
+    return body
+
+
+def _add_treatment(body: dict[str, Any]) -> None:
+    body["treatments"].append({"name": "", "keys": [], "segments": [], "description": "", "configurations": None})
+
+
+def _add_rule(body: dict[str, Any]) -> None:
+    first = body["treatments"][0]["name"]
+    matchers = [dict(NEW_MATCHER)]
+    condition = {"combiner": "AND", "matchers": matchers}
+    body["rules"].append({"condition": condition, "buckets": [{"treatment": first, "size": 100}]})
+
+
+def _add_matcher(body: dict[str, Any], rule: int) -> None:
+    body["rules"][rule]["condition"]["matchers"].append(dict(NEW_MATCHER))
+
+
+def _drop_matcher(body: dict[str, Any], rule: int, matcher: int) -> None:
+    del body["rules"][rule]["condition"]["matchers"][matcher]
+
+
+def _move_up(body: dict[str, Any], rule: int) -> None:
+    if rule > 0:
+        body["rules"].insert(rule - 1, body["rules"].pop(rule))
+
+
+def _drop(part: str) -> Any:
+    def drop(body: dict[str, Any], number: int) -> None:
+        del body[part][number]
+
+    return drop
+
+
+_BUTTONS: dict[str, Any] = {
+    "add-treatment": _add_treatment,
+    "drop-treatment": _drop("treatments"),
+    "add-rule": _add_rule,
+    "drop-rule": _drop("rules"),
+    "up": _move_up,
+    "down": lambda body, rule: _move_up(body, rule + 1),
+    "add-matcher": _add_matcher,
+    "drop-matcher": _drop_matcher,
+}

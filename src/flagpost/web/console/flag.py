@@ -1,0 +1,206 @@
+"""A flag's page: kill and restore, and the tabs Integrations, Audit log and Settings."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from flagpost.actions import audit, connections, definitions, environments, flags, people, projects
+from flagpost.actions.context import Context
+from flagpost.actions.sessions import SignedIn
+from flagpost.errors import FlagpostError, InvalidInput
+from flagpost.store.records import Environment, Flag, FlagDefinition, Project
+from flagpost.web.console.shell import Form, go, listed, many, problems_of, show, words
+from flagpost.web.guard import Person
+from flagpost.web.state import Ctx
+
+router = APIRouter()
+_ONE = "/projects/{project}/flags/{flag}"
+
+
+@dataclass(frozen=True, slots=True)
+class OneFlag:
+    """What the head of a flag's page needs, whatever the tab."""
+
+    project: Project
+    flag: Flag
+    environments: list[Environment]
+    environment: Environment | None
+    definitions: dict[str, FlagDefinition]
+
+    @property
+    def definition(self) -> FlagDefinition | None:
+        """The definition in the chosen environment."""
+        return self.definitions.get(self.environment.id) if self.environment else None
+
+    @property
+    def url(self) -> str:
+        """The page's own address, without the environment."""
+        return f"/projects/{self.project.id}/flags/{self.flag.id}"
+
+    @property
+    def here(self) -> str:
+        """The part of the address that keeps the environment."""
+        return f"?environment={self.environment.id}" if self.environment else ""
+
+
+def load(ctx: Context, who: SignedIn, project: str, flag: str, environment: str | None) -> OneFlag:
+    """The flag; `environment` by id or name, else production where there is one."""
+    found = projects.get_project(ctx, who.actor, project)
+    one = flags.get_flag(ctx, who.actor, found.id, flag)
+    places = environments.list_environments(ctx, who.actor, found.id)
+    if environment:
+        place: Environment | None = environments.get_environment(ctx, who.actor, found.id, environment)
+    else:
+        place = next((at for at in places if at.production), next(iter(places), None))
+    return OneFlag(found, one, places, place, definitions.definitions_of_flag(ctx, who.actor, found.id, one.id))
+
+
+def show_tab(
+    request: Request, ctx: Context, who: SignedIn, one: OneFlag, tab: str, error: Exception | None = None, **values: Any
+) -> Response:
+    """A tab of a flag's page."""
+    known = error if isinstance(error, FlagpostError) else None
+    return show(
+        request,
+        ctx,
+        who,
+        f"flag_{tab}.html",
+        project=one.project,
+        nav="flags",
+        one=one,
+        tab=tab,
+        problems=problems_of(known) if known else [],
+        status=known.status if known else 200,
+        **values,
+    )
+
+
+@router.post(_ONE + "/kill")
+def kill(ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
+    """Kill, once the flag's name or KILL was typed."""
+    one = load(ctx, who, project, flag, words(form, "environment"))
+    if words(form, "confirm") not in (one.flag.name, "KILL"):
+        raise InvalidInput(f"To kill “{one.flag.name}”, type its name or KILL.")
+    definitions.kill(ctx, who.actor, project, flag, words(form, "environment"), **_summary(form))
+    return go(one.url + one.here)
+
+
+@router.post(_ONE + "/restore")
+def restore(ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
+    """Undo a kill."""
+    one = load(ctx, who, project, flag, words(form, "environment"))
+    definitions.restore(ctx, who.actor, project, flag, words(form, "environment"), **_summary(form))
+    return go(one.url + one.here)
+
+
+def _summary(form: Form) -> dict[str, Any]:
+    return {"title": words(form, "title"), "comment": words(form, "comment")}
+
+
+@router.get(_ONE + "/integrations")
+def integrations_tab(
+    request: Request, ctx: Ctx, who: Person, project: str, flag: str, environment: str | None = None
+) -> Response:
+    """The issues of a flag, and what Jira knows of it."""
+    return _integrations(request, ctx, who, load(ctx, who, project, flag, environment))
+
+
+@router.post(_ONE + "/issues")
+def connect(request: Request, ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
+    """Connect with one or more issues."""
+    one = load(ctx, who, project, flag, None)
+    try:
+        connections.connect_issues(ctx, who.actor, one.project.id, one.flag.id, [words(form, "issues")])
+    except FlagpostError as error:
+        return _integrations(request, ctx, who, one, error, words(form, "issues"))
+    return go(one.url + "/integrations")
+
+
+@router.post(_ONE + "/issues/{issue}/disconnect")
+def disconnect(ctx: Ctx, who: Person, project: str, flag: str, issue: str) -> Response:
+    """Take a connection away."""
+    connections.disconnect_issue(ctx, who.actor, project, flag, issue)
+    return go(f"/projects/{project}/flags/{flag}/integrations")
+
+
+def _integrations(
+    request: Request, ctx: Context, who: SignedIn, one: OneFlag, error: FlagpostError | None = None, typed: str = ""
+) -> Response:
+    chosen = connections.projects_for_connect(ctx, who.actor)
+    return show_tab(
+        request,
+        ctx,
+        who,
+        one,
+        "integrations",
+        error,
+        typed=typed,
+        connected=connections.list_connections(ctx, who.actor, one.project.id, one.flag.id),
+        push=connections.push_status(ctx, who.actor, one.project.id, one.flag.id),
+        primary=next((at.environment for at in chosen if at.project.id == one.project.id), None),
+    )
+
+
+@router.get(_ONE + "/audit")
+def audit_tab(request: Request, ctx: Ctx, who: Person, project: str, flag: str, offset: int = 0) -> Response:
+    """What changed on a flag, the newest first."""
+    one = load(ctx, who, project, flag, None)
+    page = audit.list_audit(ctx, who.actor, one.project.id, flag=one.flag.id, offset=max(offset, 0))
+    return show_tab(request, ctx, who, one, "audit", page=page)
+
+
+@router.get(_ONE + "/settings")
+def settings_tab(request: Request, ctx: Ctx, who: Person, project: str, flag: str) -> Response:
+    """What is said about a flag, and archiving and deleting it."""
+    return _settings(request, ctx, who, load(ctx, who, project, flag, None))
+
+
+@router.post(_ONE + "/settings")
+def save_settings(request: Request, ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
+    """Save, archive, bring back, or delete, as the button says."""
+    one = load(ctx, who, project, flag, None)
+    try:
+        return _act(ctx, who, one, form)
+    except FlagpostError as error:
+        return _settings(request, ctx, who, one, error)
+
+
+def _act(ctx: Context, who: SignedIn, one: OneFlag, form: Form) -> Response:
+    place = (ctx, who.actor, one.project.id, one.flag.id)
+    match words(form, "act"):
+        case "archive":
+            flags.archive_flag(*place)
+        case "unarchive":
+            flags.unarchive_flag(*place)
+        case "delete":
+            flags.delete_flag(*place)
+            return go(f"/projects/{one.project.id}/flags")
+        case "remove":
+            definitions.remove_definition(*place, words(form, "environment"))
+        case _:
+            flags.update_flag(
+                *place,
+                base_version=int(words(form, "version", "0")) or None,
+                description=words(form, "description"),
+                tags=listed(words(form, "tags")),
+                owners=[(kind, id) for kind, _, id in (text.partition(":") for text in many(form, "owners"))],
+                rollout_status=words(form, "rollout_status") or None,
+            )
+    return go(one.url + "/settings")
+
+
+def _settings(
+    request: Request, ctx: Context, who: SignedIn, one: OneFlag, error: FlagpostError | None = None
+) -> Response:
+    return show_tab(
+        request,
+        ctx,
+        who,
+        one,
+        "settings",
+        error,
+        owners=people.possible_owners(ctx, who.actor),
+        statuses=projects.list_rollout_statuses(ctx, who.actor, one.project.id),
+    )

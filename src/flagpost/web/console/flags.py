@@ -1,0 +1,195 @@
+"""The list of a project's flags, creating one, and the two pages that Jira leads to."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from flagpost.actions import audit, connections, environments, flags, people, projects
+from flagpost.actions.access import Right
+from flagpost.actions.context import Context
+from flagpost.actions.sessions import SignedIn
+from flagpost.errors import FlagpostError, InvalidInput
+from flagpost.store.flags import FlagFilter
+from flagpost.store.records import Project
+from flagpost.web.console.shell import Form, go, listed, many, problems_of, show, words
+from flagpost.web.guard import Person
+from flagpost.web.state import Ctx
+
+router = APIRouter()
+PAGE = 100
+SHOWN_BY_SEARCH = 20
+
+
+@router.get("/projects/{project}/flags")
+def list_page(request: Request, ctx: Ctx, who: Person, project: str, offset: int = 0) -> Response:
+    """The flags of a project: searched, filtered, sorted and paged."""
+    found = projects.get_project(ctx, who.actor, project)
+    asked = {name: value for name, value in request.query_params.items() if value and name != "offset"}
+    page = flags.list_flags(ctx, who.actor, found.id, _filter(asked), offset=max(offset, 0), limit=PAGE)
+    return show(
+        request,
+        ctx,
+        who,
+        "flags.html",
+        project=found,
+        nav="flags",
+        page=page,
+        asked=asked,
+        url="?" + (urlencode(asked) + "&" if asked else ""),
+        tags=flags.list_tags(ctx, who.actor, found.id),
+        owners=flags.list_owners(ctx, who.actor, found.id),
+        traffic_types=environments.list_traffic_types(ctx, who.actor, found.id),
+        statuses=projects.list_rollout_statuses(ctx, who.actor, found.id),
+        environments=environments.list_environments(ctx, who.actor, found.id),
+    )
+
+
+def _filter(asked: dict[str, str]) -> FlagFilter:
+    state = asked.get("state")
+    connected = {"yes": True, "no": False}.get(asked.get("connected", ""))
+    return FlagFilter(
+        text=asked.get("q", ""),
+        tags=(asked["tag"],) if "tag" in asked else (),
+        traffic_type=asked.get("traffic_type"),
+        owner_id=asked.get("owner"),
+        rollout_status=asked.get("rollout_status"),
+        environment_id=asked.get("environment"),
+        state=state if state in ("active", "killed", "none") else None,  # type: ignore[arg-type]
+        archived=asked.get("archived") == "yes",
+        connected=connected,
+        sort=asked.get("sort", "name"),
+    )
+
+
+@router.get("/flags/new")
+def new_page(request: Request, ctx: Ctx, who: Person) -> Response:
+    """Where a flag is created; Jira's *Create feature flag* leads here with `issue` and `summary`."""
+    asked = dict(request.query_params)
+    values = {"issues": asked.get("issue", ""), "description": asked.get("summary", "")}
+    return _new_page(request, ctx, who, asked.get("project"), values)
+
+
+@router.post("/flags/new")
+def create(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
+    """Create a flag, and connect it with the issues that were entered."""
+    values = {name: words(form, name) for name in ("name", "traffic_type", "description", "tags", "issues")}
+    if words(form, "switch"):
+        return _new_page(request, ctx, who, words(form, "project"), values)
+    try:
+        refs = [values["issues"]] if values["issues"] else []
+        if refs:
+            connections.check_issues(ctx, who.actor, refs)
+        made = flags.create_flag(
+            ctx,
+            who.actor,
+            words(form, "project"),
+            name=values["name"],
+            traffic_type=values["traffic_type"],
+            description=values["description"],
+            tags=listed(values["tags"]),
+            owners=[_owner(one) for one in many(form, "owners")] or None,
+        )
+        if refs:
+            connections.connect_issues(ctx, who.actor, made.project_id, made.id, refs)
+    except FlagpostError as error:
+        return _new_page(request, ctx, who, words(form, "project"), values, error)
+    return go(f"/projects/{made.project_id}/flags/{made.id}")
+
+
+def _owner(text: str) -> tuple[str, str]:
+    kind, _, id = text.partition(":")
+    return kind, id
+
+
+def _new_page(
+    request: Request,
+    ctx: Context,
+    who: SignedIn,
+    project: str | None,
+    values: dict[str, str],
+    error: FlagpostError | None = None,
+) -> Response:
+    who.actor.require(Right.EDIT_FLAGS)
+    chosen = projects.get_project(ctx, who.actor, project) if project else _first(ctx, who, bool(values["issues"]))
+    return show(
+        request,
+        ctx,
+        who,
+        "flag_new.html",
+        project=chosen,
+        nav="flags",
+        values={"name": "", "traffic_type": "", "tags": "", **values},
+        chosen=chosen,
+        owners=people.possible_owners(ctx, who.actor),
+        traffic_types=environments.list_traffic_types(ctx, who.actor, chosen.id),
+        problems=problems_of(error) if error else [],
+        status=error.status if error else 200,
+    )
+
+
+def _first(ctx: Context, who: SignedIn, from_jira: bool) -> Project:
+    """The project to offer first: from Jira, one of the integration's."""
+    chosen = connections.projects_for_connect(ctx, who.actor) if from_jira else []
+    if chosen:
+        return chosen[0].project
+    visible = projects.list_projects(ctx, who.actor, limit=1).items
+    if not visible:
+        raise InvalidInput("There is no project that you can see. Ask an admin.")
+    return visible[0]
+
+
+@router.get("/flags/connect")
+def connect_page(request: Request, ctx: Ctx, who: Person) -> Response:
+    """Where Jira's *Connect feature flag* leads: choose a flag of the integration's projects by part of its name."""
+    return _connect_page(request, ctx, who, dict(request.query_params))
+
+
+@router.post("/flags/connect")
+def connect(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
+    """Connect the chosen flag with the issue."""
+    try:
+        connections.connect_issues(ctx, who.actor, words(form, "project"), words(form, "flag"), [words(form, "issue")])
+    except FlagpostError as error:
+        return _connect_page(request, ctx, who, {"issue": words(form, "issue"), "q": words(form, "q")}, error)
+    return go(f"/projects/{words(form, 'project')}/flags/{words(form, 'flag')}/integrations")
+
+
+def _connect_page(
+    request: Request, ctx: Context, who: SignedIn, asked: dict[str, Any], error: FlagpostError | None = None
+) -> Response:
+    who.actor.require(Right.EDIT_FLAGS)
+    chosen = [one.project.id for one in connections.projects_for_connect(ctx, who.actor)]
+    text = str(asked.get("q", ""))
+    found = flags.find_flags(ctx, who.actor, text, project_ids=chosen, limit=SHOWN_BY_SEARCH) if chosen else []
+    return show(
+        request,
+        ctx,
+        who,
+        "flag_connect.html",
+        nav="flags",
+        issue=str(asked.get("issue", "")),
+        summary=str(asked.get("summary", "")),
+        q=text,
+        found=found,
+        configured=bool(chosen),
+        problems=problems_of(error) if error else [],
+        status=error.status if error else 200,
+    )
+
+
+@router.get("/projects/{project}/audit")
+def audit_page(request: Request, ctx: Ctx, who: Person, project: str, offset: int = 0) -> Response:
+    """What changed in a project, the newest first."""
+    found = projects.get_project(ctx, who.actor, project)
+    page = audit.list_audit(ctx, who.actor, found.id, offset=max(offset, 0))
+    return show(request, ctx, who, "audit.html", project=found, nav="audit", page=page)
+
+
+@router.get("/projects/{project}/environments")
+def environments_page(request: Request, ctx: Ctx, who: Person, project: str) -> Response:
+    """Where a project's flags apply."""
+    found = projects.get_project(ctx, who.actor, project)
+    places = environments.list_environments(ctx, who.actor, found.id)
+    return show(request, ctx, who, "environments.html", project=found, nav="environments", environments=places)

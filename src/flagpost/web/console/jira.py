@@ -1,0 +1,108 @@
+"""Admin settings → Integrations: the Marketplace, and Jira Cloud from its set-up to its removal."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from flagpost.actions import environments, integration, projects
+from flagpost.actions.access import Right
+from flagpost.actions.context import Context
+from flagpost.actions.sessions import SignedIn
+from flagpost.errors import FlagpostError
+from flagpost.web.console.shell import MOST_PROJECTS, Form, go, many, problems_of, show, words
+from flagpost.web.guard import Person
+from flagpost.web.state import Ctx
+
+router = APIRouter(prefix="/admin/integrations")
+_HOME = "/admin/integrations"
+
+
+@router.get("")
+def page(request: Request, ctx: Ctx, who: Person, tab: str = "marketplace") -> Response:
+    """What can be added (Marketplace), and what is set up (Configured)."""
+    who.actor.require(Right.MANAGE_INTEGRATIONS)
+    return _page(request, ctx, who, tab)
+
+
+@router.get("/jira")
+def choose(request: Request, ctx: Ctx, who: Person) -> Response:
+    """Choose projects and exactly one environment of each, to add the integration or to edit it."""
+    who.actor.require(Right.MANAGE_INTEGRATIONS)
+    state = integration.get_integration(ctx, who.actor)
+    return _choose(request, ctx, who, {one.project.id: one.environment.id for one in state.projects})
+
+
+@router.post("/jira")
+def save(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
+    """Set the integration up and show its token once; or save other projects."""
+    chosen = {project: words(form, f"environment-{project}") for project in many(form, "projects")}
+    try:
+        if integration.get_integration(ctx, who.actor).key:
+            integration.change_projects(ctx, who.actor, list(chosen.items()))
+            return go(f"{_HOME}?tab=configured")
+        token = integration.set_up_integration(ctx, who.actor, list(chosen.items()), site=words(form, "site") or None)
+    except FlagpostError as error:
+        return _choose(request, ctx, who, chosen, error, words(form, "site"))
+    return _page(request, ctx, who, "configured", token.secret)
+
+
+@router.post("/jira/act")
+def act(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
+    """Regenerate or revoke the token, grant it a project, send everything again, or remove the integration."""
+    try:
+        match words(form, "act"):
+            case "regenerate":
+                return _page(request, ctx, who, "configured", integration.regenerate_token(ctx, who.actor).secret)
+            case "revoke":
+                integration.revoke_token(ctx, who.actor)
+            case "grant":
+                integration.grant_project(ctx, who.actor, words(form, "project"))
+            case "resend":
+                integration.resend(ctx, who.actor)
+            case "remove":
+                integration.remove_integration(ctx, who.actor)
+    except FlagpostError as error:
+        return _page(request, ctx, who, "configured", error=error)
+    return go(f"{_HOME}?tab=configured")
+
+
+def _page(
+    request: Request, ctx: Context, who: SignedIn, tab: str, token: str = "", error: FlagpostError | None = None
+) -> Response:
+    state = integration.get_integration(ctx, who.actor)
+    return show(
+        request,
+        ctx,
+        who,
+        "integrations.html",
+        nav="admin-integrations",
+        tab=tab,
+        state=state,
+        token=token,
+        now=ctx.clock(),
+        problems=problems_of(error) if error else [],
+        status=error.status if error else 200,
+    )
+
+
+def _choose(
+    request: Request,
+    ctx: Context,
+    who: SignedIn,
+    chosen: dict[str, str],
+    error: FlagpostError | None = None,
+    site: str = "",
+) -> Response:
+    visible = projects.list_projects(ctx, who.actor, limit=MOST_PROJECTS).items
+    return show(
+        request,
+        ctx,
+        who,
+        "integration_jira.html",
+        nav="admin-integrations",
+        choices=[(one, environments.list_environments(ctx, who.actor, one.id)) for one in visible],
+        chosen=chosen,
+        site=site,
+        editing=integration.get_integration(ctx, who.actor).key is not None,
+        problems=problems_of(error) if error else [],
+        status=error.status if error else 200,
+    )

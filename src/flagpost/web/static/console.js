@@ -1,0 +1,37 @@
+// What a form cannot do alone: the theme, copying, and live sums. Every page works without it.
+const root = document.documentElement;
+const theme = localStorage.getItem("theme");
+if (theme) root.dataset.theme = theme;
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-theme-to],[data-copy]");
+  if (!button) return;
+  if (button.dataset.copy) {
+    await navigator.clipboard.writeText(document.querySelector(button.dataset.copy).value);
+    button.textContent = "Copied";
+    return;
+  }
+  const wanted = button.dataset.themeTo;
+  if (wanted === "system") {
+    localStorage.removeItem("theme");
+    delete root.dataset.theme;
+  } else {
+    localStorage.setItem("theme", wanted);
+    root.dataset.theme = wanted;
+  }
+});
+
+function sum(group) {
+  const total = [...group.querySelectorAll("input[data-share]")].reduce((all, one) => all + Number(one.value || 0), 0);
+  const shown = group.querySelector("output");
+  shown.textContent = `${total} % of 100 %`;
+  shown.className = total === 100 ? "lozenge ok" : "lozenge bad";
+}
+document.addEventListener("input", (event) => {
+  const group = event.target.closest("[data-shares]");
+  if (group) sum(group);
+});
+document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-shares]").forEach(sum));
+
+const progress = document.querySelector("[data-refresh]");
+if (progress) setTimeout(() => location.reload(), 1500);

@@ -1,0 +1,163 @@
+"""Every page of the console, for those who may see it and those who may not."""
+
+import re
+
+import pytest
+
+from tests.web.console.conftest import PASSWORD, Console
+
+ADMIN_PAGES = [
+    f"/admin/{name}"
+    for name in ("projects", "environments", "api-keys", "users", "groups", "integrations", "integrations/jira")
+]
+
+
+def new_flag(console: Console, name: str = "new_checkout") -> str:
+    form = {"project": console.project, "name": name, "traffic_type": "user", "tags": "pay"}
+    made = console.admin.post("/flags/new", data=form)
+    assert made.status_code == 303, made.text
+    return made.headers["location"]
+
+
+def initiate(console: Console, url: str) -> str:
+    """Save a first definition in production; the environment's id."""
+    found = re.search(r'name="environment">\s*<option value="([^"]+)"[^>]*>Production', console.admin.get(url).text)
+    found = found or re.search(r'<option value="([^"]+)"[^>]*>Production', console.admin.get(url).text)
+    assert found
+    environment = found[1]
+    save(console, url, environment, "0", ["0", "100"])
+    return environment
+
+
+def fields(environment: str, base: str, sizes: list[str]) -> dict[str, str]:
+    return {
+        "environment": environment,
+        "base": base,
+        "treatments[0].name": "on",
+        "treatments[1].name": "off",
+        "defaultTreatment": "off",
+        "trafficAllocation": "100",
+        "defaultRule[0].treatment": "on",
+        "defaultRule[0].size": sizes[0],
+        "defaultRule[1].treatment": "off",
+        "defaultRule[1].size": sizes[1],
+        "button": "review",
+    }
+
+
+def save(console: Console, url: str, environment: str, base: str, sizes: list[str]) -> int:
+    import html
+
+    review = console.admin.post(f"{url}/definition", data=fields(environment, base, sizes))
+    assert review.status_code == 200, review.text
+    body = re.search(r'name="body" value="([^"]+)"', review.text)
+    assert body
+    sent = {"environment": environment, "base": base, "body": html.unescape(body[1]), "button": "save"}
+    return console.admin.post(f"{url}/definition/save", data=sent).status_code
+
+
+@pytest.mark.parametrize("path", ADMIN_PAGES)
+def test_admin_settings_are_for_admins(console: Console, path: str) -> None:
+    assert console.admin.get(path).status_code == 200
+    assert console.viewer.get(path).status_code == 403
+    assert console.stranger.get(path).headers["location"].startswith("/signin?next=")
+
+
+def test_every_tab_of_a_flag_is_shown(console: Console) -> None:
+    url = new_flag(console)
+    initiate(console, url)
+    for tab in ("", "/definition", "/integrations", "/audit", "/settings"):
+        for browser in (console.admin, console.viewer):
+            assert "new_checkout" in browser.get(url + tab).text
+
+
+def test_a_project_has_its_pages(console: Console) -> None:
+    new_flag(console)
+    for name in ("flags", "flags?q=check&connected=no&state=none", "environments", "audit"):
+        assert console.viewer.get(f"/projects/{console.project}/{name}").status_code == 200
+    assert console.viewer.get("/profile").status_code == 200
+
+
+def test_a_viewer_is_not_offered_changes_and_is_refused(console: Console) -> None:
+    url = new_flag(console)
+    environment = initiate(console, url)
+    page = console.viewer.get(url).text
+    assert "Review changes" not in page
+    assert "Kill in" not in page
+    assert console.viewer.post(f"{url}/kill", data={"environment": environment, "confirm": "KILL"}).status_code == 403
+    assert console.viewer.get("/flags/new").status_code == 403
+
+
+def test_sizes_that_do_not_add_up_are_shown_by_the_field(console: Console) -> None:
+    url = new_flag(console)
+    environment = initiate(console, url)
+    refused = console.admin.post(f"{url}/definition", data=fields(environment, "1", ["10", "80"]))
+    assert refused.status_code == 400
+    assert "100" in refused.text
+    assert "defaultRule" in refused.text
+
+
+def test_a_stale_save_is_refused_and_shows_what_it_would_overwrite(console: Console) -> None:
+    url = new_flag(console)
+    environment = initiate(console, url)
+    assert save(console, url, environment, "1", ["10", "90"]) == 303
+    assert save(console, url, environment, "1", ["50", "50"]) == 409
+
+
+def test_killing_asks_for_the_name_and_restoring_undoes_it(console: Console) -> None:
+    url = new_flag(console)
+    environment = initiate(console, url)
+    assert console.admin.post(f"{url}/kill", data={"environment": environment, "confirm": "x"}).status_code == 400
+    console.admin.post(f"{url}/kill", data={"environment": environment, "confirm": "new_checkout"})
+    assert ">Killed<" in console.admin.get(url).text
+    console.admin.post(f"{url}/restore", data={"environment": environment})
+    assert ">Active<" in console.admin.get(url).text
+
+
+@pytest.mark.parametrize("button", ["add-treatment", "add-rule", "drop-treatment 0", "drop-rule 9", "nonsense 1 2 3"])
+def test_the_editors_buttons_answer_with_the_form(console: Console, button: str) -> None:
+    url = new_flag(console)
+    environment = initiate(console, url)
+    form = fields(environment, "1", ["0", "100"]) | {"button": button}
+    assert console.admin.post(f"{url}/definition", data=form).status_code == 200
+
+
+def test_the_integration_is_set_up_and_its_token_shown_once(console: Console) -> None:
+    chooser = console.admin.get("/admin/integrations/jira").text
+    environment = re.search(r'<option value="([^"]+)"[^>]*>Production', chooser)
+    assert environment
+    form = {"projects": console.project, f"environment-{console.project}": environment[1]}
+    shown = console.admin.post("/admin/integrations/jira", data=form).text
+    assert "fp_jira_" in shown
+    configured = console.admin.get("/admin/integrations?tab=configured").text
+    assert "fp_jira_" not in configured
+    assert "Waiting for Jira" in configured
+
+
+def test_an_issue_is_connected_and_disconnected_on_the_integrations_tab(console: Console) -> None:
+    url = new_flag(console)
+    assert console.admin.post(f"{url}/issues", data={"issues": "pay-1, PAY-2"}).status_code == 303
+    assert "PAY-2" in console.admin.get(f"{url}/integrations").text
+    assert console.admin.post(f"{url}/issues/PAY-2/disconnect").status_code == 303
+    assert "PAY-2" not in console.admin.get(f"{url}/integrations").text
+
+
+def test_whoever_comes_from_jira_signs_in_and_lands_back(console: Console) -> None:
+    sent = console.stranger.get("/flags/new?issue=PAY-1&summary=Faster")
+    page = console.stranger.get(sent.headers["location"]).text
+    assert "/flags/new?issue=PAY-1&amp;summary=Faster" in page
+    form = {"email": "ada@example.com", "password": PASSWORD, "next": "/flags/new?issue=PAY-1&summary=Faster"}
+    back = console.stranger.post("/signin", data=form).headers["location"]
+    assert "PAY-1" in console.stranger.get(back).text
+
+
+@pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example"])
+def test_signing_in_never_leads_elsewhere(console: Console, target: str) -> None:
+    form = {"email": "ada@example.com", "password": PASSWORD, "next": target}
+    assert console.stranger.post("/signin", data=form).headers["location"] == "/"
+
+
+def test_a_change_from_another_site_is_refused(console: Console) -> None:
+    url = new_flag(console)
+    other = {"sec-fetch-site": "cross-site"}
+    assert console.admin.post(f"{url}/settings", data={"act": "archive"}, headers=other).status_code == 403
