@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.web.console.conftest import PASSWORD, Console
+from tests.web.conftest import PASSWORD, Console
 
 ADMIN_PAGES = [
     f"/admin/{name}"

@@ -136,7 +136,7 @@ def date_field(value: Any) -> str:
 def new_definition() -> dict[str, Any]:
     """What a flag that is initiated begins with: everybody gets *off*."""
     names = ("on", "off")
-    plain = {"description": "", "configurations": None, "segments": []}
+    plain: dict[str, Any] = {"description": "", "configurations": None, "segments": []}
     return {
         "treatments": [{"name": name, "keys": [], **plain} for name in names],
         "defaultTreatment": "off",

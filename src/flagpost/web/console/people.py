@@ -1,5 +1,7 @@
 """Signing in and out, the links that work once, and one's own profile."""
 
+from collections.abc import Mapping
+
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 
@@ -133,9 +135,13 @@ def _invited() -> dict[str, str]:
 
 
 def _entrance(
-    request: Request, said: dict[str, str], fields: tuple[str, ...], values: object, error: FlagpostError | None = None
+    request: Request,
+    said: dict[str, str],
+    fields: tuple[str, ...],
+    values: Mapping[str, object],
+    error: FlagpostError | None = None,
 ) -> Response:
-    kept = {name: str(getattr(values, "get", {}.get)(name, "") or "") for name in ("email", "name", "next")}
+    kept = {name: str(values.get(name) or "") for name in ("email", "name", "next")}
     problems = problems_of(error) if error else []
     status = error.status if error else 200
     return page(request, "entrance.html", status=status, fields=fields, values=kept, problems=problems, **said)

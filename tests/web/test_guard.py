@@ -1,0 +1,41 @@
+"""Every route says who may call it, and strangers get nowhere."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+
+from flagpost.web.guard import GUARDS, anyone, person
+from tests.web.conftest import Console
+
+
+def routes_of(app: FastAPI) -> list[Any]:
+    """Every route of the composed application, with the whole of its path."""
+    found: list[Any] = []
+    for part in app.routes:
+        contexts = getattr(part, "effective_route_contexts", None)
+        found += list(contexts()) if contexts else [part]
+    return found
+
+
+def guards_of(dependant: Dependant) -> set[object]:
+    below = [guards_of(one) for one in dependant.dependencies]
+    return ({dependant.call} & set(GUARDS)).union(*below)
+
+
+def test_every_route_declares_exactly_one_guard(console: Console) -> None:
+    found = routes_of(console.app)
+    assert len(found) > 80
+    unguarded = [one.path for one in found if not hasattr(one, "dependant") or len(guards_of(one.dependant)) != 1]
+    assert unguarded == ["/static"]
+
+
+def test_strangers_are_sent_to_sign_in_or_refused(console: Console) -> None:
+    for route in routes_of(console.app):
+        guards = guards_of(route.dependant) if hasattr(route, "dependant") else {anyone}
+        if anyone in guards:
+            continue
+        path = route.path.replace("{", "").replace("}", "")
+        for method in route.methods:
+            answer = console.stranger.request(method, path)
+            assert answer.status_code == (303 if person in guards else 401), (method, path)
