@@ -25,7 +25,7 @@ function sum(group) {
   const total = [...group.querySelectorAll("input[data-share]")].reduce((all, one) => all + Number(one.value || 0), 0);
   const shown = group.querySelector("output");
   shown.textContent = `${total} % of 100 %`;
-  shown.className = total === 100 ? "lozenge ok" : "lozenge bad";
+  shown.className = `lozenge narrow ${total === 100 ? "ok" : "bad"}`;
 }
 document.addEventListener("input", (event) => {
   const group = event.target.closest("[data-shares]");
