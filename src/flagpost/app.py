@@ -2,6 +2,8 @@
 
 import os
 import socket
+import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -96,6 +98,33 @@ def serve(settings: Settings) -> None:
     print(f"Flagpost {__version__} is at {settings.public_url}", flush=True)
     if link := sessions.first_admin_link(context):
         print(f"Nobody can sign in yet. Create the first admin, once, here:\n  {link}", flush=True)
+    _server(app, settings).run(sockets=[listening])
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[Context]:
+    """Flagpost in a thread of this process until the block ends, for a program that has more to do: the demo, tests.
+
+    Port 0 takes any free one; the context's settings say which.
+    """
+    listening = _listen(settings)
+    settings = settings.model_copy(update={"port": listening.getsockname()[1]})
+    app = create_app(settings)
+    server = _server(app, settings)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="flagpost", daemon=True)
+    thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.005)
+    try:
+        context: Context = app.state.context
+        yield context
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        listening.close()
+
+
+def _server(app: FastAPI, settings: Settings) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -105,7 +134,7 @@ def serve(settings: Settings) -> None:
         server_header=False,
         timeout_graceful_shutdown=20,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    return uvicorn.Server(config)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -1,0 +1,204 @@
+"""The sandbox's own calls, under /sandbox: what tests, and the control page, steer it with."""
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from jira_sandbox.atlassian import ManifestError, Platform
+from jira_sandbox.state import App, Issue, World
+
+Json = dict[str, Any]
+_CHANGEABLE = {"summary", "type", "status", "assignee", "description"}
+
+
+def router(world: World, platform: Platform) -> APIRouter:
+    """All control calls."""
+    api = APIRouter(prefix="/sandbox")
+    _records(api, world)
+    _switches(api, world, platform)
+    _issues(api, world, platform)
+    _apps(api, world, platform)
+    return api
+
+
+def _records(api: APIRouter, world: World) -> None:
+    @api.get("/healthz")
+    def healthz() -> Json:
+        return {"status": "ok", "cloudId": world.cloud_id}
+
+    @api.get("/flags")
+    def flags() -> Json:
+        return world.all_flags()
+
+    @api.get("/history/{flag_id}")
+    def history(flag_id: str) -> list[int]:
+        return world.history.get(flag_id, [])
+
+    @api.get("/breaches")
+    def breaches() -> list[Json]:
+        return list(world.breaches)
+
+    @api.get("/requests")
+    def requests(path: str = "", since: float = 0) -> list[Json]:
+        return [one for one in list(world.requests) if path in one["path"] and one["at"] >= since]
+
+    @api.delete("/requests")
+    def clear() -> Json:
+        world.requests.clear()
+        world.breaches.clear()
+        return {"status": "ok"}
+
+
+def _switches(api: APIRouter, world: World, platform: Platform) -> None:
+    @api.get("/faults")
+    def get_faults() -> Json:
+        return asdict(world.faults)
+
+    @api.put("/faults")
+    def put_faults(body: Json) -> Json:
+        return _set(world.set_faults, body)
+
+    @api.delete("/faults")
+    def no_faults() -> Json:
+        from jira_sandbox.state import Faults
+
+        return world.set_faults(asdict(Faults()))
+
+    @api.get("/settings")
+    def get_settings() -> Json:
+        return asdict(world.settings)
+
+    @api.put("/settings")
+    def put_settings(body: Json) -> Json:
+        return _set(world.set_settings, body)
+
+    @api.post("/keys/rotate")
+    def rotate() -> Json:
+        platform.rotate_keys()
+        return platform.jwks()
+
+    @api.post("/reset")
+    def reset() -> Json:
+        world.reset()
+        return {"status": "ok"}
+
+
+def _set(change: Any, body: Json) -> Json:
+    try:
+        done: Json = change(body)
+    except TypeError as error:
+        raise HTTPException(400, f"There is no such switch: {error}") from None
+    return done
+
+
+def _issues(api: APIRouter, world: World, platform: Platform) -> None:
+    def reach(key: str) -> Issue:
+        issue = world.find_issue(key)
+        if issue is None:
+            raise HTTPException(404, f"There is no issue {key}")
+        return issue
+
+    @api.get("/issues")
+    def list_issues() -> list[Json]:
+        return [asdict(issue) for issue in world.issues.values()]
+
+    @api.post("/issues", status_code=201)
+    def add(body: Json) -> Json:
+        key = body.pop("key", None)
+        project = body.pop("project", None) or str(key or "").rpartition("-")[0]
+        unknown = set(body) - _CHANGEABLE
+        if not project or unknown:
+            raise HTTPException(400, f"Give a project or a key, and only {', '.join(sorted(_CHANGEABLE))}")
+        try:
+            return asdict(world.add_issue(project, key=key, **{"summary": key or "An issue", **body}))
+        except ValueError as error:
+            raise HTTPException(409, str(error)) from None
+
+    @api.get("/issues/{key}")
+    def get(key: str) -> Json:
+        return asdict(reach(key))
+
+    @api.patch("/issues/{key}")
+    def change(key: str, body: Json) -> Json:
+        issue = reach(key)
+        for name in set(body) & _CHANGEABLE:
+            setattr(issue, name, body[name])
+        platform.issue_event("avi:jira:updated:issue", issue)
+        return asdict(issue)
+
+    @api.delete("/issues/{key}")
+    def delete(key: str) -> Json:
+        issue = reach(key)
+        world.delete_issue(issue)
+        platform.issue_event("avi:jira:deleted:issue", issue)
+        return asdict(issue)
+
+    @api.post("/issues/{key}/move")
+    def move(key: str, body: Json) -> Json:
+        issue = world.move_issue(reach(key), str(body["project"]))
+        changelog = {"items": [{"field": "Key", "fromString": issue.old_keys[-1], "toString": issue.key}]}
+        platform.issue_event("avi:jira:updated:issue", issue, jiraEventTypeName="issue_moved", changelog=changelog)
+        return asdict(issue)
+
+    @api.post("/issues/{key}/{what}")
+    def hide_or_show(key: str, what: str) -> Json:
+        if what not in ("hide", "show"):
+            raise HTTPException(404, "hide or show")
+        issue = reach(key)
+        issue.hidden = what == "hide"
+        return asdict(issue)
+
+
+def _apps(api: APIRouter, world: World, platform: Platform) -> None:
+    def reach(installation_id: str) -> App:
+        app = world.apps.get(installation_id)
+        if app is None:
+            raise HTTPException(404, "There is no such installation")
+        return app
+
+    @api.get("/apps")
+    def apps() -> list[Json]:
+        return [{"installation_id": one.installation_id, "app_id": one.app_id} for one in world.apps.values()]
+
+    @api.post("/apps", status_code=201, response_model=None)
+    async def install(request: Request) -> Json | PlainTextResponse:
+        raw = (await request.body()).decode()
+        manifest: Any = raw
+        if request.headers.get("content-type", "").startswith("application/json"):
+            manifest = (await request.json()).get("manifest")
+        try:
+            app = platform.install(manifest)
+        except (ManifestError, KeyError, TypeError) as error:
+            return PlainTextResponse(f"The manifest cannot be installed: {error}", 400)
+        return {"installation_id": app.installation_id, "app_id": app.app_id}
+
+    @api.delete("/apps/{installation_id}")
+    def uninstall(installation_id: str) -> Json:
+        platform.uninstall(reach(installation_id))
+        return {"status": "ok"}
+
+    @api.post("/apps/{installation_id}/configure")
+    def configure(installation_id: str, body: Json) -> Json:
+        status, said = platform.call(reach(installation_id), "configure", body, module="configure", from_page=True)
+        return {"status": status, "body": said}
+
+    @api.post("/apps/{installation_id}/tick")
+    def tick(installation_id: str) -> Json:
+        return {"statuses": platform.tick(reach(installation_id))}
+
+    @api.post("/apps/{installation_id}/call")
+    def call(installation_id: str, body: Json) -> JSONResponse:
+        """A call with a token of the caller's making: claims changed, signed by a stranger, or given whole."""
+        app = reach(installation_id)
+        endpoint = str(body.get("endpoint", "configure"))
+        claims = platform.claims(app, endpoint, from_page=True) | body.get("claims", {})
+        claims = {name: value for name, value in claims.items() if value is not None}
+        token = body.get("token") or platform.sign(
+            claims, by_stranger=bool(body.get("by_stranger")), header=body.get("header")
+        )
+        status, said = platform.call(
+            app, endpoint, body.get("body"), method=body.get("method", "POST"), from_page=True, token=token
+        )
+        return JSONResponse({"status": status, "body": said, "token": token})

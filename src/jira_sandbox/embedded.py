@@ -1,0 +1,141 @@
+"""A sandbox within another program, for tests and the demo: running it, and steering it over HTTP."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+import uvicorn
+
+from jira_sandbox.app import create_app
+
+
+class Sandbox:
+    """A running sandbox, steered over HTTP."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._http = httpx2.Client(base_url=url, timeout=30, trust_env=False)
+
+    def get(self, path: str, **arguments: Any) -> Any:
+        """The JSON of a control call."""
+        return self._checked("GET", path, **arguments)
+
+    def _checked(self, method: str, path: str, **arguments: Any) -> Any:
+        answer = self._http.request(method, f"/sandbox{path}", **arguments)
+        answer.raise_for_status()
+        return answer.json()
+
+    def flags(self) -> dict[str, dict[str, Any]]:
+        """Everything that was sent, by flag id."""
+        found: dict[str, dict[str, Any]] = self.get("/flags")
+        return found
+
+    def faults(self, **values: Any) -> None:
+        """Switch faults; those not named stay."""
+        self._checked("PUT", "/faults", json=values)
+
+    def no_faults(self) -> None:
+        """Switch all faults off."""
+        self._checked("DELETE", "/faults")
+
+    def settings(self, **values: Any) -> None:
+        """Change settings; those not named stay."""
+        self._checked("PUT", "/settings", json=values)
+
+    def breaches(self) -> list[dict[str, Any]]:
+        """What callers did that Jira does not allow."""
+        found: list[dict[str, Any]] = self.get("/breaches")
+        return found
+
+    def requests(self, path: str = "") -> list[dict[str, Any]]:
+        """The log of requests whose path contains `path`."""
+        found: list[dict[str, Any]] = self.get("/requests", params={"path": path})
+        return found
+
+    def history(self, flag_id: str) -> list[int]:
+        """The sequence ids that came for a flag, in order."""
+        found: list[int] = self.get(f"/history/{flag_id}")
+        return found
+
+    def add_issue(self, key: str, **fields: Any) -> dict[str, Any]:
+        """A new issue."""
+        issue: dict[str, Any] = self._checked("POST", "/issues", json={"key": key, **fields})
+        return issue
+
+    def change_issue(self, key: str, **fields: Any) -> None:
+        """Change an issue's fields."""
+        self._checked("PATCH", f"/issues/{key}", json=fields)
+
+    def move_issue(self, key: str, project: str) -> str:
+        """Move an issue; its new key."""
+        moved: str = self._checked("POST", f"/issues/{key}/move", json={"project": project})["key"]
+        return moved
+
+    def delete_issue(self, key: str) -> None:
+        """Delete an issue."""
+        self._checked("DELETE", f"/issues/{key}")
+
+    def hide_issue(self, key: str) -> None:
+        """Take the app's permission to see an issue."""
+        self._checked("POST", f"/issues/{key}/hide")
+
+    def install(self, manifest: Any) -> str:
+        """Install an app; the installation's id."""
+        installed: str = self._checked("POST", "/apps", json={"manifest": manifest})["installation_id"]
+        return installed
+
+    def uninstall(self, installation_id: str) -> None:
+        """Uninstall an app."""
+        self._checked("DELETE", f"/apps/{installation_id}")
+
+    def configure(self, installation_id: str, token: str) -> tuple[int, Any]:
+        """What the app answers when a token is saved on its Configure page."""
+        answer = self._checked("POST", f"/apps/{installation_id}/configure", json={"token": token})
+        return answer["status"], answer["body"]
+
+    def tick(self, installation_id: str) -> None:
+        """Fire the app's scheduled triggers."""
+        self._checked("POST", f"/apps/{installation_id}/tick")
+
+    def call(self, installation_id: str, **how: Any) -> dict[str, Any]:
+        """Call the app with a token of one's own making."""
+        answer: dict[str, Any] = self._checked("POST", f"/apps/{installation_id}/call", json=how)
+        return answer
+
+    def rotate_keys(self) -> None:
+        """Have Atlassian sign with a new key."""
+        self._checked("POST", "/keys/rotate")
+
+    def reset(self) -> None:
+        """Back to the built-in issues, with nothing sent and nothing installed."""
+        self._checked("POST", "/reset")
+
+    def close(self) -> None:
+        """Close connections."""
+        self._http.close()
+
+
+@contextmanager
+def running_sandbox(port: int = 0) -> Iterator[Sandbox]:
+    """A sandbox on this machine, in a thread, until the block ends; port 0 takes any free one. OSError if taken."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", port))
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server = uvicorn.Server(uvicorn.Config(create_app(url), log_level="critical", access_log=False))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.005)
+    sandbox = Sandbox(url)
+    try:
+        yield sandbox
+    finally:
+        sandbox.close()
+        server.should_exit = True
+        thread.join(10)
+        listening.close()
