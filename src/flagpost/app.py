@@ -47,9 +47,9 @@ def open_database(settings: Settings) -> Database:
 
 def create_app(settings: Settings) -> FastAPI:
     """The whole application for these settings. Delivery to Jira runs from its start-up to its shutdown."""
+    box = secret_box(settings)
     database = open_database(settings)
     client = JiraClient(settings)
-    box = secret_box(settings)
     delivery = Delivery(database, client, box, now_ms, settings.public_url)
     engine = EmbeddedEngine(delivery.deliver, lambda: waiting_sites(database, now_ms), settings.sweep_seconds)
     verifier = InvocationVerifier(settings, client, database, now_ms)
@@ -90,15 +90,15 @@ def _compose(app: FastAPI) -> None:
 def serve(settings: Settings) -> None:
     """Run until told to stop; says where, and how to begin where nobody can sign in yet."""
     set_up_logging(settings.log_level, settings.log_format)
-    listening = _listen(settings)
-    settings = settings.model_copy(update={"port": listening.getsockname()[1]})
-    app = create_app(settings)
-    context: Context = app.state.context
-    first_start.ensure_account(context)
-    print(f"Flagpost {__version__} is at {settings.public_url}", flush=True)
-    if link := sessions.first_admin_link(context):
-        print(f"Nobody can sign in yet. Create the first admin, once, here:\n  {link}", flush=True)
-    _server(app, settings).run(sockets=[listening])
+    with _listen(settings) as listening:
+        settings = settings.model_copy(update={"port": listening.getsockname()[1]})
+        app = create_app(settings)
+        context: Context = app.state.context
+        first_start.ensure_account(context)
+        print(f"Flagpost {__version__} is at {settings.public_url}", flush=True)
+        if link := sessions.first_admin_link(context):
+            print(f"Nobody can sign in yet. Create the first admin, once, here:\n  {link}", flush=True)
+        _server(app, settings).run(sockets=[listening])
 
 
 @contextmanager
@@ -107,21 +107,20 @@ def running(settings: Settings) -> Iterator[Context]:
 
     Port 0 takes any free one; the context's settings say which.
     """
-    listening = _listen(settings)
-    settings = settings.model_copy(update={"port": listening.getsockname()[1]})
-    app = create_app(settings)
-    server = _server(app, settings)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="flagpost", daemon=True)
-    thread.start()
-    while not server.started and thread.is_alive():
-        time.sleep(0.005)
-    try:
-        context: Context = app.state.context
-        yield context
-    finally:
-        server.should_exit = True
-        thread.join(30)
-        listening.close()
+    with _listen(settings) as listening:
+        settings = settings.model_copy(update={"port": listening.getsockname()[1]})
+        app = create_app(settings)
+        server = _server(app, settings)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="flagpost", daemon=True)
+        thread.start()
+        while not server.started and thread.is_alive():
+            time.sleep(0.005)
+        try:
+            context: Context = app.state.context
+            yield context
+        finally:
+            server.should_exit = True
+            thread.join(30)
 
 
 def _server(app: FastAPI, settings: Settings) -> uvicorn.Server:

@@ -139,19 +139,19 @@ def set_restriction(
 ) -> Restriction:
     """Bound the view of a project to these users, groups and keys, each a type and an id; or open it to everybody.
 
-    Jira hears of it: flags of a project that the integration's token may no longer see are taken off their issues.
+    A key that restricts a project keeps its own view of it: it could not undo what it did otherwise. Jira hears of it:
+    flags of a project that the integration's token may no longer see are taken off their issues.
     """
     actor.require(Right.MANAGE_PROJECTS)
     now = ctx.clock()
+    if restricted and actor.type is ActorType.API_KEY:
+        grants = [*dict.fromkeys([*grants, ("api_key", actor.id)])]
     with ctx.db.write() as tx:
         found = reach_project(tx, actor, project)
         names = projects.names_of(tx, actor.account_id, grants)
         unknown = [f"{kind} {id}" for kind, id in grants if (kind, id) not in names]
         if unknown:
             raise InvalidInput([Problem("resourcePermissions.view", f"There is no {what}.") for what in unknown])
-        if restricted and actor.type is ActorType.API_KEY and ("api_key", actor.id) not in grants:
-            message = "Grant this key itself too, or it could not undo what it does here."
-            raise InvalidInput(message, "resourcePermissions.view")
         before = [owner.name for owner in projects.list_grants(tx, found.id)] if found.restricted else ["everybody"]
         projects.update(tx, found.id, restricted=restricted)
         projects.replace_grants(tx, found.id, grants)

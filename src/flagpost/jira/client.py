@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx2
 
@@ -84,6 +84,14 @@ class JiraClient:
         """Whether a token may be sent to this address: it is under the configured API, over https or a loopback."""
         inside = url == self._api_url or url.startswith(self._api_url + "/")
         return inside and self.is_secure(url)
+
+    def api_base_url(self, named: str, cloud_id: str) -> str:
+        """Where the API of a site is: as its app's token names it, within the configured API.
+
+        Where `FLAGPOST_ATLASSIAN_API_URL` says that Atlassian is elsewhere, the setting wins over the token; nothing is
+        ever sent to an address that is not under it.
+        """
+        return named if self.may_send_to(named) else f"{self._api_url}/ex/jira/{quote(cloud_id, safe='')}"
 
     def is_secure(self, url: str) -> bool:
         """Https; or, where the settings allow it, http to this machine."""

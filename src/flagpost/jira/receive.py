@@ -102,8 +102,7 @@ class InvocationVerifier:
         cloud_id = _cloud_id(app, context, api_base_url)
         if not installation_id or len(installation_id) > 255 or not cloud_id:
             raise NotSignedIn("The invocation token does not say which installation it is for.")
-        if not self._client.may_send_to(api_base_url):
-            raise NotSignedIn("The invocation token names an API address that Flagpost is not set up for.")
+        api_base_url = self._client.api_base_url(api_base_url, cloud_id)
         site_url = context.get("siteUrl")
         principal = claims.get("principal")
         return Invocation(

@@ -95,6 +95,15 @@ def _sqlite_engine(url: sa.URL, begin: str, size: int) -> Engine:
     return engine
 
 
+def insert_new(tx: Transaction, table: sa.Table, **values: Any) -> bool:
+    """Insert a row unless one with its key is there already; whether it was inserted.
+
+    The answer comes from RETURNING: what `rowcount` says of an INSERT differs between the drivers.
+    """
+    new = insert_or(tx, table).values(**values).on_conflict_do_nothing()
+    return tx.execute(new.returning(sa.literal(1))).first() is not None
+
+
 def insert_or(tx: Transaction, table: sa.Table) -> Any:
     """An INSERT that can say what to do where the row is there already (`on_conflict_do_…`), on either store."""
     return sqlite.insert(table) if tx.dialect.name == "sqlite" else postgresql.insert(table)

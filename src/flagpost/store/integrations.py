@@ -8,7 +8,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.flags.model import JiraEnvironmentType
-from flagpost.store.db import Condition, Transaction, insert_or
+from flagpost.store.db import Condition, Transaction, insert_new, insert_or
 from flagpost.store.records import Environment, Project
 from flagpost.store.tables import (
     environments,
@@ -201,8 +201,7 @@ def forget_installation(tx: Transaction, installation_id: str, now: int) -> None
 def use_token_id(tx: Transaction, token_id: str, expires_at: int, now: int) -> bool:
     """Note that an invocation token was used; False where it was before. Old notes are cleared away."""
     tx.execute(sa.delete(seen_tokens).where(seen_tokens.c.expires_at < now))
-    new = insert_or(tx, seen_tokens).values(id=token_id, expires_at=expires_at)
-    return tx.execute(new.on_conflict_do_nothing(index_elements=[seen_tokens.c.id])).rowcount == 1
+    return insert_new(tx, seen_tokens, id=token_id, expires_at=expires_at)
 
 
 # Sites ------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from flagpost.store.db import Transaction, insert_or
+from flagpost.store.db import Transaction, insert_new
 from flagpost.store.tables import connections, issues
 
 
@@ -110,8 +110,7 @@ def set_state(tx: Transaction, account_id: str, refs: Collection[str], state: st
 
 def connect(tx: Transaction, flag_id: str, issue_id: str, now: int, by: str) -> bool:
     """Connect a flag and an issue; False where they are connected already."""
-    new = insert_or(tx, connections).values(flag_id=flag_id, issue_id=issue_id, created_at=now, created_by=by)
-    return tx.execute(new.on_conflict_do_nothing()).rowcount == 1
+    return insert_new(tx, connections, flag_id=flag_id, issue_id=issue_id, created_at=now, created_by=by)
 
 
 def disconnect(tx: Transaction, flag_id: str, issue_id: str) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from flagpost.store.db import Transaction, insert_or
+from flagpost.store.db import Transaction, insert_new
 from flagpost.store.tables import jira_integration_projects, pushes
 
 
@@ -45,9 +45,7 @@ def mark_changed_in_environment(tx: Transaction, environment_id: str, now: int) 
 def want(tx: Transaction, account_id: str, project_id: str, flag_id: str, flag_name: str, now: int) -> None:
     """Have Jira hear of a flag from now on: what its first connection does, and every later one."""
     row = {"flag_id": flag_id, "account_id": account_id, "project_id": project_id, "flag_name": flag_name}
-    new = insert_or(tx, pushes).values(**row, wanted=now, wanted_at=now)
-    done = tx.execute(new.on_conflict_do_nothing(index_elements=[pushes.c.flag_id]))
-    if not done.rowcount:
+    if not insert_new(tx, pushes, **row, wanted=now, wanted_at=now):
         mark_changed(tx, [flag_id], now)
 
 

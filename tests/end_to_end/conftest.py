@@ -1,0 +1,51 @@
+"""One sandbox a test module, reset for each test; Flagpost anew for each test, in this process."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from flagpost.app import running
+from flagpost.settings import load
+from jira_sandbox.embedded import Sandbox, running_sandbox
+from tests.end_to_end.world import World, environment
+
+
+@pytest.fixture(scope="module")
+def _running_sandbox() -> Iterator[Sandbox]:
+    with running_sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(_running_sandbox: Sandbox) -> Sandbox:
+    _running_sandbox.reset()
+    return _running_sandbox
+
+
+def started(sandbox: Sandbox, database_url: str) -> Iterator[World]:
+    values = {
+        name.removeprefix("FLAGPOST_").lower(): value for name, value in environment(sandbox, database_url).items()
+    }
+    with running(load(port=0, sweep_seconds=0.2, **values)) as ctx:
+        found = World(ctx.settings.public_url, sandbox)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def world(sandbox: Sandbox, sqlite_url: str) -> Iterator[World]:
+    """Flagpost on SQLite, not connected to Jira yet."""
+    yield from started(sandbox, sqlite_url)
+
+
+@pytest.fixture
+def world_on_both(sandbox: Sandbox, database_url: str) -> Iterator[World]:
+    """The same, on each of the two stores."""
+    yield from started(sandbox, database_url)
+
+
+@pytest.fixture
+def connected(world: World) -> World:
+    """The same, connected: Default shows Production."""
+    world.connect_jira()
+    return world

@@ -1,0 +1,89 @@
+"""What goes wrong on the way to Jira ends with Jira showing what is true, and nothing sent out of order."""
+
+import pytest
+
+from tests.end_to_end.world import FEATURE_FLAGS, World, until
+
+FAULTS = {
+    "asked to wait": {"rate_limited": {"count": 3, "retry_after": 1}},
+    "unavailable": {"unavailable": {"count": 2, "retry_after": 1}},
+    "connections cut": {"drop_connections": 2},
+    "answers lost after the work was done": {"lose_answers": 2},
+    "slow": {"latency_ms": 300},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+def test_a_fault_delays_and_loses_nothing(connected: World, fault: dict[str, object]) -> None:
+    connected.new_flag("before", "PAY-1")
+    connected.settled()
+    connected.sandbox.faults(**fault, prefix=FEATURE_FLAGS)
+    connected.new_flag("during", "PAY-2")
+    connected.act("kill", "before")
+    connected.define("during", share=44)
+    connected.expect_equal()
+    connected.disconnect("before", "PAY-1")
+    connected.expect_equal()
+
+
+def test_the_wait_jira_asks_for_is_kept(connected: World) -> None:
+    connected.sandbox.faults(rate_limited={"count": 1, "retry_after": 3}, prefix=FEATURE_FLAGS)
+    connected.new_flag("pay", "PAY-1")
+    until(lambda: connected.integration()["paused_until"], "the pause is noted")
+    connected.settled()
+    first, second = [one["at"] for one in connected.sandbox.requests(FEATURE_FLAGS) if one["method"] == "POST"][:2]
+    assert second - first >= 3
+
+
+def test_a_poison_flag_does_not_hold_up_the_others(connected: World) -> None:
+    connected.sandbox.faults(reject_flags=[{"key": "poison", "message": "Bad flag"}])
+    for number in range(5):
+        connected.new_flag(f"good{number}", "PAY-1")
+    connected.new_flag("poison", "PAY-1")
+    connected.settled()
+    assert sorted(flag["key"] for flag in connected.sandbox.flags().values()) == [f"good{n}" for n in range(5)]
+    assert [one["words"] for one in connected.integration()["refused_flags"]] == ["Bad flag"]
+
+
+def test_a_body_that_is_too_large_goes_in_parts(connected: World) -> None:
+    for number in range(9):
+        connected.new_flag(f"flag{number}", "PAY-1")
+    connected.settled()
+    connected.sandbox.settings(max_body_bytes=3000)
+    connected.call("POST", "/api/v1/jira/integration/resend", expect=202)
+    connected.expect_equal()
+    assert 413 in [one["status"] for one in connected.sandbox.requests(FEATURE_FLAGS)]
+
+
+def test_a_refused_token_stops_delivery_and_says_what_to_do(connected: World) -> None:
+    connected.new_flag("pay", "PAY-1")
+    connected.settled()
+    connected.sandbox.faults(forbidden=True)
+    connected.act("kill", "pay")
+    until(lambda: connected.integration()["last_error"], "the refusal is noted")
+    assert connected.integration()["behind"] == 1
+    connected.sandbox.no_faults()
+    connected.sandbox.tick(connected.installation)
+    connected.call("POST", "/api/v1/jira/integration/resend", expect=202)
+    connected.expect_equal()
+
+
+def test_a_token_that_runs_out_waits_for_the_next_one(connected: World) -> None:
+    connected.new_flag("pay", "PAY-1")
+    connected.settled()
+    connected.sandbox.settings(system_token_seconds=4)
+    connected.sandbox.call(connected.installation, endpoint="token", body={})
+    connected.sandbox.settings(system_token_seconds=4 * 3600)
+    connected.act("kill", "pay")
+    connected.expect_equal()
+
+
+def test_a_burst_of_changes_ends_with_the_last_state(connected: World) -> None:
+    connected.new_flag("pay", "PAY-1")
+    for _ in range(25):
+        connected.act("kill", "pay")
+        connected.act("restore", "pay")
+    connected.expect_equal()
+    history = connected.sandbox.history(next(iter(connected.sandbox.flags())))
+    assert history == sorted(history)
+    assert len(history) <= 52
