@@ -97,6 +97,8 @@ class Platform:
 
     def _send_event(self, app: App, module: dict[str, Any], payload: dict[str, Any]) -> None:
         for attempt in range(1 + self.world.settings.event_retries):
+            if app.installation_id not in self.world.apps:
+                return
             body = {**payload, "retryContext": {"retryCount": attempt}} if attempt else payload
             status, _ = self.call(app, module["endpoint"], body, module=module["key"])
             if 200 <= status < 300:

@@ -122,7 +122,7 @@ class Sandbox:
 @contextmanager
 def running_sandbox(port: int = 0) -> Iterator[Sandbox]:
     """A sandbox on this machine, in a thread, until the block ends; port 0 takes any free one. OSError if taken."""
-    listening = socket.socket()
+    listening = socket.socket(proto=socket.IPPROTO_TCP)  # else asyncio leaves out TCP_NODELAY
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", port))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -172,7 +172,7 @@ def test_uninstalling_and_installing_again_sends_everything(connected: World) ->
     assert connected.integration()["state"] == "waiting_for_jira"
     connected.act("kill", "pay")
     connected.installation = connected.sandbox.install(forge_manifest(connected.url, APP_ID))
-    until(lambda: connected.sandbox.flags(), "the flags are there again")
+    until(connected.sandbox.flags, "the flags are there again")
     connected.expect_equal()
     assert connected.integration()["state"] == "connected"
 
