@@ -1,6 +1,7 @@
 """The command line: `flagpost serve` and what an operator does beside it."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -59,6 +60,25 @@ def demo(
     from flagpost.demo import run
 
     run(port=port, sandbox_port=sandbox_port, open_browser=browser)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A .csv or .json file; docs/reference/import-format.md says how.")],
+    project: Annotated[str, typer.Option(help="The project the flags belong to, by name or id.")] = "Default",
+    traffic_type: Annotated[str, typer.Option(help="For flags whose line names none.")] = "user",
+    create_owners: Annotated[bool, typer.Option(help="Make a group for every owner that nobody is.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Say what would be done, and do nothing.")] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Create flags from a file and connect them with their Jira issues. Can be run again; makes nothing twice."""
+    from flagpost import importing
+
+    refused = importing.run(
+        _settings(database_url), file, project, traffic_type, create_owners=create_owners, dry_run=dry_run
+    )
+    if refused:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -196,7 +196,8 @@ class Platform:
         key = self.keys[0]
         if by_stranger:
             self._stranger = self._stranger or RSAKey.generate_key(2048)
-        protected = {"alg": "RS256", "typ": "JWT", "kid": key.kid, **(header or {})}
+        named = {"alg": "RS256", "typ": "JWT", "kid": key.kid, **(header or {})}
+        protected = {name: value for name, value in named.items() if value is not None}
         return jwt.encode(protected, claims, self._stranger if by_stranger and self._stranger else key)
 
     def system_token(self, app: App) -> str:

@@ -83,7 +83,7 @@ def test_issues_are_looked_up_in_jira(connected: World) -> None:
     [
         (["PAY-999"], "PAY-999 does not exist"),
         (["PAY-1", "nonsense!"], "“nonsense!” is not an issue key"),
-        (["MOB-4"], "MOB-4 does not exist on"),
+        (["MOB-4"], "MOB-4 does not exist"),
     ],
 )
 def test_an_issue_that_cannot_be_connected_connects_none(connected: World, typed: list[str], said: str) -> None:

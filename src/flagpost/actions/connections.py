@@ -62,27 +62,35 @@ def check_issues(ctx: Context, actor: Actor, refs: Sequence[str]) -> list[Issue]
     wanted, problems = parse_issue_refs(" ".join(refs))
     if problems:
         raise InvalidInput(problems)
-    access = _access(ctx, actor.account_id)
-    if access is None:
-        return _as_typed(wanted)
-    try:
-        found = _look_up(ctx, access, wanted)
-    except JiraError:
-        return _as_typed(wanted)
-    missing = [ref for ref in wanted if ref not in found]
+    found = look_up_issues(ctx, actor, wanted)
+    missing = [ref for ref in wanted if found[ref] is None]
     if missing:
-        where = access.site.site_url
-        message = "{} does not exist on " + where + ", or the app may not see it."
+        message = "{} does not exist in Jira, or the app may not see it."
         raise InvalidInput([Problem("issues", message.format(ref)) for ref in missing])
-    return list({issue.jira_id: issue for issue in found.values()}.values())
+    return list({issue.jira_id or issue.key: issue for issue in found.values() if issue}.values())
 
 
-def _as_typed(refs: Sequence[str]) -> list[Issue]:
+def look_up_issues(ctx: Context, actor: Actor, refs: Sequence[str]) -> dict[str, Issue | None]:
+    """What Jira has for each of these keys or numeric ids; None where it has, or shows, nothing.
+
+    While Jira cannot be asked, keys are taken as they are; InvalidInput where a number is among them.
+    """
+    access = _access(ctx, actor.account_id) if refs else None
+    if access is None:
+        return _as_typed(refs)
+    try:
+        found = _look_up(ctx, access, refs)
+    except JiraError:
+        return _as_typed(refs)
+    return {ref: found.get(ref) for ref in refs}
+
+
+def _as_typed(refs: Sequence[str]) -> dict[str, Issue | None]:
     numbers = [ref for ref in refs if ref.isdigit()]
     if numbers:
         message = f"Jira cannot be asked which issue {numbers[0]} is just now; enter its key."
         raise InvalidInput(message, "issues")
-    return [Issue("", None, ref, "", "", "", "", "", "unchecked", None) for ref in refs]
+    return {ref: Issue("", None, ref, "", "", "", "", "", "unchecked", None) for ref in refs}
 
 
 def connect_issues(ctx: Context, actor: Actor, project: str, flag: str, refs: Sequence[str]) -> list[ConnectedIssue]:

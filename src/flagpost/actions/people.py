@@ -113,17 +113,21 @@ def get_group(ctx: Context, actor: Actor, group: str) -> tuple[Group, list[str]]
 
 def create_group(ctx: Context, actor: Actor, name: str, description: str = "", members: Collection[str] = ()) -> Group:
     """A new group."""
+    with ctx.db.write() as tx:
+        return add_group(tx, actor, name, description, members, ctx.clock())
+
+
+def add_group(tx: Transaction, actor: Actor, name: str, description: str, members: Collection[str], now: int) -> Group:
+    """The same within a transaction that does more."""
     actor.require(Right.MANAGE_PEOPLE)
     if problem := title_problem(name, "group"):
         raise InvalidInput(problem, "name")
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        if people.find_group(tx, actor.account_id, name):
-            raise Conflict(f"There is a group “{name}” already.")
-        group_id = people.insert_group(tx, actor.account_id, name, description, now)
-        people.replace_members(tx, group_id, _own_users(tx, actor, members))
-        group = _reach_group(tx, actor, group_id)
-        _record_group(tx, actor, now, group, "created")
+    if people.find_group(tx, actor.account_id, name):
+        raise Conflict(f"There is a group “{name}” already.")
+    group_id = people.insert_group(tx, actor.account_id, name, description, now)
+    people.replace_members(tx, group_id, _own_users(tx, actor, members))
+    group = _reach_group(tx, actor, group_id)
+    _record_group(tx, actor, now, group, "created")
     return group
 
 

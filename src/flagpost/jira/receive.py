@@ -5,7 +5,8 @@ app's id, about half a minute to live). It is believed only if the signature fit
 only once: its `jti` is noted in the database, so that a token caught on the way is worth nothing, on any host.
 
 The key set is fetched when it is first needed and again when a key is asked for that it does not hold, which is how
-keys are rotated. A stranger could make up key ids to have it fetched over and over, so that happens only so often.
+keys are rotated. A stranger could make up key ids to have it fetched over and over, so after a fetch that did not find
+the key that was asked for, the next one waits.
 """
 
 import re
@@ -29,7 +30,7 @@ ISSUER = "forge/invocation-token"
 LEEWAY_SECONDS = 5
 MAX_TOKEN_CHARACTERS = 16_384
 _KEY_SET_LIFE = 3600.0
-_REFETCH_AFTER = 30.0
+_WAIT_AFTER_FRUITLESS_FETCH = 30.0
 _KEY_ID = re.compile(r"[A-Za-z0-9._:/=+-]{1,200}")
 _CLOUD_ID_IN_URL = re.compile(r"/ex/jira/([A-Za-z0-9-]{1,100})$")
 
@@ -59,6 +60,7 @@ class InvocationVerifier:
         self._clock = clock
         self._keys: KeySet | None = None
         self._fetched = 0.0
+        self._fruitless = float("-inf")
         self._lock = threading.Lock()
 
     def verify(self, token: str) -> Invocation:
@@ -119,18 +121,25 @@ class InvocationVerifier:
         if not isinstance(key_id, str) or not _KEY_ID.fullmatch(key_id):
             raise ValueError("it does not say which key signed it")
         with self._lock:
-            return self._known_key(key_id) or self._known_key(key_id, refetch=True) or _unknown_key()
+            return self._known_key(key_id) or self._newly_fetched_key(key_id)
 
-    def _known_key(self, key_id: str, *, refetch: bool = False) -> Any:
-        age = time.monotonic() - self._fetched
-        if self._keys is None or age > _KEY_SET_LIFE or (refetch and age > _REFETCH_AFTER):
-            self._keys = KeySet.import_key_set(self._client.key_set())
-            self._fetched = time.monotonic()
-        return next((key for key in self._keys.keys if key.kid == key_id and key.key_type == "RSA"), None)
+    def _known_key(self, key_id: str) -> Any:
+        if self._keys is None or time.monotonic() - self._fetched > _KEY_SET_LIFE:
+            self._fetch()
+        keys = self._keys.keys if self._keys else []
+        return next((key for key in keys if key.kid == key_id and key.key_type == "RSA"), None)
 
+    def _newly_fetched_key(self, key_id: str) -> Any:
+        if time.monotonic() - self._fruitless > _WAIT_AFTER_FRUITLESS_FETCH:
+            self._fetch()
+            if found := self._known_key(key_id):
+                return found
+            self._fruitless = time.monotonic()
+        raise ValueError("no key of Atlassian's signed it")
 
-def _unknown_key() -> Any:
-    raise ValueError("no key of Atlassian's signed it")
+    def _fetch(self) -> None:
+        self._keys = KeySet.import_key_set(self._client.key_set())
+        self._fetched = time.monotonic()
 
 
 def _object(value: Any) -> dict[str, Any]:
