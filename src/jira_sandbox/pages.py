@@ -60,8 +60,8 @@ def router(world: World, platform: Platform) -> APIRouter:
     """All pages."""
     api = APIRouter(default_response_class=HTMLResponse)
 
-    def page(name: str, status: int = 200, **values: Any) -> HTMLResponse:
-        return HTMLResponse(_templates.get_template(name).render(world=world, **values), status)
+    def page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        return HTMLResponse(_templates.get_template(template).render(world=world, **values), status)
 
     _issue_pages(api, world, page)
     _configure_pages(api, world, platform, page)

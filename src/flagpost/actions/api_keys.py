@@ -177,6 +177,7 @@ def _require_no_more_than(
 ) -> None:
     wanted = frozenset[Right]().union(*(RIGHTS_OF_KEY_ROLE[role] for role in roles))
     wider = actor.project_id is not None and project_id != actor.project_id
-    wider = wider or bool(actor.environment_ids and not set(environment_ids) & actor.environment_ids)
+    inside = bool(environment_ids) and set(environment_ids) <= actor.environment_ids
+    wider = wider or bool(actor.environment_ids and not inside)
     if wanted - actor.rights or wider:
         raise NotAllowed("A key cannot be given more than you may do yourself.")

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
+from flagpost.actions.flags import NewFlag, add_flag
 from flagpost.actions.reach import reach_flag, reach_project
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound, Problem
 from flagpost.flags.issue_keys import parse_issue_refs
@@ -91,6 +92,21 @@ def _as_typed(refs: Sequence[str]) -> dict[str, Issue | None]:
         message = f"Jira cannot be asked which issue {numbers[0]} is just now; enter its key."
         raise InvalidInput(message, "issues")
     return {ref: Issue("", None, ref, "", "", "", "", "", "unchecked", None) for ref in refs}
+
+
+def create_connected_flag(
+    ctx: Context, actor: Actor, project: str, refs: Sequence[str], **described: Unpack[NewFlag]
+) -> Flag:
+    """A new flag, connected with these issues (none: just the flag). Both or, with an error, neither."""
+    checked = check_issues(ctx, actor, refs) if refs else []
+    now = ctx.clock()
+    with ctx.db.write() as tx:
+        flag = add_flag(tx, actor, reach_project(tx, actor, project), now, **described)
+        if checked:
+            add_connections(tx, actor, flag, checked, now)
+    if checked:
+        ctx.wake(actor.account_id)
+    return flag
 
 
 def connect_issues(ctx: Context, actor: Actor, project: str, flag: str, refs: Sequence[str]) -> list[ConnectedIssue]:

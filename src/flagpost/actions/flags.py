@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired, TypedDict, Unpack
 
 from flagpost.actions.access import Actor, ActorType, Right
 from flagpost.actions.audit import record
@@ -11,10 +11,11 @@ from flagpost.actions.reach import reach_flag, reach_project, visible_projects
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVersion
 from flagpost.flags.model import FlagStatus
 from flagpost.flags.names import flag_name_problem, title_problem
-from flagpost.store import definitions, flags, projects, pushes
+from flagpost.flags.rollout import flag_state, in_words
+from flagpost.store import definitions, flags, issues, projects, pushes
 from flagpost.store.db import Transaction
 from flagpost.store.flags import SORTS, FlagFilter
-from flagpost.store.records import Flag, Owner, Page, Project, RolloutStatus
+from flagpost.store.records import Flag, FlagDefinition, Owner, Page, Project, RolloutStatus
 
 MAX_TAGS = 50
 MAX_OWNERS = 50
@@ -43,6 +44,45 @@ def list_flags(
         return flags.page(tx, reach_project(tx, actor, project).id, wanted, offset, limit)
 
 
+@dataclass(frozen=True, slots=True)
+class FlagRow:
+    """A flag in a list, with its definition in one environment (None: not initiated there) and its issues' keys."""
+
+    flag: Flag
+    definition: FlagDefinition | None
+    issues: tuple[str, ...]
+
+    @property
+    def state(self) -> str:
+        """How it stands in that environment, in words."""
+        found = self.definition
+        archived = self.flag.status is FlagStatus.ARCHIVED
+        state = flag_state(
+            found.definition if found else None, killed=found.killed if found else False, archived=archived
+        )
+        return in_words(state)
+
+    @property
+    def look(self) -> str:
+        """The same as a colour: ok, bad or none."""
+        if self.definition is None or self.flag.status is FlagStatus.ARCHIVED:
+            return ""
+        return "bad" if self.definition.killed else "ok"
+
+
+def list_rows(
+    ctx: Context, actor: Actor, project: str, environment: str | None, wanted: FlagFilter, *, offset: int, limit: int
+) -> Page[FlagRow]:
+    """A page of a project's flags, each with what a list shows of it in this environment (by id)."""
+    found = list_flags(ctx, actor, project, wanted, offset=offset, limit=limit)
+    ids = [flag.id for flag in found.items]
+    with ctx.db.read() as tx:
+        there = definitions.of_flags_in(tx, ids, environment) if environment else {}
+        keys = issues.keys_of_flags(tx, ids)
+    rows = [FlagRow(flag, there.get(flag.id), tuple(keys.get(flag.id, ()))) for flag in found.items]
+    return Page(rows, found.offset, found.limit, found.total)
+
+
 def get_flag(ctx: Context, actor: Actor, project: str, flag: str) -> Flag:
     """One flag, by name or id."""
     actor.require(Right.VIEW_FLAGS)
@@ -61,49 +101,29 @@ def find_flags(
     return [FoundFlag(row.id, row.name, row.project_id, names[row.project_id]) for row in rows]
 
 
-def create_flag(
-    ctx: Context,
-    actor: Actor,
-    project: str,
-    *,
-    name: str,
-    traffic_type: str,
-    description: str = "",
-    tags: Sequence[str] = (),
-    owners: Sequence[tuple[str, str]] | None = None,
-    rollout_status: str | None = None,
-) -> Flag:
-    """A new flag, not initiated anywhere. Owners are (type, id); where not given, the person who creates it."""
+class NewFlag(TypedDict):
+    """What a new flag is made of. `owners` are (type, id); where not given, the person who creates it."""
+
+    name: str
+    traffic_type: str
+    description: NotRequired[str]
+    tags: NotRequired[Sequence[str]]
+    owners: NotRequired[Sequence[tuple[str, str]] | None]
+    rollout_status: NotRequired[str | None]
+
+
+def create_flag(ctx: Context, actor: Actor, project: str, **described: Unpack[NewFlag]) -> Flag:
+    """A new flag, not initiated anywhere."""
     actor.require(Right.EDIT_FLAGS)
     with ctx.db.write() as tx:
-        return add_flag(
-            tx,
-            actor,
-            reach_project(tx, actor, project),
-            ctx.clock(),
-            name=name,
-            traffic_type=traffic_type,
-            description=description,
-            tags=tags,
-            owners=owners,
-            rollout_status=rollout_status,
-        )
+        return add_flag(tx, actor, reach_project(tx, actor, project), ctx.clock(), **described)
 
 
-def add_flag(
-    tx: Transaction,
-    actor: Actor,
-    project: Project,
-    now: int,
-    *,
-    name: str,
-    traffic_type: str,
-    description: str = "",
-    tags: Sequence[str] = (),
-    owners: Sequence[tuple[str, str]] | None = None,
-    rollout_status: str | None = None,
-) -> Flag:
+def add_flag(tx: Transaction, actor: Actor, project: Project, now: int, **described: Unpack[NewFlag]) -> Flag:
     """The same within a transaction that does more."""
+    actor.require(Right.EDIT_FLAGS)
+    name, traffic_type = described["name"], described["traffic_type"]
+    description, tags = described.get("description", ""), described.get("tags", ())
     kind = projects.find_traffic_type(tx, projects.in_project(project.id), traffic_type)
     problems = list(_creation_problems(name, description, tags))
     if kind is None:
@@ -118,11 +138,11 @@ def add_flag(
         name=name,
         description=description,
         traffic_type=kind,
-        rollout_status=_rollout_status(tx, project, rollout_status),
+        rollout_status=_rollout_status(tx, project, described.get("rollout_status")),
         rollout_status_at=now,
         status=FlagStatus.ACTIVE,
         tags=tuple(sorted(set(tags))),
-        owners=_owners(tx, actor, owners),
+        owners=_owners(tx, actor, described.get("owners")),
         version=1,
         created_at=now,
         updated_at=now,

@@ -144,6 +144,20 @@ def issues_of_flags(tx: Transaction, flag_ids: Collection[str]) -> dict[str, lis
     return found
 
 
+def keys_of_flags(tx: Transaction, flag_ids: Collection[str]) -> dict[str, list[str]]:
+    """The keys of each of these flags' issues, by flag id."""
+    found: dict[str, list[str]] = defaultdict(list)
+    query = (
+        sa.select(connections.c.flag_id, issues.c.key)
+        .join_from(connections, issues, connections.c.issue_id == issues.c.id)
+        .where(connections.c.flag_id.in_(flag_ids))
+        .order_by(connections.c.created_at, issues.c.key)
+    )
+    for flag_id, key in tx.execute(query) if flag_ids else ():
+        found[flag_id].append(key)
+    return found
+
+
 def count_connections(tx: Transaction, flag_id: str) -> int:
     """How many issues a flag is connected with."""
     mine = connections.c.flag_id == flag_id

@@ -8,7 +8,16 @@ from tests.web.conftest import PASSWORD, Console
 
 ADMIN_PAGES = [
     f"/admin/{name}"
-    for name in ("projects", "environments", "api-keys", "users", "groups", "integrations", "integrations/jira")
+    for name in (
+        "projects",
+        "environments",
+        "api-keys",
+        "users",
+        "groups",
+        "integrations",
+        "integrations/jira",
+        "audit",
+    )
 ]
 
 

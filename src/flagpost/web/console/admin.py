@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from flagpost.actions import api_keys, environments, people, projects
+from flagpost.actions import api_keys, audit, environments, people, projects
 from flagpost.actions.access import Right
 from flagpost.actions.context import Context
 from flagpost.actions.sessions import SignedIn
@@ -18,6 +18,8 @@ from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
 router = APIRouter(prefix="/admin")
+_KINDS = [("admin", "Admin API"), ("server_side", "SDK, server side"), ("client_side", "SDK, client side")]
+_LIVES = [("", "Never"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year")]
 
 
 def _attempt(act: Callable[[], Any], page: Callable[[FlagpostError], Response], target: str) -> Response:
@@ -162,20 +164,40 @@ def keys_page(request: Request, ctx: Ctx, who: Person) -> Response:
 def _keys(
     request: Request, ctx: Context, who: SignedIn, error: FlagpostError | None = None, secret: str = ""
 ) -> Response:
-    keys = api_keys.list_api_keys(ctx, who.actor)
-    return _page(request, ctx, who, "api-keys", error, keys=keys, secret=secret, roles=api_keys.ROLES)
+    visible = projects.list_projects(ctx, who.actor, limit=MOST_PROJECTS).items
+    places = [(one, at) for one in visible for at in environments.list_environments(ctx, who.actor, one.id)]
+    return _page(
+        request,
+        ctx,
+        who,
+        "api-keys",
+        error,
+        keys=api_keys.list_api_keys(ctx, who.actor),
+        secret=secret,
+        now=ctx.clock(),
+        kinds=_KINDS,
+        roles=[(role, role) for role in api_keys.ROLES],
+        scopes=[("", "Everything"), *((one.id, f"{one.name}, all of it") for one in visible)]
+        + [(f"{one.id}:{at.id}", f"{one.name} · {at.name}") for one, at in places],
+        lives=_LIVES,
+    )
 
 
 @router.post("/api-keys")
 def create_key(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
-    """A new admin key, shown once."""
+    """A new key, shown once."""
+    project, _, environment = words(form, "scope").partition(":")
+    kind, days = words(form, "kind", "admin"), words(form, "days")
     try:
         _, secret = api_keys.create_api_key(
             ctx,
             who.actor,
             name=words(form, "name"),
-            roles=[words(form, "role")],
-            project=words(form, "project") or None,
+            kind=kind,
+            roles=[words(form, "role")] if kind == "admin" else [],
+            project=project or None,
+            environments=[environment] if environment else [],
+            expires_at=ctx.clock() + int(days) * 86_400_000 if days in dict(_LIVES) and days else None,
         )
     except FlagpostError as error:
         return _keys(request, ctx, who, error)
@@ -254,3 +276,13 @@ def change_groups(request: Request, ctx: Ctx, who: Person, form: Form) -> Respon
                 people.create_group(ctx, who.actor, name, words(form, "description"), many(form, "members"))
 
     return _attempt(act, lambda error: _groups(request, ctx, who, error), "/admin/groups")
+
+
+# Audit log ----------------------------------------------------------------------------------------------------------
+
+
+@router.get("/audit")
+def audit_page(request: Request, ctx: Ctx, who: Person, offset: int = 0) -> Response:
+    """What changed in the whole account, the newest first."""
+    page = audit.list_account_audit(ctx, who.actor, offset=max(offset, 0))
+    return show(request, ctx, who, "audit.html", nav="admin-audit", page=page)

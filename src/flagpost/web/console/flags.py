@@ -27,7 +27,13 @@ def list_page(request: Request, ctx: Ctx, who: Person, project: str, offset: int
     """The flags of a project: searched, filtered, sorted and paged."""
     found = projects.get_project(ctx, who.actor, project)
     asked = {name: value for name, value in request.query_params.items() if value and name != "offset"}
-    page = flags.list_flags(ctx, who.actor, found.id, _filter(asked), offset=max(offset, 0), limit=PAGE)
+    places = environments.list_environments(ctx, who.actor, found.id)
+    place = next((at for at in places if at.id == asked.get("environment")), None)
+    place = place or next((at for at in places if at.production), next(iter(places), None))
+    asked |= {"environment": place.id} if place and "state" in asked else {}
+    page = flags.list_rows(
+        ctx, who.actor, found.id, place.id if place else None, _filter(asked), offset=max(offset, 0), limit=PAGE
+    )
     return show(
         request,
         ctx,
@@ -42,7 +48,9 @@ def list_page(request: Request, ctx: Ctx, who: Person, project: str, offset: int
         owners=flags.list_owners(ctx, who.actor, found.id),
         traffic_types=environments.list_traffic_types(ctx, who.actor, found.id),
         statuses=projects.list_rollout_statuses(ctx, who.actor, found.id),
-        environments=environments.list_environments(ctx, who.actor, found.id),
+        places=[(at.id, at.name) for at in places],
+        environment=place,
+        filtered=bool(set(asked) - {"q", "sort"}),
     )
 
 
@@ -78,21 +86,17 @@ def create(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
     if words(form, "switch"):
         return _new_page(request, ctx, who, words(form, "project"), values)
     try:
-        refs = [values["issues"]] if values["issues"] else []
-        if refs:
-            connections.check_issues(ctx, who.actor, refs)
-        made = flags.create_flag(
+        made = connections.create_connected_flag(
             ctx,
             who.actor,
             words(form, "project"),
+            [values["issues"]] if values["issues"] else [],
             name=values["name"],
             traffic_type=values["traffic_type"],
             description=values["description"],
             tags=listed(values["tags"]),
             owners=[_owner(one) for one in many(form, "owners")] or None,
         )
-        if refs:
-            connections.connect_issues(ctx, who.actor, made.project_id, made.id, refs)
     except FlagpostError as error:
         return _new_page(request, ctx, who, words(form, "project"), values, error)
     return go(f"/projects/{made.project_id}/flags/{made.id}")

@@ -33,5 +33,16 @@ document.addEventListener("input", (event) => {
 });
 document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-shares]").forEach(sum));
 
-const progress = document.querySelector("[data-refresh]");
-if (progress) setTimeout(() => location.reload(), 1500);
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const open of document.querySelectorAll(".side details[open]")) {
+    open.open = false;
+    open.querySelector("summary").focus();
+  }
+});
+document.addEventListener("click", (event) => {
+  for (const open of document.querySelectorAll(".side details[open]")) if (!open.contains(event.target)) open.open = false;
+});
