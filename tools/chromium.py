@@ -6,6 +6,15 @@ import subprocess
 import sys
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+LAUNCH = [
+    "--no-sandbox",  # as root, in a container, Chromium starts no other way; it only sees pages of the tests
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 HOW = """No Chromium was found, and none could be installed.
 Install one (for example `apt-get install chromium`, `dnf install chromium` or `brew install --cask chromium`),
 or point FLAGPOST_TEST_CHROMIUM at the program of an installed Chromium or Chrome. Then run make again."""

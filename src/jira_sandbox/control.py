@@ -158,6 +158,11 @@ def _apps(api: APIRouter, world: World, platform: Platform) -> None:
             raise HTTPException(404, "There is no such installation")
         return app
 
+    @api.post("/marketplace", status_code=201)
+    def offer(body: Json) -> Json:
+        world.marketplace[str(body["app"]["id"])] = body
+        return {"status": "ok"}
+
     @api.get("/apps")
     def apps() -> list[Json]:
         return [{"installation_id": one.installation_id, "app_id": one.app_id} for one in world.apps.values()]

@@ -88,6 +88,10 @@ class Sandbox:
         installed: str = self._checked("POST", "/apps", json={"manifest": manifest})["installation_id"]
         return installed
 
+    def offer(self, manifest: Any) -> None:
+        """Put an app into the Marketplace, not installed."""
+        self._checked("POST", "/marketplace", json=manifest)
+
     def uninstall(self, installation_id: str) -> None:
         """Uninstall an app."""
         self._checked("DELETE", f"/apps/{installation_id}")

@@ -35,6 +35,8 @@ document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("[
 
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
+  const next = event.target.id && document.querySelector(`[data-after="${CSS.escape(event.target.id)}"]`);
+  if (next) next.click();
 });
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
