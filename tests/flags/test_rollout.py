@@ -1,0 +1,55 @@
+"""What Jira is to show of a flag, by the seed document's rule."""
+
+from hypothesis import given
+
+from flagpost.flags.model import Bucket, Definition, Matcher, Rule, Treatment
+from flagpost.flags.rollout import Rollout, flag_state, in_words
+from tests.flags.definitions import definitions
+
+ON, OFF = Treatment("on"), Treatment("off")
+ANY = Rule((Matcher("IN_LIST_STRING", strings=("a",)),), (Bucket("on", 100),))
+
+
+def simple(share: int = 30, **changed: object) -> Definition:
+    shares = (Bucket("off", share), Bucket("on", 100 - share))
+    return Definition((ON, OFF), "off", shares, **changed)  # type: ignore[arg-type]
+
+
+def test_with_only_the_default_rule_it_is_the_default_treatments_percentage() -> None:
+    assert flag_state(simple(30), killed=False).rollout == Rollout(percentage=30)
+
+
+def test_a_default_treatment_without_a_share_has_zero_percent() -> None:
+    definition = Definition((ON, OFF), "off", (Bucket("on", 100),))
+    assert flag_state(definition, killed=False).rollout == Rollout(percentage=0)
+
+
+def test_otherwise_it_is_the_number_of_rules_and_individual_targets_count_as_one() -> None:
+    targeted = (Treatment("on", keys=("ada", "eli")), Treatment("off", segments=("beta",)))
+    assert flag_state(simple(rules=(ANY, ANY)), killed=False).rollout == Rollout(rules=2)
+    both = Definition(targeted, "off", (Bucket("on", 100),), (ANY, ANY))
+    assert flag_state(both, killed=False).rollout == Rollout(rules=3)
+    assert flag_state(Definition(targeted, "off", (Bucket("on", 100),)), killed=False).rollout == Rollout(rules=1)
+
+
+def test_killed_not_initiated_and_archived_flags_say_so() -> None:
+    assert flag_state(simple(), killed=True).rollout == Rollout(text="Killed")
+    assert flag_state(None, killed=False).rollout == Rollout(text="Not initiated")
+    assert flag_state(simple(), killed=False, archived=True).rollout == Rollout(text="Archived")
+    assert not flag_state(simple(), killed=True).enabled
+    assert not flag_state(None, killed=False).enabled
+    assert flag_state(simple(), killed=False).enabled
+
+
+def test_in_words() -> None:
+    assert in_words(flag_state(simple(30), killed=False)) == "On · 30 % off"
+    assert in_words(flag_state(simple(rules=(ANY,)), killed=False)) == "On · 1 rule"
+    assert in_words(flag_state(simple(rules=(ANY, ANY)), killed=False)) == "On · 2 rules"
+    assert in_words(flag_state(None, killed=False)) == "Not initiated"
+
+
+@given(definitions())
+def test_exactly_one_field_of_a_rollout_is_set(definition: Definition) -> None:
+    for killed in (True, False):
+        rollout = flag_state(definition, killed=killed).rollout
+        assert sum(value is not None for value in (rollout.percentage, rollout.rules, rollout.text)) == 1
