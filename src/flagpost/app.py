@@ -131,6 +131,7 @@ def _server(app: FastAPI, settings: Settings) -> uvicorn.Server:
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies or None,
         server_header=False,
+        timeout_keep_alive=75,  # longer than proxies keep a connection, so that none sends into one that just closed
         timeout_graceful_shutdown=20,
     )
     return uvicorn.Server(config)

@@ -36,6 +36,12 @@ def _records(api: APIRouter, world: World) -> None:
     def history(flag_id: str) -> list[int]:
         return world.history.get(flag_id, [])
 
+    @api.get("/tokens")
+    def tokens() -> list[str]:
+        """The bearer tokens that work now, so that a bare client can be compared with an app."""
+        now = world.clock()
+        return [token for token, (_, expires) in world.tokens.items() if expires > now]
+
     @api.get("/breaches")
     def breaches() -> list[Json]:
         return list(world.breaches)

@@ -57,7 +57,7 @@ class Gate:
         self._world.requests.append(entry)
         await self._spoil_or_pass(scope, _replayed(body), _noting(send, entry), send)
         entry["ms"] = round((time.monotonic() - started) * 1000, 1)
-        entry["body"] = _short(body)
+        entry["body"] = _logged(body, self._world.settings.keep_bodies)
 
     async def _spoil_or_pass(self, scope: Scope, receive: Receive, noting: Send, raw_send: Send) -> None:
         faults = self._world.faults
@@ -153,8 +153,8 @@ async def _cut(send: Send) -> None:
             await asyncio.sleep(0)
 
 
-def _short(body: bytes) -> Any:
-    if not body or len(body) > _LONGEST_LOGGED_BODY:
+def _logged(body: bytes, whole: bool) -> Any:
+    if not body or (len(body) > _LONGEST_LOGGED_BODY and not whole):
         return f"({len(body)} bytes)" if body else None
     try:
         parsed = json.loads(body)

@@ -78,6 +78,7 @@ class Settings:
     apply_delay_ms: int = 0
     max_body_bytes: int = 1024 * 1024
     enforce_limits: bool = True
+    keep_bodies: bool = False
     post_per_second: float = 100
     delete_per_second: float = 50
     get_per_second: float = 150

@@ -1,0 +1,33 @@
+"""Fill a database with flags that are set up and connected, by the same actions that the product has."""
+
+import sys
+
+from flagpost.actions import connections, definitions, flags
+from flagpost.actions.reach import reach_environment, reach_project
+from flagpost.app import operator_context
+from flagpost.flags.model import Bucket, Definition, Treatment
+from flagpost.settings import load
+from flagpost.store.issues import Issue
+
+DEFINITION = Definition((Treatment("on"), Treatment("off")), "off", (Bucket("on", 30), Bucket("off", 70)))
+
+
+def fill(count: int) -> None:
+    """Flags `flag00000` …, each set up in Production and connected with one of the sandbox's issues."""
+    with operator_context(load()) as (ctx, operator):
+        issues = [Issue("", str(10001 + n), f"PAY-{1 + n}", "", "", "", "", "", "known", ctx.clock()) for n in range(4)]
+        for start in range(0, count, 1000):
+            with ctx.db.write() as tx:
+                project = reach_project(tx, operator, "Default")
+                place = reach_environment(tx, operator, project, "Production")
+                for number in range(start, min(start + 1000, count)):
+                    name, now = f"flag{number:05}", ctx.clock()
+                    flag = flags.add_flag(
+                        tx, operator, project, now, name=name, traffic_type="user", tags=[f"tag{number % 20}"]
+                    )
+                    definitions.add_definition(tx, operator, project, flag, place, DEFINITION, now)
+                    connections.add_connections(tx, operator, flag, [issues[number % 4]], now)
+
+
+if __name__ == "__main__":
+    fill(int(sys.argv[1]))

@@ -1,0 +1,164 @@
+"""What every benchmark stands on: processes on a core of their own, a filled database, and a plain HTTP client."""
+
+import http.client
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+
+KEY = "bootstrap-key-of-the-benchmarks-1"
+APP_ID = "ari:cloud:ecosystem::app/8db33309-2a52-4d0e-9c0f-5a4e1a1d2f5a"
+SECRET_KEY = Fernet.generate_key().decode()
+SERVER_CORE, CLIENT_CORE = 0, 1
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def on_core(core: int, process: int = 0) -> None:
+    """Keep a process (0: this one) on one core, where there is more than one."""
+    if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
+        os.sched_setaffinity(process, {core})
+
+
+@contextmanager
+def program(*arguments: object, core: int, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python program of its own on one core, until the block ends."""
+    command = [sys.executable, *map(str, arguments)]
+    running = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
+    on_core(core, running.pid)
+    try:
+        yield running
+    finally:
+        running.terminate()
+        running.wait(30)
+
+
+class Client:
+    """One connection that is kept open: as little between the benchmark and the wire as Python has."""
+
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+        self._headers = {"Authorization": f"Bearer {KEY}", **(headers or {})}
+        self._used = time.monotonic()
+
+    def send(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """The status and the parsed answer."""
+        raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        headers = {**self._headers, "Content-Type": "application/json"} if raw is not None else self._headers
+        if time.monotonic() - self._used > 3:  # servers close what is idle
+            self._connection.close()
+        self._used = time.monotonic()
+        self._connection.request(method, path, raw, headers)
+        answer = self._connection.getresponse()
+        said = answer.read()
+        kind = answer.headers.get("content-type", "")
+        return answer.status, json.loads(said) if said and kind.startswith("application/json") else said
+
+    def get(self, path: str) -> Any:
+        """The parsed answer of a GET that must succeed."""
+        status, said = self.send("GET", path)
+        assert status == 200, (path, status, said)
+        return said
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def wait_until_ready(url: str, path: str) -> None:
+    """Until a server answers."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            client = Client(url)
+            if client.send("GET", path)[0] == 200:
+                return
+        except OSError:
+            time.sleep(0.005)
+        finally:
+            client.close()
+    raise RuntimeError(f"{url} does not answer")
+
+
+@contextmanager
+def sandbox() -> Iterator[str]:
+    """A Jira sandbox without rate limits: the floor must not wait either."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with program("-c", "from jira_sandbox.cli import main; main()", "--port", port, core=CLIENT_CORE):
+        wait_until_ready(url, "/sandbox/healthz")
+        client = Client(url)
+        client.send("PUT", "/sandbox/settings", {"enforce_limits": False, "post_per_second": 1e9})
+        client.close()
+        yield url
+
+
+@contextmanager
+def flagpost(database: Path, sandbox_url: str = "http://127.0.0.1:9") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """`flagpost serve` on one core; its address and process."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    environment = {
+        "FLAGPOST_DATABASE_URL": f"sqlite:///{database}",
+        "FLAGPOST_ATLASSIAN_API_URL": sandbox_url,
+        "FLAGPOST_FORGE_JWKS_URL": f"{sandbox_url}/.well-known/jwks.json",
+        "FLAGPOST_FORGE_APP_ID": APP_ID,
+        "FLAGPOST_ALLOW_INSECURE_JIRA": "true",
+        "FLAGPOST_BOOTSTRAP_ADMIN_KEY": KEY,
+        "FLAGPOST_SECRET_KEYS": SECRET_KEY,
+        "FLAGPOST_LOG_LEVEL": "error",
+    }
+    with program("-m", "flagpost", "serve", "--port", port, core=SERVER_CORE, **environment) as running:
+        wait_until_ready(url, "/readyz")
+        yield url, running
+
+
+def rate(url: str, connections: int, seconds: float, act: Callable[[Client, int, int], None]) -> float:
+    """How many acts a second so many connections get through; each act is told its connection and its number."""
+    end = time.monotonic() + seconds
+
+    def work(connection: int) -> int:
+        client, done = Client(url), 0
+        while time.monotonic() < end:
+            act(client, connection, done)
+            done += 1
+        client.close()
+        return done
+
+    started = time.monotonic()
+    with ThreadPoolExecutor(connections) as pool:
+        total = sum(pool.map(work, range(connections)))
+    return total / (time.monotonic() - started)
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that this share of all are not above."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def p50(values: list[float]) -> float:
+    """The middle."""
+    return statistics.median(values)
+
+
+def resident_mb(process: subprocess.Popen[bytes]) -> float:
+    """How much memory a process holds now, in MB."""
+    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return float("nan")
