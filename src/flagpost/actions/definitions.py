@@ -6,7 +6,7 @@ replaces whatever is there, as Split does.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flagpost.actions.access import Actor, Right
@@ -19,7 +19,7 @@ from flagpost.flags.definition_json import dump
 from flagpost.flags.model import Definition, FlagStatus
 from flagpost.store import definitions, pushes
 from flagpost.store.db import Transaction
-from flagpost.store.records import Environment, Flag, FlagDefinition, Page, Project
+from flagpost.store.records import Environment, Flag, FlagDefinition, FlagHead, Page, Project
 
 _MAX_SUMMARY = 2000
 
@@ -29,7 +29,7 @@ class _Place:
     """Where a change happens, found for one who may make it."""
 
     project: Project
-    flag: Flag
+    flag: Flag | FlagHead
     environment: Environment
     present: FlagDefinition | None
 
@@ -86,7 +86,7 @@ def create_definition(
             tx, actor, place.project, place.flag, place.environment, definition, now, title, comment
         )
         if rollout_status:
-            set_rollout_status(tx, place.project, place.flag, rollout_status, now)
+            set_rollout_status(tx, place.project, place.flag.id, rollout_status, now)
     if told:
         ctx.wake(actor.account_id)
     return new
@@ -96,7 +96,7 @@ def add_definition(
     tx: Transaction,
     actor: Actor,
     project: Project,
-    flag: Flag,
+    flag: Flag | FlagHead,
     environment: Environment,
     definition: Definition,
     now: int,
@@ -134,13 +134,12 @@ def save_definition(
         place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
         _require_dependencies(tx, place.project, definition)
         if rollout_status:
-            set_rollout_status(tx, place.project, place.flag, rollout_status, now)
+            set_rollout_status(tx, place.project, place.flag.id, rollout_status, now)
         values = {"body": dump(definition)}
-        told = _change(tx, actor, place, now, "updated", values, title, comment, base_version)
-        new = _reach(tx, actor, project, flag, environment).set_up()
+        new, told = _change(tx, actor, place, now, "updated", values, title, comment, base_version)
     if told:
         ctx.wake(actor.account_id)
-    return new
+    return replace(new, definition=definition)
 
 
 def kill(
@@ -171,10 +170,10 @@ def _set_killed(
     now, told = ctx.clock(), 0
     with ctx.db.write() as tx:
         place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
-        if place.set_up().killed != killed:
+        new = place.set_up()
+        if new.killed != killed:
             change = "killed" if killed else "restored"
-            told = _change(tx, actor, place, now, change, {"killed": killed}, title, comment, None)
-        new = _reach(tx, actor, project, flag, environment).set_up()
+            new, told = _change(tx, actor, place, now, change, {"killed": killed}, title, comment, None)
     if told:
         ctx.wake(actor.account_id)
     return new
@@ -198,9 +197,12 @@ def remove_definition(
 
 def _reach(tx: Transaction, actor: Actor, project: str, flag: str, environment: str) -> _Place:
     found = reach_project(tx, actor, project)
-    there = reach_environment(tx, actor, found, environment)
-    one = reach_flag(tx, found, flag)
-    return _Place(found, one, there, definitions.find(tx, one.id, there.id))
+    place = definitions.find_place(tx, found.id, flag, environment)
+    if place is None or (actor.environment_ids and place.environment.id not in actor.environment_ids):
+        reach_environment(tx, actor, found, environment)  # one of these says what there is not
+        reach_flag(tx, found, flag)
+        raise NotFound
+    return _Place(found, place.flag, place.environment, place.present)
 
 
 def _reach_to_change(
@@ -233,15 +235,22 @@ def _change(
     title: str,
     comment: str,
     base_version: int | None,
-) -> int:
+) -> tuple[FlagDefinition, int]:
     present = place.set_up()
     base = present.version if base_version is None else base_version
     if not definitions.update(tx, present.id, base, **values, updated_at=now, updated_by=actor.name):
         raise StaleVersion(dump(present.definition), present.version, present.updated_by, present.updated_at)
-    new = definitions.find(tx, place.flag.id, place.environment.id)
-    assert new is not None  # noqa: S101 - updated a line above
-    _record(tx, actor, now, place, change, title, comment, _shown(present), _shown(new))
-    return pushes.mark_changed(tx, [place.flag.id], now)
+    new = replace(
+        present,
+        killed=values.get("killed", present.killed),
+        version=base + 1,
+        updated_at=now,
+        updated_by=actor.name,
+    )
+    before = _shown(present)
+    after = {**before, **values.get("body", {}), "killed": new.killed}
+    _record(tx, actor, now, place, change, title, comment, before, after)
+    return new, pushes.mark_changed(tx, [place.flag.id], now)
 
 
 def _require_dependencies(tx: Transaction, project: Project, definition: Definition) -> None:

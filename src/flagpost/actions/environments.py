@@ -117,7 +117,7 @@ def create_traffic_type(ctx: Context, actor: Actor, project: str, name: str) -> 
     now = ctx.clock()
     with ctx.db.write() as tx:
         found = reach_project(tx, actor, project)
-        if projects.find_traffic_type(tx, projects.in_project(found.id), name):
+        if projects.find_traffic_type(tx, found.id, name):
             raise Conflict(f"There is a traffic type “{name}” already.")
         new = projects.insert_traffic_type(tx, found.id, name, now)
         _record_traffic_type(tx, actor, now, new, "created")
@@ -129,7 +129,7 @@ def delete_traffic_type(ctx: Context, actor: Actor, traffic_type: str) -> None:
     actor.require(Right.MANAGE_PROJECTS)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        old = projects.find_traffic_type(tx, projects.in_a_visible_project(visible_projects(actor)), traffic_type)
+        old = projects.find_visible_traffic_type(tx, visible_projects(actor), traffic_type)
         if old is None:
             raise NotFound(f"Could not find the traffic type “{traffic_type}”.")
         if projects.traffic_type_is_used(tx, old.id):

@@ -124,7 +124,7 @@ def add_flag(tx: Transaction, actor: Actor, project: Project, now: int, **descri
     actor.require(Right.EDIT_FLAGS)
     name, traffic_type = described["name"], described["traffic_type"]
     description, tags = described.get("description", ""), described.get("tags", ())
-    kind = projects.find_traffic_type(tx, projects.in_project(project.id), traffic_type)
+    kind = projects.find_traffic_type(tx, project.id, traffic_type)
     problems = list(_creation_problems(name, description, tags))
     if kind is None:
         problems.append(Problem("trafficType", f"There is no traffic type “{traffic_type}” in {project.name}."))
@@ -208,11 +208,10 @@ def _apply(
     flags.update(tx, old.id, **values)
 
 
-def set_rollout_status(tx: Transaction, project: Project, flag: Flag, rollout_status: str, now: int) -> None:
+def set_rollout_status(tx: Transaction, project: Project, flag_id: str, rollout_status: str, now: int) -> None:
     """Within a save of a definition: the rollout status that its change summary names."""
     status = _rollout_status(tx, project, rollout_status)
-    if status.id != flag.rollout_status.id:
-        flags.update(tx, flag.id, rollout_status_id=status.id, rollout_status_at=now, updated_at=now)
+    flags.set_rollout_status(tx, flag_id, status.id, now)
 
 
 def archive_flag(ctx: Context, actor: Actor, project: str, flag: str, *, comment: str = "") -> Flag:

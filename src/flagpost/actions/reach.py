@@ -18,10 +18,19 @@ def visible_projects(actor: Actor) -> Condition:
 
 def reach_project(tx: Transaction, actor: Actor, ref: str) -> Project:
     """The project with this id or name."""
-    project = projects.find(tx, visible_projects(actor), ref)
-    if project is None:
+    project = projects.find(tx, actor.account_id, ref)
+    if project is None or not _may_see(tx, actor, project):
         raise NotFound(f"Could not find the project “{ref}”.")
     return project
+
+
+def _may_see(tx: Transaction, actor: Actor, project: Project) -> bool:
+    """The same as `visible_projects`, of one project that is at hand: what every request asks first."""
+    if actor.project_id not in (None, project.id):
+        return False
+    if actor.sees_all_projects or not project.restricted:
+        return True
+    return projects.is_granted(tx, project.id, {actor.id, *actor.group_ids})
 
 
 def reach_environment(tx: Transaction, actor: Actor, project: Project, ref: str) -> Environment:

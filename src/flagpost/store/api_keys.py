@@ -11,6 +11,9 @@ from flagpost.store.tables import api_keys
 _SHOWN = [column for column in api_keys.c if column.name != "secret_hash"]
 
 
+_BY_SECRET = sa.select(*_SHOWN).where(api_keys.c.secret_hash == sa.bindparam("secret_hash"))
+
+
 def _key(row: Any) -> ApiKey:
     values = row._asdict()
     return ApiKey(**{**values, "roles": tuple(values["roles"]), "environment_ids": tuple(values["environment_ids"])})
@@ -25,7 +28,7 @@ def insert(tx: Transaction, key: ApiKey, secret_hash: str) -> None:
 
 def find_by_secret(tx: Transaction, secret_hash: str) -> ApiKey | None:
     """The key with this secret, revoked or expired ones too."""
-    row = tx.execute(sa.select(*_SHOWN).where(api_keys.c.secret_hash == secret_hash)).first()
+    row = tx.execute(_BY_SECRET, {"secret_hash": secret_hash}).first()
     return _key(row) if row else None
 
 

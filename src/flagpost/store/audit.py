@@ -8,12 +8,13 @@ from flagpost.store.db import Transaction
 from flagpost.store.records import AuditEntry, Page
 from flagpost.store.tables import audit_entries
 
+_INSERT = sa.insert(audit_entries)
 _SHOWN = [column for column in audit_entries.c if column.name not in ("account_id", "actor_id")]
 
 
 def write(tx: Transaction, values: dict[str, Any]) -> None:
     """Add an entry."""
-    tx.execute(sa.insert(audit_entries).values(values))
+    tx.execute(_INSERT, values)
 
 
 def page(tx: Transaction, account_id: str, offset: int, limit: int, **only: str | None) -> Page[AuditEntry]:

@@ -1,15 +1,16 @@
 """Definitions: a flag's set-up in one environment. What is stored was valid when it was saved, and is read as it is."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
 
 from flagpost.flags.definition_json import dump, load
-from flagpost.flags.model import Definition, JiraEnvironmentType
+from flagpost.flags.model import Definition, FlagStatus, JiraEnvironmentType
 from flagpost.store.db import Transaction
-from flagpost.store.records import Environment, FlagDefinition, Page, TrafficType
+from flagpost.store.records import Environment, FlagDefinition, FlagHead, Page, TrafficType
 from flagpost.store.tables import definitions, environments, flags, traffic_types
 
 _DEFINITION = (
@@ -32,8 +33,8 @@ _DEFINITION = (
 )
 
 
-def _definition(row: Any) -> FlagDefinition:
-    environment = Environment(
+def _environment(row: Any) -> Environment:
+    return Environment(
         row.environment_id,
         row.project_id,
         row.environment_name,
@@ -42,11 +43,14 @@ def _definition(row: Any) -> FlagDefinition:
         row.permissions,
         row.environment_created_at,
     )
+
+
+def _definition(row: Any) -> FlagDefinition:
     return FlagDefinition(
         id=row.id,
         flag_id=row.flag_id,
         flag_name=row.flag_name,
-        environment=environment,
+        environment=_environment(row),
         traffic_type=TrafficType(row.traffic_type_id, row.project_id, row.traffic_type_name, row.display_attribute_id),
         definition=load(row.body),
         killed=row.killed,
@@ -55,6 +59,80 @@ def _definition(row: Any) -> FlagDefinition:
         updated_at=row.updated_at,
         updated_by=row.updated_by,
     )
+
+
+_INSERT = sa.insert(definitions)
+_UPDATE = sa.update(definitions).where(
+    definitions.c.id == sa.bindparam("old_id"), definitions.c.version == sa.bindparam("old_version")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A flag and an environment of one project, and the definition that is there, if any."""
+
+    flag: FlagHead
+    environment: Environment
+    present: FlagDefinition | None
+
+
+_FLAG_REF: sa.BindParameter[str] = sa.bindparam("flag", type_=sa.Text)
+_ENVIRONMENT_REF: sa.BindParameter[str] = sa.bindparam("environment", type_=sa.Text)
+_PLACE = (
+    sa.select(
+        *(column.label(f"definition_{column.name}") for column in definitions.c),
+        flags.c.id.label("flag_id"),
+        flags.c.project_id,
+        flags.c.name.label("flag_name"),
+        flags.c.status,
+        traffic_types.c.id.label("traffic_type_id"),
+        traffic_types.c.name.label("traffic_type_name"),
+        traffic_types.c.display_attribute_id,
+        environments.c.id.label("environment_id"),
+        environments.c.name.label("environment_name"),
+        environments.c.production,
+        environments.c.jira_type,
+        environments.c.permissions,
+        environments.c.created_at.label("environment_created_at"),
+    )
+    .join_from(flags, traffic_types, flags.c.traffic_type_id == traffic_types.c.id)
+    .join(environments, environments.c.project_id == flags.c.project_id)
+    .outerjoin(definitions, (definitions.c.flag_id == flags.c.id) & (definitions.c.environment_id == environments.c.id))
+    .where(
+        flags.c.project_id == sa.bindparam("project"),
+        sa.or_(flags.c.name == _FLAG_REF, flags.c.id == _FLAG_REF),
+        sa.or_(environments.c.name == _ENVIRONMENT_REF, environments.c.id == _ENVIRONMENT_REF),
+    )
+    .order_by(flags.c.name != _FLAG_REF, environments.c.id != _ENVIRONMENT_REF)
+    .limit(1)
+)
+
+
+def find_place(tx: Transaction, project_id: str, flag: str, environment: str) -> Place | None:
+    """In one query, what every change of a definition asks first; flag and environment by name or id."""
+    names = {"project": project_id, "flag": flag, "environment": environment}
+    row = tx.execute(_PLACE, names).first()
+    if row is None:
+        return None
+    kind = TrafficType(row.traffic_type_id, row.project_id, row.traffic_type_name, row.display_attribute_id)
+    head = FlagHead(row.flag_id, row.project_id, row.flag_name, FlagStatus(row.status))
+    place = _environment(row)
+    if row.definition_id is None:
+        return Place(head, place, None)
+    present = FlagDefinition(
+        id=row.definition_id,
+        flag_id=head.id,
+        flag_name=head.name,
+        environment=place,
+        traffic_type=kind,
+        definition=load(row.definition_body),
+        killed=row.definition_killed,
+        version=row.definition_version,
+        created_at=row.definition_created_at,
+        updated_at=row.definition_updated_at,
+        updated_by=row.definition_updated_by,
+    )
+    return Place(head, place, present)
 
 
 def find(tx: Transaction, flag_id: str, environment_id: str) -> FlagDefinition | None:
@@ -86,23 +164,14 @@ def page(tx: Transaction, environment_id: str, offset: int, limit: int) -> Page[
 
 def insert(tx: Transaction, flag_id: str, environment_id: str, definition: Definition, by: str, now: int) -> None:
     """A flag's first definition in an environment."""
-    tx.execute(
-        sa.insert(definitions).values(
-            id=str(uuid4()),
-            flag_id=flag_id,
-            environment_id=environment_id,
-            body=dump(definition),
-            created_at=now,
-            updated_at=now,
-            updated_by=by,
-        )
-    )
+    values = {"id": str(uuid4()), "flag_id": flag_id, "environment_id": environment_id, "body": dump(definition)}
+    tx.execute(_INSERT, {**values, "created_at": now, "updated_at": now, "updated_by": by})
 
 
 def update(tx: Transaction, definition_id: str, base_version: int, **values: Any) -> bool:
     """Set columns and raise the version, if it is still `base_version`; False where somebody was quicker."""
-    unchanged = (definitions.c.id == definition_id) & (definitions.c.version == base_version)
-    done = tx.execute(sa.update(definitions).where(unchanged).values(**values, version=base_version + 1))
+    changed = {**values, "version": base_version + 1}
+    done = tx.execute(_UPDATE, {"old_id": definition_id, "old_version": base_version, **changed})
     return done.rowcount == 1
 
 

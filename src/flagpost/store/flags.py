@@ -184,27 +184,31 @@ def names_containing(tx: Transaction, project_ids: Collection[str], text: str, l
     return list(tx.execute(query))
 
 
+_TAKEN = sa.select(
+    sa.exists().where(flags.c.project_id == sa.bindparam("project"), flags.c.name == sa.bindparam("taken"))
+)
+_INSERT = sa.insert(flags)
+
+
 def name_is_taken(tx: Transaction, project_id: str, name: str) -> bool:
     """Whether a flag of the project has this name; archived ones count."""
-    taken = sa.exists().where(flags.c.project_id == project_id, flags.c.name == name)
-    return bool(tx.scalar(sa.select(taken)))
+    return bool(tx.scalar(_TAKEN, {"project": project_id, "taken": name}))
 
 
 def insert(tx: Transaction, flag: Flag) -> None:
     """A new flag with its tags and owners."""
-    tx.execute(
-        sa.insert(flags).values(
-            id=flag.id,
-            project_id=flag.project_id,
-            name=flag.name,
-            traffic_type_id=flag.traffic_type.id,
-            description=flag.description,
-            rollout_status_id=flag.rollout_status.id,
-            rollout_status_at=flag.rollout_status_at,
-            created_at=flag.created_at,
-            updated_at=flag.updated_at,
-        )
-    )
+    values = {
+        "id": flag.id,
+        "project_id": flag.project_id,
+        "name": flag.name,
+        "traffic_type_id": flag.traffic_type.id,
+        "description": flag.description,
+        "rollout_status_id": flag.rollout_status.id,
+        "rollout_status_at": flag.rollout_status_at,
+        "created_at": flag.created_at,
+        "updated_at": flag.updated_at,
+    }
+    tx.execute(_INSERT, values)
     _insert_tags(tx, flag.id, flag.tags)
     _insert_owners(tx, flag.id, flag.owners)
 
@@ -212,6 +216,13 @@ def insert(tx: Transaction, flag: Flag) -> None:
 def update(tx: Transaction, flag_id: str, **values: Any) -> None:
     """Set columns of a flag, and raise its version."""
     tx.execute(sa.update(flags).where(flags.c.id == flag_id).values(**values, version=flags.c.version + 1))
+
+
+def set_rollout_status(tx: Transaction, flag_id: str, status_id: str, now: int) -> None:
+    """Give a flag another rollout status; nothing where it has this one already."""
+    other = (flags.c.id == flag_id) & (flags.c.rollout_status_id != status_id)
+    values = {"rollout_status_id": status_id, "rollout_status_at": now, "updated_at": now}
+    tx.execute(sa.update(flags).where(other).values(**values, version=flags.c.version + 1))
 
 
 def replace_tags(tx: Transaction, flag_id: str, tags: Iterable[str]) -> None:

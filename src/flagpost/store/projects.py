@@ -69,11 +69,25 @@ def visible_to(account_id: str, grantees: Collection[str] | None, only: str | No
 # Projects ---------------------------------------------------------------------------------------------------------
 
 
-def find(tx: Transaction, condition: Condition, ref: str) -> Project | None:
-    """The project with this id or name, an id first, if it fulfils the condition."""
-    query = sa.select(projects).where(condition, sa.or_(projects.c.id == ref, projects.c.name == ref))
-    row = tx.execute(query.order_by(projects.c.id != ref).limit(1)).first()
+_REF: sa.BindParameter[str] = sa.bindparam("ref", type_=sa.Text)
+_FIND = (
+    sa.select(projects)
+    .where(projects.c.account_id == sa.bindparam("account_id"), sa.or_(projects.c.id == _REF, projects.c.name == _REF))
+    .order_by(projects.c.id != _REF)
+    .limit(1)
+)
+
+
+def find(tx: Transaction, account_id: str, ref: str) -> Project | None:
+    """The project with this id or name, an id first, whoever may see it."""
+    row = tx.execute(_FIND, {"account_id": account_id, "ref": ref}).first()
     return _project(row) if row else None
+
+
+def is_granted(tx: Transaction, project_id: str, grantees: Collection[str]) -> bool:
+    """Whether one who has these ids is listed as a viewer of a restricted project."""
+    listed = project_grants.c.project_id == project_id, project_grants.c.grantee_id.in_(list(grantees))
+    return bool(tx.scalar(sa.select(sa.exists().where(*listed))))
 
 
 def page(
@@ -210,22 +224,26 @@ def list_traffic_types(tx: Transaction, project_id: str) -> list[TrafficType]:
     return [_traffic_type(row) for row in tx.execute(query.order_by(traffic_types.c.name))]
 
 
-def find_traffic_type(tx: Transaction, condition: Condition, ref: str) -> TrafficType | None:
-    """The traffic type with this id or name."""
-    either = sa.or_(traffic_types.c.id == ref, traffic_types.c.name == ref)
-    query = sa.select(traffic_types).where(condition, either).order_by(traffic_types.c.id != ref).limit(1)
-    row = tx.execute(query).first()
+_TRAFFIC_TYPE = (
+    sa.select(traffic_types)
+    .where(sa.or_(traffic_types.c.id == _REF, traffic_types.c.name == _REF))
+    .order_by(traffic_types.c.id != _REF)
+    .limit(1)
+)
+_TRAFFIC_TYPE_OF_PROJECT = _TRAFFIC_TYPE.where(traffic_types.c.project_id == sa.bindparam("project"))
+
+
+def find_traffic_type(tx: Transaction, project_id: str, ref: str) -> TrafficType | None:
+    """The project's traffic type with this id or name."""
+    row = tx.execute(_TRAFFIC_TYPE_OF_PROJECT, {"project": project_id, "ref": ref}).first()
     return _traffic_type(row) if row else None
 
 
-def in_project(project_id: str) -> Condition:
-    """The condition that a traffic type is of this project."""
-    return traffic_types.c.project_id == project_id
-
-
-def in_a_visible_project(condition: Condition) -> Condition:
-    """The condition that a traffic type is of a project that fulfils the condition."""
-    return traffic_types.c.project_id.in_(sa.select(projects.c.id).where(condition))
+def find_visible_traffic_type(tx: Transaction, condition: Condition, ref: str) -> TrafficType | None:
+    """The traffic type with this id or name, of a project that fulfils the condition."""
+    visible = traffic_types.c.project_id.in_(sa.select(projects.c.id).where(condition))
+    row = tx.execute(_TRAFFIC_TYPE.where(visible), {"ref": ref}).first()
+    return _traffic_type(row) if row else None
 
 
 def insert_traffic_type(tx: Transaction, project_id: str, name: str, now: int) -> TrafficType:
@@ -252,12 +270,19 @@ def list_rollout_statuses(tx: Transaction, project_id: str) -> list[RolloutStatu
     return [RolloutStatus(row.id, row.name, row.description, row.colour) for row in rows]
 
 
+_FIRST_STATUS = (
+    sa.select(rollout_statuses)
+    .where(rollout_statuses.c.project_id == sa.bindparam("project"))
+    .order_by(rollout_statuses.c.position)
+    .limit(1)
+)
+_STATUS = _FIRST_STATUS.where(sa.or_(rollout_statuses.c.id == _REF, rollout_statuses.c.name == _REF))
+
+
 def find_rollout_status(tx: Transaction, project_id: str, ref: str | None) -> RolloutStatus | None:
     """The rollout status with this id or name; the first one where `ref` is None."""
-    mine = rollout_statuses.c.project_id == project_id
-    if ref is not None:
-        mine = mine & sa.or_(rollout_statuses.c.id == ref, rollout_statuses.c.name == ref)
-    row = tx.execute(sa.select(rollout_statuses).where(mine).order_by(rollout_statuses.c.position).limit(1)).first()
+    query = _FIRST_STATUS if ref is None else _STATUS
+    row = tx.execute(query, {"project": project_id} | ({} if ref is None else {"ref": ref})).first()
     return RolloutStatus(row.id, row.name, row.description, row.colour) if row else None
 
 

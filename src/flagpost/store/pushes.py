@@ -14,11 +14,16 @@ import sqlalchemy as sa
 from flagpost.store.db import Transaction, insert_new
 from flagpost.store.tables import jira_integration_projects, pushes
 
+_VERSION = sa.case((pushes.c.wanted < sa.bindparam("now"), sa.bindparam("now")), else_=pushes.c.wanted + 1)
+_BEHIND_SINCE = sa.case((pushes.c.wanted > pushes.c.delivered, pushes.c.wanted_at), else_=sa.bindparam("now"))
+_RAISE_ONE = (
+    sa.update(pushes).where(pushes.c.flag_id == sa.bindparam("flag")).values(wanted=_VERSION, wanted_at=_BEHIND_SINCE)
+)
+
 
 def _raise(tx: Transaction, condition: sa.ColumnElement[bool], now: int) -> int:
-    version = sa.case((pushes.c.wanted < now, now), else_=pushes.c.wanted + 1)
-    behind_since = sa.case((pushes.c.wanted > pushes.c.delivered, pushes.c.wanted_at), else_=now)
-    return tx.execute(sa.update(pushes).where(condition).values(wanted=version, wanted_at=behind_since)).rowcount
+    raised = sa.update(pushes).where(condition).values(wanted=_VERSION, wanted_at=_BEHIND_SINCE)
+    return tx.execute(raised, {"now": now}).rowcount
 
 
 def mark_changed(tx: Transaction, flag_ids: Collection[str], now: int) -> int:
@@ -26,6 +31,8 @@ def mark_changed(tx: Transaction, flag_ids: Collection[str], now: int) -> int:
 
     Returns how many will be told; wake the site after the commit if any.
     """
+    if len(flag_ids) == 1:
+        return tx.execute(_RAISE_ONE, {"flag": next(iter(flag_ids)), "now": now}).rowcount
     return _raise(tx, pushes.c.flag_id.in_(flag_ids), now) if flag_ids else 0
 
 

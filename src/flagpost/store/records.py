@@ -93,6 +93,16 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
+class FlagHead:
+    """As much of a flag as a change of its definition needs."""
+
+    id: str
+    project_id: str
+    name: str
+    status: FlagStatus
+
+
+@dataclass(frozen=True, slots=True)
 class FlagDefinition:
     """A flag's definition in one environment. `updated_at` is Split's `lastUpdateTime`."""
 

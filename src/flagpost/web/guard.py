@@ -29,7 +29,7 @@ _bearer = HTTPBearer(auto_error=False, description="An admin API key.")
 _x_api_key = APIKeyHeader(name="x-api-key", auto_error=False, description="The same key, as Harness sends it.")
 
 
-def anyone() -> None:
+async def anyone() -> None:
     """No proof needed."""
 
 

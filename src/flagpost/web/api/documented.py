@@ -22,7 +22,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {code: {"model": Error, "description":
 Offset = Annotated[int, Query(ge=0, le=2**31)]
 
 
-def wide_key_holder(actor: Annotated[Actor, Depends(key_holder)]) -> Actor:
+async def wide_key_holder(actor: Annotated[Actor, Depends(key_holder)]) -> Actor:
     """A key that is not bound to environments (Split: such keys get 401 here)."""
     if actor.environment_ids:
         raise NotSignedIn("This key is bound to environments and cannot be used here.")
