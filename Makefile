@@ -1,7 +1,6 @@
 # The developer's menu; `make help` explains it. Everything runs in .venv, which the first target to need it makes.
 PYTHON ?= python3
 RUN := .venv/bin/python
-export PYTHONDONTWRITEBYTECODE ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-fast check bench format screenshots clean

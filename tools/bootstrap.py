@@ -33,7 +33,17 @@ def main() -> None:
         venv.create(VENV, with_pip=True)
     run(PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv")
     uv = (PYTHON, "-m", "uv", "pip")
-    run(*uv, "install", "--quiet", "--python", PYTHON, "--require-hashes", "-r", "requirements.lock")
+    run(
+        *uv,
+        "install",
+        "--quiet",
+        "--compile-bytecode",
+        "--python",
+        PYTHON,
+        "--require-hashes",
+        "-r",
+        "requirements.lock",
+    )
     run(*uv, "install", "--quiet", "--python", PYTHON, "--no-deps", "--editable", ".")
     (VENV / "ready").touch()
 

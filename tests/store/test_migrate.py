@@ -38,3 +38,9 @@ def test_a_migration_that_fails_changes_nothing(database: Database) -> None:
     with pytest.raises((sa.exc.DBAPIError, SetupError)):
         migrate.upgrade(database)
     assert migrate.current_revision(database) is None
+
+
+def test_the_newest_revision_is_alembics_head() -> None:
+    from alembic.script import ScriptDirectory
+
+    assert ScriptDirectory(str(migrate._HERE)).get_current_head() == migrate.newest_revision()

@@ -9,13 +9,13 @@ from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.actions.reach import reach_flag, reach_project, visible_projects
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVersion
-from flagpost.flags.model import FlagStatus
+from flagpost.flags.model import Definition, FlagStatus
 from flagpost.flags.names import flag_name_problem, title_problem
-from flagpost.flags.rollout import flag_state, in_words
+from flagpost.flags.rollout import FlagState, flag_state
 from flagpost.store import definitions, flags, issues, projects, pushes
 from flagpost.store.db import Transaction
 from flagpost.store.flags import SORTS, FlagFilter
-from flagpost.store.records import Flag, FlagDefinition, Owner, Page, Project, RolloutStatus
+from flagpost.store.records import Flag, Owner, Page, Project, RolloutStatus
 
 MAX_TAGS = 50
 MAX_OWNERS = 50
@@ -46,28 +46,12 @@ def list_flags(
 
 @dataclass(frozen=True, slots=True)
 class FlagRow:
-    """A flag in a list, with its definition in one environment (None: not initiated there) and its issues' keys."""
+    """A flag in a list, how it stands in one environment, and its issues' keys."""
 
     flag: Flag
-    definition: FlagDefinition | None
+    state: FlagState
+    killed: bool
     issues: tuple[str, ...]
-
-    @property
-    def state(self) -> str:
-        """How it stands in that environment, in words."""
-        found = self.definition
-        archived = self.flag.status is FlagStatus.ARCHIVED
-        state = flag_state(
-            found.definition if found else None, killed=found.killed if found else False, archived=archived
-        )
-        return in_words(state)
-
-    @property
-    def look(self) -> str:
-        """The same as a colour: ok, bad or none."""
-        if self.definition is None or self.flag.status is FlagStatus.ARCHIVED:
-            return ""
-        return "bad" if self.definition.killed else "ok"
 
 
 def list_rows(
@@ -77,10 +61,16 @@ def list_rows(
     found = list_flags(ctx, actor, project, wanted, offset=offset, limit=limit)
     ids = [flag.id for flag in found.items]
     with ctx.db.read() as tx:
-        there = definitions.of_flags_in(tx, ids, environment) if environment else {}
+        there = definitions.states_in(tx, ids, environment) if environment else {}
         keys = issues.keys_of_flags(tx, ids)
-    rows = [FlagRow(flag, there.get(flag.id), tuple(keys.get(flag.id, ()))) for flag in found.items]
+    rows = [_row(flag, there.get(flag.id), keys.get(flag.id, ())) for flag in found.items]
     return Page(rows, found.offset, found.limit, found.total)
+
+
+def _row(flag: Flag, there: tuple[Definition, bool] | None, keys: Sequence[str]) -> FlagRow:
+    definition, killed = there or (None, False)
+    state = flag_state(definition, killed=killed, archived=flag.status is FlagStatus.ARCHIVED)
+    return FlagRow(flag, state, killed, tuple(keys))
 
 
 def get_flag(ctx: Context, actor: Actor, project: str, flag: str) -> Flag:
@@ -202,7 +192,7 @@ def _apply(
     if rollout_status is not None:
         values |= {"rollout_status_id": _rollout_status(tx, project, rollout_status).id, "rollout_status_at": now}
     if tags is not None:
-        flags.replace_tags(tx, old.id, tags)
+        flags.replace_tags(tx, old.id, old.project_id, tags)
     if owners is not None:
         flags.replace_owners(tx, old.id, _owners(tx, actor, owners))
     flags.update(tx, old.id, **values)

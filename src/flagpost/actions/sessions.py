@@ -10,6 +10,7 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import argon2
 
@@ -32,7 +33,12 @@ _ATTEMPTS, _WINDOW_MS = 10, 10 * 60_000
 _WRONG = "That email and password do not fit together."
 
 _hasher = argon2.PasswordHasher()
-_NO_ONE = _hasher.hash(secrets.token_urlsafe())  # so that an unknown email takes as long as a wrong password
+
+
+@cache
+def _no_one() -> str:
+    """A hash that no password fits, so that an unknown email takes as long as a wrong password."""
+    return _hasher.hash(secrets.token_urlsafe())
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ def sign_in(ctx: Context, email: str, password: str, *, address: str = "", user_
     with ctx.db.read() as tx:
         user = people.find_user_by_email(tx, email.strip())
     known = user.password_hash if user and user.status == "ACTIVE" else None
-    if not _fits(known or _NO_ONE, password) or known is None or user is None:
+    if not _fits(known or _no_one(), password) or known is None or user is None:
         _attempts.note(now, by_email, by_address)
         raise NotSignedIn(_WRONG)
     _attempts.forget(by_email)
@@ -146,7 +152,7 @@ def end_session(ctx: Context, who: SignedIn, session_id: str) -> None:
 def change_password(ctx: Context, who: SignedIn, old: str, new: str) -> None:
     """A new password, for one who knows the old one; every other session ends."""
     _attempts.require_patience(ctx.clock(), who.user.id)
-    if not _fits(who.user.password_hash or _NO_ONE, old):
+    if not _fits(who.user.password_hash or _no_one(), old):
         _attempts.note(ctx.clock(), who.user.id)
         raise InvalidInput("That is not your present password.", "old_password")
     _require_good_password(new, "new_password")

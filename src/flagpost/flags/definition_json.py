@@ -4,7 +4,7 @@ Reading goes in two steps: the shape first (is `rules` a list? is `size` a whole
 the rules of `flagpost.flags.validate`. Either way every problem found is reported at once, each with its path.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from flagpost.errors import InvalidInput, Problem
@@ -27,9 +27,40 @@ def parse(body: object) -> Definition:
     return definition
 
 
-def load(stored: object) -> Definition:
-    """Read what `dump` wrote, without judging it again: a rule that became stricter must not hide what was saved."""
-    return _Reader().definition(stored)
+def load(stored: Mapping[str, Any]) -> Definition:
+    """Read what `dump` wrote, without judging it again: a rule that became stricter must not hide what was saved.
+
+    A way of its own, because lists and deliveries read thousands: a third of the time that `parse` takes.
+    """
+    default, baseline = stored["defaultTreatment"], stored["baselineTreatment"]
+    return Definition(
+        treatments=tuple(
+            Treatment(
+                one["name"], one["description"], one["configurations"], tuple(one["keys"]), tuple(one["segments"])
+            )
+            for one in stored["treatments"]
+        ),
+        default_treatment=default,
+        default_rule=_load_buckets(stored["defaultRule"]),
+        rules=tuple(_load_rule(one) for one in stored["rules"]),
+        traffic_allocation=stored["trafficAllocation"],
+        baseline_treatment=baseline if baseline != default else None,
+    )
+
+
+def _load_treatment(stored: Mapping[str, Any]) -> Treatment:
+    keys, segments = tuple(stored["keys"]), tuple(stored["segments"])
+    return Treatment(stored["name"], stored["description"], stored["configurations"], keys, segments)
+
+
+def _load_buckets(stored: Iterable[Mapping[str, Any]]) -> tuple[Bucket, ...]:
+    return tuple(Bucket(one["treatment"], one["size"]) for one in stored)
+
+
+def _load_rule(stored: Mapping[str, Any]) -> Rule:
+    reader = _Reader()
+    matchers = tuple(reader.matcher(one, "") for one in stored["condition"]["matchers"])
+    return Rule(matchers, _load_buckets(stored["buckets"]))
 
 
 def dump(definition: Definition) -> dict[str, Any]:
@@ -113,7 +144,7 @@ class _Reader:
         if condition.get("combiner", "AND") != "AND":
             self._note(_join(condition_path, "combiner"), "Matchers are joined by AND.")
         return Rule(
-            matchers=self._each(condition, "matchers", condition_path, self._matcher, required=True),
+            matchers=self._each(condition, "matchers", condition_path, self.matcher, required=True),
             buckets=self._each(source, "buckets", path, self._bucket, required=True),
         )
 
@@ -122,7 +153,7 @@ class _Reader:
         treatment = self._text(source, "treatment", path, required=True) or ""
         return Bucket(treatment, self._whole(source, "size", path, None))
 
-    def _matcher(self, body: object, path: str) -> Matcher:
+    def matcher(self, body: object, path: str) -> Matcher:
         source = self._object(body, path)
         return Matcher(
             type=self._text(source, "type", path, required=True) or "",

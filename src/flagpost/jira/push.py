@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 _NEW_SITE_MS = 15 * 60_000  # Atlassian: right after an installation, refusals may come for some minutes
 _LONGEST_PAUSE_SECONDS = 300
-_SPACING = {"POST": 1 / 60, "DELETE": 1 / 30}  # seconds between requests: well below Jira's documented bursts
+_PACE = {"POST": (60, 80.0), "DELETE": (30, 40.0)}  # at once, and a second; Jira's buckets: 100 and 50 of both
 WAITING_FOR_TOKEN = "Jira's token has run out. The app in Jira sends a new one every hour; is it still installed?"  # noqa: S105
 
 
@@ -60,6 +60,22 @@ class _Batch:
 
 
 @dataclass
+class _Pace:
+    """A token bucket. One that holds less than Jira's and fills more slowly can never empty Jira's."""
+
+    most: float
+    per_second: float
+    _left: float | None = None
+    _at: float = 0.0
+
+    def take(self, now: float) -> float:
+        """Take one, and say how many seconds to wait before it is there."""
+        left = self.most if self._left is None else min(self.most, self._left + (now - self._at) * self.per_second)
+        self._left, self._at = left - 1, now
+        return max(0.0, -self._left / self.per_second)
+
+
+@dataclass
 class Delivery:
     """Delivers to the Jira site of one account at a time; shared by all threads."""
 
@@ -69,7 +85,7 @@ class Delivery:
     clock: Callable[[], int]
     public_url: str
     pause: Callable[[float], None] = time.sleep
-    _last: dict[tuple[str, str], float] = field(default_factory=dict)
+    _paces: dict[tuple[str, str], "_Pace"] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def deliver(self, account_id: str, stopping: Callable[[], bool] = lambda: False) -> None:
@@ -180,11 +196,10 @@ class Delivery:
     def _keep_pace(self, site_id: str, method: str) -> None:
         """Wait until this site may be asked again: Jira counts requests by endpoint and second."""
         with self._lock:
-            now = time.monotonic()
-            turn = max(now, self._last.get((site_id, method), 0.0) + _SPACING[method])
-            self._last[site_id, method] = turn
-        if turn > now:
-            self.pause(turn - now)
+            pace = self._paces.setdefault((site_id, method), _Pace(*_PACE[method]))
+            wait = pace.take(time.monotonic())
+        if wait > 0:
+            self.pause(wait)
 
     # What came of it ---------------------------------------------------------------------------------------------
 

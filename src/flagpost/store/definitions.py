@@ -1,6 +1,6 @@
 """Definitions: a flag's set-up in one environment. What is stored was valid when it was saved, and is read as it is."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -148,10 +148,16 @@ def of_flag(tx: Transaction, flag_id: str) -> dict[str, FlagDefinition]:
     return {row.environment_id: _definition(row) for row in rows}
 
 
-def of_flags_in(tx: Transaction, flag_ids: Collection[str], environment_id: str) -> dict[str, FlagDefinition]:
-    """These flags' definitions in one environment, by flag id."""
-    here = definitions.c.flag_id.in_(flag_ids) & (definitions.c.environment_id == environment_id)
-    return {row.flag_id: _definition(row) for row in tx.execute(_DEFINITION.where(here))} if flag_ids else {}
+_IN_ENVIRONMENT = sa.select(definitions.c.flag_id, definitions.c.body, definitions.c.killed).where(
+    definitions.c.environment_id == sa.bindparam("environment"),
+    definitions.c.flag_id.in_(sa.bindparam("flags", expanding=True)),
+)
+
+
+def states_in(tx: Transaction, flag_ids: Sequence[str], environment_id: str) -> dict[str, tuple[Definition, bool]]:
+    """For a list: these flags' definitions in one environment and whether they are killed, by flag id."""
+    rows = tx.execute(_IN_ENVIRONMENT, {"environment": environment_id, "flags": flag_ids}) if flag_ids else ()
+    return {flag_id: (load(body), killed) for flag_id, body, killed in rows}
 
 
 def page(tx: Transaction, environment_id: str, offset: int, limit: int) -> Page[FlagDefinition]:

@@ -167,7 +167,9 @@ def page(tx: Transaction, project_id: str, wanted: FlagFilter, offset: int, limi
     """A page of a project's flags."""
     condition = (flags.c.project_id == project_id) & wanted.condition()
     total = tx.scalar(sa.select(sa.func.count()).select_from(flags).where(condition)) or 0
-    query = _FLAG.where(condition).order_by(*SORTS[wanted.sort]).offset(offset).limit(limit)
+    order = SORTS[wanted.sort]
+    ids = sa.select(flags.c.id).where(condition).order_by(*order).offset(offset).limit(limit)
+    query = _FLAG.where(flags.c.id.in_(ids)).order_by(*order)  # the joins are made for this page only
     return Page(_flags(tx, list(tx.execute(query))), offset, limit, total)
 
 
@@ -209,7 +211,7 @@ def insert(tx: Transaction, flag: Flag) -> None:
         "updated_at": flag.updated_at,
     }
     tx.execute(_INSERT, values)
-    _insert_tags(tx, flag.id, flag.tags)
+    _insert_tags(tx, flag.id, flag.project_id, flag.tags)
     _insert_owners(tx, flag.id, flag.owners)
 
 
@@ -225,10 +227,10 @@ def set_rollout_status(tx: Transaction, flag_id: str, status_id: str, now: int) 
     tx.execute(sa.update(flags).where(other).values(**values, version=flags.c.version + 1))
 
 
-def replace_tags(tx: Transaction, flag_id: str, tags: Iterable[str]) -> None:
+def replace_tags(tx: Transaction, flag_id: str, project_id: str, tags: Iterable[str]) -> None:
     """Exactly these tags."""
     tx.execute(sa.delete(flag_tags).where(flag_tags.c.flag_id == flag_id))
-    _insert_tags(tx, flag_id, tags)
+    _insert_tags(tx, flag_id, project_id, tags)
 
 
 def replace_owners(tx: Transaction, flag_id: str, owners: Iterable[Owner]) -> None:
@@ -237,8 +239,8 @@ def replace_owners(tx: Transaction, flag_id: str, owners: Iterable[Owner]) -> No
     _insert_owners(tx, flag_id, owners)
 
 
-def _insert_tags(tx: Transaction, flag_id: str, tags: Iterable[str]) -> None:
-    rows = [{"flag_id": flag_id, "name": tag} for tag in dict.fromkeys(tags)]
+def _insert_tags(tx: Transaction, flag_id: str, project_id: str, tags: Iterable[str]) -> None:
+    rows = [{"flag_id": flag_id, "project_id": project_id, "name": name} for name in dict.fromkeys(tags)]
     if rows:
         tx.execute(sa.insert(flag_tags), rows)
 
@@ -256,18 +258,27 @@ def delete(tx: Transaction, flag_id: str) -> None:
 
 
 def tags_of_project(tx: Transaction, project_id: str) -> list[str]:
-    """Every tag in use, by name."""
-    mine = flag_tags.c.flag_id.in_(sa.select(flags.c.id).where(flags.c.project_id == project_id))
-    return list(tx.scalars(sa.select(flag_tags.c.name).where(mine).distinct().order_by(flag_tags.c.name)))
+    """Every tag in use, by name.
+
+    Goes from each tag to the next in the index, so that it costs by the number of tags and not of flags.
+    """
+    mine = flag_tags.c.project_id == project_id
+    found = sa.select(sa.func.min(flag_tags.c.name).label("name")).where(mine).cte(recursive=True)
+    following = sa.select(sa.func.min(flag_tags.c.name)).where(mine, flag_tags.c.name > found.c.name).scalar_subquery()
+    found = found.union_all(sa.select(following).where(found.c.name.is_not(None)))
+    return list(tx.scalars(sa.select(found.c.name).where(found.c.name.is_not(None)).order_by(found.c.name)))
 
 
 def owners_of_project(tx: Transaction, project_id: str) -> list[Owner]:
     """Everybody who owns a flag of the project, by name."""
-    mine = flags.c.project_id == project_id
-    owned = sa.select(flag_owners.c.owner_id).join(flags, flags.c.id == flag_owners.c.flag_id).where(mine)
-    people = sa.select(sa.literal("user"), users.c.id, users.c.name.label("name")).where(users.c.id.in_(owned))
-    teams = sa.select(sa.literal("group"), groups.c.id, groups.c.name).where(groups.c.id.in_(owned))
-    return [Owner(*row) for row in tx.execute(sa.union_all(people, teams).order_by("name"))]
+
+    def owning(kind: str, table: sa.Table) -> sa.Select[Any]:
+        one = flag_owners.c.flag_id.in_(sa.select(flags.c.id).where(flags.c.project_id == project_id))
+        owns = sa.exists().where(flag_owners.c.owner_id == table.c.id, one)
+        return sa.select(sa.literal(kind), table.c.id, table.c.name.label("name")).where(owns)
+
+    both = sa.union_all(owning("user", users), owning("group", groups))
+    return [Owner(*row) for row in tx.execute(both.order_by("name"))]
 
 
 def new_id() -> str:

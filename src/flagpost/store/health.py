@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from flagpost.errors import SetupError
 from flagpost.store import migrate
 from flagpost.store.db import Database
 
@@ -14,6 +15,8 @@ def trouble(database: Database) -> str | None:
             tx.execute(sa.text("SELECT 1"))
         if not migrate.is_current(database):
             return "The database's schema is not this version's. Run: flagpost migrate"
+    except SetupError as error:
+        return error.message
     except SQLAlchemyError as error:
         return f"The database cannot be reached: {getattr(error, 'orig', None) or error}"
     return None

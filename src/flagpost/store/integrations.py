@@ -128,29 +128,31 @@ def replace_projects(tx: Transaction, integration_id: str, choices: Iterable[tup
         tx.execute(sa.insert(jira_integration_projects), rows)
 
 
+_GRANTED = sa.exists().where(
+    project_grants.c.project_id == projects.c.id, project_grants.c.grantee_id == jira_integrations.c.key_id
+)
+_CHOSEN = (
+    sa.select(
+        projects,
+        environments.c.id.label("environment_id"),
+        environments.c.name.label("environment_name"),
+        environments.c.production,
+        environments.c.jira_type,
+        environments.c.permissions,
+        environments.c.created_at.label("environment_created_at"),
+        sa.or_(~projects.c.restricted, _GRANTED).label("visible"),
+    )
+    .join_from(jira_integration_projects, jira_integrations)
+    .join(projects, projects.c.id == jira_integration_projects.c.project_id)
+    .join(environments, environments.c.id == jira_integration_projects.c.environment_id)
+    .where(jira_integrations.c.account_id == sa.bindparam("account"))
+    .order_by(projects.c.name)
+)
+
+
 def chosen_projects(tx: Transaction, account_id: str) -> list[ChosenProject]:
     """The projects of the account's integration, by name."""
-    granted = sa.exists().where(
-        project_grants.c.project_id == projects.c.id, project_grants.c.grantee_id == jira_integrations.c.key_id
-    )
-    query = (
-        sa.select(
-            projects,
-            environments.c.id.label("environment_id"),
-            environments.c.name.label("environment_name"),
-            environments.c.production,
-            environments.c.jira_type,
-            environments.c.permissions,
-            environments.c.created_at.label("environment_created_at"),
-            sa.or_(~projects.c.restricted, granted).label("visible"),
-        )
-        .join_from(jira_integration_projects, jira_integrations)
-        .join(projects, projects.c.id == jira_integration_projects.c.project_id)
-        .join(environments, environments.c.id == jira_integration_projects.c.environment_id)
-        .where(jira_integrations.c.account_id == account_id)
-        .order_by(projects.c.name)
-    )
-    return [_chosen(row) for row in tx.execute(query)]
+    return [_chosen(row) for row in tx.execute(_CHOSEN, {"account": account_id})]
 
 
 def _chosen(row: Any) -> ChosenProject:
@@ -178,9 +180,12 @@ def shows_environment(tx: Transaction, environment_id: str) -> bool:
 # Installations ----------------------------------------------------------------------------------------------------
 
 
+_INSTALLATION = sa.select(jira_installations).where(jira_installations.c.id == sa.bindparam("installation"))
+
+
 def find_installation(tx: Transaction, installation_id: str) -> Installation | None:
     """One installation of the app."""
-    row = tx.execute(sa.select(jira_installations).where(jira_installations.c.id == installation_id)).first()
+    row = tx.execute(_INSTALLATION, {"installation": installation_id}).first()
     return Installation(*row) if row else None
 
 
@@ -207,9 +212,13 @@ def use_token_id(tx: Transaction, token_id: str, expires_at: int, now: int) -> b
 # Sites ------------------------------------------------------------------------------------------------------------
 
 
+_SITE_OF_ACCOUNT = sa.select(jira_sites).where(jira_sites.c.account_id == sa.bindparam("account"))
+
+
 def site_of_account(tx: Transaction, account_id: str) -> Site | None:
     """The Jira site an account is connected to, or was."""
-    return _site(tx, jira_sites.c.account_id == account_id)
+    row = tx.execute(_SITE_OF_ACCOUNT, {"account": account_id}).first()
+    return Site(*row) if row else None
 
 
 def site_of_cloud(tx: Transaction, cloud_id: str) -> Site | None:

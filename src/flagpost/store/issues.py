@@ -130,16 +130,18 @@ def connections_of(tx: Transaction, flag_id: str) -> list[Connection]:
     return [Connection(Issue(*row[:-2]), row.created_at, row.created_by) for row in tx.execute(query)]
 
 
+_OF_FLAGS = (
+    sa.select(*_ISSUE, connections.c.flag_id)
+    .join_from(connections, issues, connections.c.issue_id == issues.c.id)
+    .where(connections.c.flag_id.in_(sa.bindparam("flags", expanding=True)))
+    .order_by(connections.c.created_at, issues.c.key)
+)
+
+
 def issues_of_flags(tx: Transaction, flag_ids: Collection[str]) -> dict[str, list[Issue]]:
     """The issues of each of these flags, by flag id, the earliest connected first."""
     found: dict[str, list[Issue]] = defaultdict(list)
-    query = (
-        sa.select(*_ISSUE, connections.c.flag_id)
-        .join_from(connections, issues, connections.c.issue_id == issues.c.id)
-        .where(connections.c.flag_id.in_(flag_ids))
-        .order_by(connections.c.created_at, issues.c.key)
-    )
-    for row in tx.execute(query) if flag_ids else ():
+    for row in tx.execute(_OF_FLAGS, {"flags": list(flag_ids)}) if flag_ids else ():
         found[row.flag_id].append(Issue(*row[:-1]))
     return found
 

@@ -92,10 +92,12 @@ _PUSH = sa.select(*(column for column in pushes.c if column.name != "account_id"
 _BEHIND = pushes.c.wanted > pushes.c.delivered
 
 
+_BEHIND_OF_ACCOUNT = _PUSH.where(pushes.c.account_id == sa.bindparam("account"), _BEHIND).order_by(pushes.c.wanted)
+
+
 def behind(tx: Transaction, account_id: str, limit: int) -> list[Push]:
     """The flags that Jira has yet to hear of, those that have waited longest first."""
-    query = _PUSH.where(pushes.c.account_id == account_id, _BEHIND).order_by(pushes.c.wanted).limit(limit)
-    return [Push(*row) for row in tx.execute(query)]
+    return [Push(*row) for row in tx.execute(_BEHIND_OF_ACCOUNT.limit(limit), {"account": account_id})]
 
 
 def count_behind(tx: Transaction, account_id: str) -> int:
@@ -146,6 +148,11 @@ class Answer:
     trace_id: str | None = None
 
 
+_RECORD = sa.update(pushes).where(
+    pushes.c.flag_id == sa.bindparam("b_flag"), pushes.c.delivered < sa.bindparam("b_version")
+)
+
+
 def record_answers(tx: Transaction, answers: Iterable[Answer], now: int) -> None:
     """Note what Jira answered. `delivered` only ever rises, so a late answer cannot undo a newer one."""
     rows = [
@@ -155,21 +162,13 @@ def record_answers(tx: Transaction, answers: Iterable[Answer], now: int) -> None
             "held": answer.held,
             "refused": answer.refused,
             "trace_id": answer.trace_id,
+            "delivered": answer.version,
+            "delivered_at": now,
         }
         for answer in answers
     ]
     if rows:
-        statement = (
-            sa.update(pushes)
-            .where(pushes.c.flag_id == sa.bindparam("b_flag"), pushes.c.delivered < sa.bindparam("b_version"))
-            .values(delivered=sa.bindparam("b_version"), delivered_at=now)
-        )
-        tx.execute(
-            statement.values(
-                held=sa.bindparam("held"), refused=sa.bindparam("refused"), trace_id=sa.bindparam("trace_id")
-            ),
-            rows,
-        )
+        tx.execute(_RECORD, rows)
 
 
 def _count() -> sa.Select[int]:

@@ -189,7 +189,9 @@ flag_tags = sa.Table(
     "flag_tags",
     metadata,
     sa.Column("flag_id", Id, sa.ForeignKey("flags.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("name", Name, primary_key=True, index=True),
+    sa.Column("name", Name, primary_key=True),
+    sa.Column("project_id", Id, sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    sa.Index("ix_flag_tags_project_name", "project_id", "name"),
 )
 flag_owners = sa.Table(
     "flag_owners",

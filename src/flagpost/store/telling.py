@@ -14,6 +14,17 @@ from flagpost.store.integrations import ChosenProject, chosen_projects
 from flagpost.store.pushes import Push
 from flagpost.store.tables import definitions, flags
 
+_STATES = (
+    sa.select(flags, definitions.c.body, definitions.c.killed, definitions.c.updated_at.label("saved_at"))
+    .outerjoin_from(
+        flags,
+        definitions,
+        (definitions.c.flag_id == flags.c.id)
+        & definitions.c.environment_id.in_(sa.bindparam("environments", expanding=True)),
+    )
+    .where(flags.c.id.in_(sa.bindparam("flags", expanding=True)))
+)
+
 
 def flags_to_tell(tx: Transaction, account_id: str, wanted: Collection[Push], public_url: str) -> dict[str, FlagToTell]:
     """For each of these flags what Jira is to show, by flag id; a flag that Jira must not show is left out.
@@ -25,18 +36,9 @@ def flags_to_tell(tx: Transaction, account_id: str, wanted: Collection[Push], pu
     covered = [push.flag_id for push in wanted if push.project_id in chosen]
     connected = issues.issues_of_flags(tx, covered)
     environments = [one.environment.id for one in chosen.values()]
-    query = (
-        sa.select(flags, definitions.c.body, definitions.c.killed, definitions.c.updated_at.label("saved_at"))
-        .outerjoin_from(
-            flags,
-            definitions,
-            (definitions.c.flag_id == flags.c.id) & definitions.c.environment_id.in_(environments),
-        )
-        .where(flags.c.id.in_(covered))
-    )
     sequences = {push.flag_id: push.wanted for push in wanted}
     told = {}
-    for row in tx.execute(query) if covered else ():
+    for row in tx.execute(_STATES, {"flags": covered, "environments": environments}) if covered else ():
         refs = tuple(issue.jira_id or issue.key for issue in connected.get(row.id, ()) if issue.state != "missing")
         if refs:
             told[row.id] = _told(row, chosen[row.project_id], refs, sequences[row.id], public_url)

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from jinja2 import Environment
 from markupsafe import Markup
 
+from flagpost.flags.rollout import in_words
+
 _STEPS = ((60, "second"), (60, "minute"), (24, "hour"), (30.4, "day"), (12, "month"), (1_000_000, "year"))
 
 
 def install(environment: Environment) -> None:
     """Give templates these filters."""
-    environment.filters.update(ago=ago, exactly=exactly, when=when)
+    environment.filters.update(ago=ago, exactly=exactly, when=when, state_in_words=in_words)
 
 
 def exactly(moment: int) -> str:

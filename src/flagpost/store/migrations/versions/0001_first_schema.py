@@ -412,11 +412,15 @@ def upgrade() -> None:
         "flag_tags",
         sa.Column("flag_id", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("project_id", sa.String(length=64), nullable=False),
         sa.ForeignKeyConstraint(["flag_id"], ["flags.id"], name=op.f("fk_flag_tags_flag_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_flag_tags_project_id"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("flag_id", "name", name=op.f("pk_flag_tags")),
     )
     with op.batch_alter_table("flag_tags", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_flag_tags_name"), ["name"], unique=False)
+        batch_op.create_index("ix_flag_tags_project_name", ["project_id", "name"], unique=False)
 
     op.create_table(
         "jira_integration_projects",
