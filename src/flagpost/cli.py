@@ -95,6 +95,19 @@ def doctor(database_url: DatabaseUrl = None) -> None:
         raise typer.Exit(1)
 
 
+@app.command("forge-app")
+def forge_app(
+    base_url: Annotated[str, typer.Option(help="The https address that Jira and people reach Flagpost at.")],
+    out: Annotated[Path, typer.Option(help="The folder to write it into; new or empty.")] = Path("flagpost-forge-app"),
+) -> None:
+    """Write the app for your own Jira Cloud site, to register and install with Atlassian's command line."""
+    from flagpost.forge_app import write_app
+
+    for path in write_app(base_url, out):
+        print(path)
+    print(f"\nNext, in {out}: see README.md there, or docs/how-to/connect-jira.md.")
+
+
 @user_app.command("create")
 def user_create(
     email: str,

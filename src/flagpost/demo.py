@@ -181,7 +181,7 @@ def _definition(
 ) -> dict[str, object]:
     return {
         "treatments": [{"name": "on", "keys": list(keys)}, {"name": "off"}],
-        "defaultTreatment": "off",
+        "defaultTreatment": "on" if share == 100 else "off",
         "defaultRule": _shares(share),
         "rules": [
             {

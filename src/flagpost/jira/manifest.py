@@ -20,12 +20,19 @@ def forge_manifest(base_url: str, app_id: str) -> dict[str, Any]:
         raise InvalidInput("The address is too long for Jira; use a shorter host name or path.", "base_url")
     return {
         "app": {"id": app_id, "runtime": {"name": "nodejs22.x"}},
-        "remotes": [{"key": "flagpost", "baseUrl": base_url, "operations": ["storage", "compute", "fetch"]}],
+        "remotes": [
+            {
+                "key": "flagpost",
+                "baseUrl": base_url,
+                "operations": ["storage", "compute"],
+                "storage": {"inScopeEUD": True},
+            }
+        ],
         "modules": {
             "devops:featureFlagInfoProvider": [_provider(base_url, create, link)],
             "jira:adminPage": [
                 {
-                    "key": "configure",
+                    "key": "configure-integration",
                     "title": "Configure integration",
                     "useAsConfig": True,
                     "resource": "configure-page",
@@ -37,7 +44,7 @@ def forge_manifest(base_url: str, app_id: str) -> dict[str, Any]:
             "preUninstall": [{"key": "leaving", "endpoint": "uninstall"}],
             "endpoint": [_endpoint(name) for name in ("configure", "installed", "token", "uninstall")],
         },
-        "resources": [{"key": "configure-page", "path": "static/configure"}],
+        "resources": [{"key": "configure-page", "path": "static"}],
         "permissions": {
             "scopes": [
                 "read:feature-flag-info:jira",
@@ -55,7 +62,7 @@ def _provider(base_url: str, create: str, link: str) -> dict[str, Any]:
         "key": "flagpost-flags",
         "name": {"value": "Flagpost"},
         "homeUrl": base_url,
-        "logoUrl": f"{base_url}/static/logo.svg",
+        "logoUrl": f"{base_url}/static/icon.svg",
         "actions": {"createFlag": {"urlTemplate": create}, "linkFlag": {"urlTemplate": link}},
     }
 
