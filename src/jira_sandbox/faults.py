@@ -53,7 +53,10 @@ class Gate:
             "at": self._world.clock(),
             "status": 0,
         }
-        entry["body"] = body = await _body(receive)
+        body = await _body(receive)
+        if body is None:
+            return  # the caller died while it was still sending: that never reaches Jira's code
+        entry["body"] = body
         self._world.requests.append(entry)
         await self._spoil_or_pass(scope, _replayed(body), _noting(send, entry), send)
         entry["ms"] = round((time.monotonic() - started) * 1000, 1)
@@ -115,12 +118,15 @@ def too_many(wait: int, reason: str) -> Response:
     return JSONResponse([{"message": "Rate limit exceeded"}], 429, {**headers, "X-RateLimit-Reset": reset})
 
 
-async def _body(receive: Receive) -> bytes:
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body; None where the connection ended in the middle of it."""
     parts = []
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         parts.append(message.get("body", b""))
-        if message["type"] == "http.disconnect" or not message.get("more_body"):
+        if not message.get("more_body"):
             return b"".join(parts)
 
 

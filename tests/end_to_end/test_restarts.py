@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from jira_sandbox.embedded import Sandbox
-from tests.end_to_end.world import FEATURE_FLAGS, Process, World, process
+from tests.end_to_end.world import FEATURE_FLAGS, Process, World, process, until
 
 
 class Burst:
@@ -48,12 +48,13 @@ class Burst:
         self.acknowledged += 1
 
 
-def killed_in_the_middle(server: Process, world: World, seed: int, seconds: float) -> Burst:
-    """A burst of changes that ends with kill -9."""
+def killed_in_the_middle(server: Process, world: World, seed: int, changes: int) -> Burst:
+    """A burst of changes that ends with kill -9, somewhere after so many of them."""
     burst, end = Burst(world, seed), threading.Event()
     worker = threading.Thread(target=burst.go_on, args=(end,))
     worker.start()
-    time.sleep(seconds)
+    until(lambda: burst.acknowledged >= changes, f"{changes} changes were acknowledged")
+    time.sleep(random.Random(seed).uniform(0, 0.02))
     server.kill()
     end.set()
     worker.join()
@@ -76,8 +77,7 @@ def test_kill_9_in_a_burst_loses_nothing(sandbox: Sandbox, database_url: str, se
     with process(sandbox, database_url) as server:
         world = World(server.url, sandbox)
         world.connect_jira()
-        burst = killed_in_the_middle(server, world, seed, 0.6 + 0.3 * seed)
-        assert burst.acknowledged > 10
+        burst = killed_in_the_middle(server, world, seed, 30 + 40 * seed)
         server.start()
         check_arrived(world, burst)
         world.close()
@@ -89,7 +89,7 @@ def test_kill_9_while_jira_is_away_loses_nothing(sandbox: Sandbox, sqlite_url: s
         world = World(server.url, sandbox)
         world.connect_jira()
         sandbox.faults(drop_connections=3, prefix=FEATURE_FLAGS)
-        burst = killed_in_the_middle(server, world, 7, 0.8)
+        burst = killed_in_the_middle(server, world, 7, 40)
         server.start()
         check_arrived(world, burst)
         world.close()

@@ -198,7 +198,8 @@ class World:
         """Jira shows what Flagpost says, of every flag, and nothing went wrong on the way there."""
         self.settled()
         assert self.held_by_jira() == self.should_be_in_jira()
-        assert [one for one in self.sandbox.breaches() if one["kind"] != "malformed flag"] == []
+        breaches = [one for one in self.sandbox.breaches() if one["kind"] != "malformed flag"]
+        assert breaches == [], breaches
 
     def close(self) -> None:
         self.http.close()
