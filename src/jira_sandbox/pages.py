@@ -190,14 +190,14 @@ def _act(world: World, platform: Platform, what: str, form: dict[str, str]) -> N
 
 
 def _faults(form: dict[str, str]) -> dict[str, Any]:
-    count = {
-        name: int(form.get(name) or 0)
-        for name in ("latency_ms", "rate_limited", "unavailable", "drop_connections", "lose_answers")
-    }
+    names = ("latency_ms", "rate_limited", "unavailable", "drop_connections", "lose_answers")
+    count = {name: int(form.get(name) or 0) for name in names}
+    refused = [name.strip() for name in form.get("reject_flags", "").split(",") if name.strip()]
     return {
-        "latency_ms": count["latency_ms"],
-        "drop_connections": count["drop_connections"],
-        "lose_answers": count["lose_answers"],
-        "rate_limited": {"count": count["rate_limited"], "retry_after": 2} if count["rate_limited"] else None,
-        "unavailable": {"count": count["unavailable"], "retry_after": 2} if count["unavailable"] else None,
+        **{name: count[name] for name in ("latency_ms", "drop_connections", "lose_answers")},
+        **{
+            name: {"count": count[name], "retry_after": 2} if count[name] else None
+            for name in ("rate_limited", "unavailable")
+        },
+        "reject_flags": [{"key": name, "message": "Refused on the control panel"} for name in refused],
     }

@@ -357,3 +357,17 @@ def test_removing_the_integration_asks_first_and_empties_jira(connected: Desk) -
     page.get_by_role("button", name="Remove integration").click()
     until(lambda: connected.sandbox.flags() == {}, "Jira has forgotten everything")
     assert connected.sandbox.get("/apps"), "the app stays installed; only the connection ends"
+
+
+def test_faults_are_switched_on_on_a_page(connected: Desk) -> None:
+    connected.world.new_flag("pay")
+    page = connected.page
+    page.goto(f"{connected.jira}/sandbox")
+    page.get_by_label("Next answers 503").fill("2")
+    page.get_by_label("Refuse these flags").fill("pay")
+    page.get_by_role("button", name="Set").click()
+    expect(page.get_by_label("Refuse these flags")).to_have_value("pay")
+    connected.world.connect("pay", "PAY-1")
+    connected.world.settled()
+    connected.flag_page("pay", "integrations")
+    expect(page.get_by_text("Refused on the control panel")).to_be_visible()

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 from flagpost.actions.access import Actor, Right
-from flagpost.actions.audit import record
 from flagpost.actions.context import Context
-from flagpost.actions.flags import NewFlag, add_flag
+from flagpost.actions.flags import NewFlag, add_flag, record_flag
 from flagpost.actions.reach import reach_flag, reach_project
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound, Problem
 from flagpost.flags.issue_keys import parse_issue_refs
@@ -134,7 +133,7 @@ def add_connections(tx: Transaction, actor: Actor, flag: Flag, checked: Sequence
         raise InvalidInput(f"A flag can be connected with {MAX_ASSOCIATIONS} issues; Jira takes no more.", "issues")
     if new:
         pushes.want(tx, actor.account_id, flag.project_id, flag.id, flag.name, now)
-        _record(tx, actor, now, flag, "connected_issue", after={"issues": new})
+        record_flag(tx, actor, now, flag, "connected_issue", after={"issues": new})
     return new
 
 
@@ -148,7 +147,7 @@ def disconnect_issue(ctx: Context, actor: Actor, project: str, flag: str, issue:
         if known is None or not issues.disconnect(tx, one.id, known.id):
             raise NotFound(f"“{one.name}” is not connected with {issue}.")
         pushes.mark_changed(tx, [one.id], now)
-        _record(tx, actor, now, one, "disconnected_issue", before={"issues": [known.key]})
+        record_flag(tx, actor, now, one, "disconnected_issue", before={"issues": [known.key]})
     ctx.wake(actor.account_id)
 
 
@@ -311,26 +310,3 @@ def _shown(connection: Connection, site: Site | None) -> ConnectedIssue:
     there = site is not None and not site.disconnected_at and site.site_url.startswith("http")
     url = f"{site.site_url}/browse/{connection.issue.key}" if site and there else ""
     return ConnectedIssue(connection.issue, url, connection.connected_at, connection.connected_by)
-
-
-def _record(
-    tx: Transaction,
-    actor: Actor,
-    now: int,
-    flag: Flag,
-    change: str,
-    before: dict[str, Any] | None = None,
-    after: dict[str, Any] | None = None,
-) -> None:
-    record(
-        tx,
-        actor,
-        now,
-        change,
-        object_type="flag",
-        object_id=flag.id,
-        object_name=flag.name,
-        project_id=flag.project_id,
-        before=before,
-        after=after,
-    )

@@ -3,6 +3,8 @@
 import base64
 import json
 import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -49,16 +51,24 @@ def secret_box(settings: Settings) -> SecretBox:
 
 
 def _key_in(file: Path) -> str:
+    """The key in this file; makes it, whole or not at all, so that two processes that start at once agree on one."""
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+        if not file.exists():
+            _make_key(file)
         return file.read_text().strip()
     except OSError as error:
-        raise SetupError(f"The key file {file} cannot be made: {error.strerror}.") from error
-    key = Fernet.generate_key().decode()
+        raise SetupError(f"The key file {file} cannot be made or read: {error.strerror}.") from error
+
+
+def _make_key(file: Path) -> None:
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")  # readable by its owner alone
     with os.fdopen(descriptor, "w") as stream:
-        stream.write(key + "\n")
-    return key
+        stream.write(Fernet.generate_key().decode() + "\n")
+    try:
+        with suppress(FileExistsError):
+            os.link(name, file)
+    finally:
+        os.unlink(name)
 
 
 def token_expiry(token: str, now: int) -> int:
