@@ -20,7 +20,7 @@ def request_problems(body: Any) -> list[str]:
     """What is wrong with a request as a whole; empty where its flags can be looked at one by one."""
     if not isinstance(body, dict):
         return ["The request body must be an object"]
-    return [*_properties(body.get("properties")), *_envelope(body)]
+    return [*_properties(body.get("properties", {})), *_envelope(body)]
 
 
 def _envelope(body: dict[str, Any]) -> Iterator[str]:
@@ -33,14 +33,12 @@ def _envelope(body: dict[str, Any]) -> Iterator[str]:
         yield "flags: every element must be an object with an id of 1 to 255 characters"
     elif len({flag["id"] for flag in flags}) < len(flags):
         yield "flags: an id stands there more than once"
-    metadata = body.get("providerMetadata")
-    if metadata is not None and not (isinstance(metadata, dict) and isinstance(metadata.get("product", ""), str)):
+    metadata = body.get("providerMetadata", {})
+    if not (isinstance(metadata, dict) and isinstance(metadata.get("product", ""), str)):
         yield "providerMetadata: must be an object whose product is a string"
 
 
 def _properties(properties: Any) -> Iterator[str]:
-    if properties is None:
-        return
     if not isinstance(properties, dict):
         yield "properties: must be an object"
         return
@@ -71,12 +69,12 @@ def _identity(flag: dict[str, Any]) -> Iterator[str]:
 
 def _associations(flag: dict[str, Any]) -> Iterator[str]:
     keys, associations = flag.get("issueKeys"), flag.get("associations")
-    if keys is not None and associations is not None:
+    if "issueKeys" in flag and "associations" in flag:
         yield "issueKeys and associations are mutually exclusive"
         return
-    if keys is not None and not _are_refs(keys, _ISSUE_KEY, 100):
+    if "issueKeys" in flag and not _are_refs(keys, _ISSUE_KEY, 100):
         yield "issueKeys: must be 1 to 100 issue keys"
-    if associations is None:
+    if "associations" not in flag:
         return
     if not isinstance(associations, list):
         yield "associations: must be an array"
@@ -113,7 +111,7 @@ def _summary(summary: Any, path: str, *, url_required: bool) -> Iterator[str]:
         yield f"{path}: must be an object"
         return
     url = summary.get("url")
-    if (url is not None or url_required) and not _is_url(url):
+    if ("url" in summary or url_required) and not _is_url(url):
         yield f"{path}.url: must be an address of at most {MAX_URL} characters"
     if not _is_moment(summary.get("lastUpdated")):
         yield f"{path}.lastUpdated: must be a date and time as in RFC 3339"
@@ -131,25 +129,24 @@ def _status(status: Any, path: str) -> Iterator[str]:
     if not isinstance(status, dict) or not isinstance(status.get("enabled"), bool):
         yield f"{path}.enabled: must be true or false"
         return
-    default = status.get("defaultValue")
-    if default is not None and not (isinstance(default, str) and len(default) <= MAX_TEXT):
+    default = status.get("defaultValue", "")
+    if not (isinstance(default, str) and len(default) <= MAX_TEXT):
         yield f"{path}.defaultValue: must be a string of at most {MAX_TEXT} characters"
-    rollout = status.get("rollout")
-    if rollout is not None:
-        yield from _rollout_problems(rollout, f"{path}.rollout")
+    if "rollout" in status:
+        yield from _rollout_problems(status["rollout"], f"{path}.rollout")
 
 
 def _rollout_problems(rollout: Any, path: str) -> Iterator[str]:
     if not isinstance(rollout, dict):
         yield f"{path}: must be an object"
         return
-    percentage, text, rules = (rollout.get(name) for name in ("percentage", "text", "rules"))
+    percentage, text, rules = rollout.get("percentage", 0), rollout.get("text", ""), rollout.get("rules", 0)
     number = isinstance(percentage, int | float) and not isinstance(percentage, bool)
-    if percentage is not None and not (number and 0 <= percentage <= 100):
+    if not (number and 0 <= percentage <= 100):
         yield f"{path}.percentage: must be a number from 0 to 100"
-    if text is not None and not (isinstance(text, str) and len(text) <= MAX_TEXT):
+    if not (isinstance(text, str) and len(text) <= MAX_TEXT):
         yield f"{path}.text: must be a string of at most {MAX_TEXT} characters"
-    if rules is not None and not (_is_whole(rules) and rules >= 0):
+    if not (_is_whole(rules) and rules >= 0):
         yield f"{path}.rules: must be a whole number of at least 0"
 
 
