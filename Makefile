@@ -19,7 +19,7 @@ test: .venv/ready ## Run every test, with real databases and a real browser
 	@$(RUN) -m pytest -n 2 --dist loadfile
 
 test-fast: .venv/ready ## Run the tests that take under a minute in all: no browser, no long runs
-	@$(RUN) -m pytest -n 2 --dist loadfile -m "not slow and not browser"
+	@$(RUN) -m pytest -n 2 --dist worksteal -m "not slow and not browser" --hypothesis-profile quick
 
 check: .venv/ready ## Everything that must hold before a change lands: lint, types, architecture, docs and all tests
 	@$(RUN) -m ruff check .

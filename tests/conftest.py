@@ -5,10 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
+import argon2
+import hypothesis
 import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
+from flagpost.actions import sessions
 from flagpost.actions.access import Actor, system
 from flagpost.actions.context import Context
 from flagpost.jira.auth import SecretBox
@@ -21,6 +24,20 @@ from tests.stores import PostgresTemplate, SqliteTemplate
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
+
+
+hypothesis.settings.register_profile("quick", max_examples=25, deadline=None)
+hypothesis.settings.register_profile("default", deadline=None)  # these machines are shared: time is for benchmarks
+hypothesis.settings.load_profile("default")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cheap_passwords() -> Iterator[argon2.PasswordHasher]:
+    """Passwords are hashed for real, at a fraction of the cost; what the product itself uses comes out."""
+    own = sessions._hasher
+    sessions._hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    yield own
+    sessions._hasher = own
 
 
 class Clock:

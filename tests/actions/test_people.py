@@ -1,5 +1,6 @@
 """People, their sessions, and the links that work once."""
 
+import argon2
 import pytest
 
 from flagpost.actions import people, sessions
@@ -167,3 +168,7 @@ def test_nobody_is_invited_twice(ctx: Context, ada: SignedIn) -> None:
     invited(ctx, ada.actor)
     with pytest.raises(FlagpostError):
         people.invite_user(ctx, ada.actor, email="ELI@example.com", name="Eli", role="viewer")
+
+
+def test_passwords_cost_what_the_library_recommends(cheap_passwords: argon2.PasswordHasher) -> None:
+    assert cheap_passwords.hash("x").startswith("$argon2id$v=19$m=65536,t=3,p=4$")

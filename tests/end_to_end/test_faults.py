@@ -13,6 +13,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 def test_a_fault_delays_and_loses_nothing(connected: World, fault: dict[str, object]) -> None:
     connected.new_flag("before", "PAY-1")
@@ -26,6 +27,7 @@ def test_a_fault_delays_and_loses_nothing(connected: World, fault: dict[str, obj
     connected.expect_equal()
 
 
+@pytest.mark.slow
 def test_the_wait_jira_asks_for_is_kept(connected: World) -> None:
     connected.sandbox.faults(rate_limited={"count": 1, "retry_after": 3}, prefix=FEATURE_FLAGS)
     connected.new_flag("pay", "PAY-1")

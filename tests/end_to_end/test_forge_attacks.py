@@ -40,11 +40,11 @@ WRONG_CLAIMS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("claims", WRONG_CLAIMS.values(), ids=WRONG_CLAIMS.keys())
-def test_wrong_claims_are_refused(ready: tuple[World, str], claims: dict[str, Any]) -> None:
+def test_wrong_claims_are_refused(ready: tuple[World, str]) -> None:
     world, token = ready
-    answer = world.sandbox.call(world.installation, endpoint="configure", body={"token": token}, claims=claims)
-    assert answer["status"] == 401, answer
+    for what, claims in WRONG_CLAIMS.items():
+        answer = world.sandbox.call(world.installation, endpoint="configure", body={"token": token}, claims=claims)
+        assert answer["status"] == 401, (what, answer)
     assert world.integration()["state"] == "waiting_for_jira"
 
 
@@ -58,13 +58,12 @@ WRONG_HEADERS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("header", WRONG_HEADERS.values(), ids=WRONG_HEADERS.keys())
-def test_strange_headers_are_refused(ready: tuple[World, str], header: dict[str, Any]) -> None:
+def test_strange_headers_are_refused(ready: tuple[World, str]) -> None:
     world, token = ready
-    sent = world.sandbox.call(
-        world.installation, endpoint="configure", body={"token": token}, header=header, by_stranger=True
-    )
-    assert sent["status"] == 401, sent
+    for what, header in WRONG_HEADERS.items():
+        asked = {"endpoint": "configure", "body": {"token": token}, "header": header, "by_stranger": True}
+        answer = world.sandbox.call(world.installation, **asked)
+        assert answer["status"] == 401, (what, answer)
 
 
 def test_another_key_under_the_true_keys_id_is_refused(ready: tuple[World, str]) -> None:
