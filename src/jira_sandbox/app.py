@@ -10,12 +10,13 @@ from starlette.types import ASGIApp
 from jira_sandbox import control, feature_flags, issues_api, pages
 from jira_sandbox.atlassian import Platform
 from jira_sandbox.faults import Gate
+from jira_sandbox.seed import seed
 from jira_sandbox.state import World
 
 
 def create_app(base_url: str) -> ASGIApp:
     """A fresh sandbox that is reached at `base_url`."""
-    world = World(base_url)
+    world = World(base_url, fill=seed)
     platform = Platform(world)
     app = FastAPI(title="Jira sandbox", docs_url=None, redoc_url=None, openapi_url=None)
 

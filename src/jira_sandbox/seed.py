@@ -1,11 +1,6 @@
 """The issues a fresh sandbox starts with: a small shop and its work."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from jira_sandbox.state import World
+from jira_sandbox.state import World
 
 _PROJECTS = {"PAY": "Payments", "WEB": "Web shop", "MOB": "Mobile app"}
 _ISSUES = (

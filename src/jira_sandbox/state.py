@@ -92,17 +92,18 @@ class Settings:
 class World:
     """The site: projects, issues, what was sent, who is installed, and a log of every request."""
 
-    def __init__(self, base_url: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, base_url: str, fill: Callable[["World"], None] | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
         self.base_url = base_url
+        self._fill = fill
         self.clock = clock
         self.lock = threading.RLock()
         self.cloud_id = CLOUD_ID
         self.reset()
 
     def reset(self) -> None:
-        """An empty site with the built-in issues."""
-        from jira_sandbox.seed import seed
-
+        """As at the beginning: nothing was sent, nothing is installed, and the issues are those of `fill`."""
         with self.lock:
             self.projects: dict[str, str] = {}
             self.issues: dict[str, Issue] = {}
@@ -117,7 +118,8 @@ class World:
             self.requests: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
             self.breaches: list[dict[str, Any]] = []
             self._next_issue = 10000
-            seed(self)
+            if self._fill:
+                self._fill(self)
 
     # Issues ------------------------------------------------------------------------------------------------------
 
