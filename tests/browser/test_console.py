@@ -130,6 +130,7 @@ def test_a_definition_is_edited_with_its_difference_shown_before_it_is_saved(con
     assert connected.world.on_issue("pay")["summary"]["status"]["rollout"] == {"percentage": 50}
     connected.flag_page("pay", "audit")
     expect(page.get_by_text("Half of all")).to_be_visible()
+    expect(page.get_by_text("definition pay in Production").first).to_be_visible()
 
 
 def test_a_save_based_on_an_old_version_is_refused_with_both_shown(connected: Desk) -> None:

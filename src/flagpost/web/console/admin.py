@@ -285,4 +285,4 @@ def change_groups(request: Request, ctx: Ctx, who: Person, form: Form) -> Respon
 def audit_page(request: Request, ctx: Ctx, who: Person, offset: int = 0) -> Response:
     """What changed in the whole account, the newest first."""
     page = audit.list_account_audit(ctx, who.actor, offset=max(offset, 0))
-    return show(request, ctx, who, "audit.html", nav="admin-audit", page=page)
+    return show(request, ctx, who, "audit.html", nav="admin-audit", page=page, places=[])

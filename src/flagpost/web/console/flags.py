@@ -126,6 +126,7 @@ def _new_page(
         nav="flags",
         values={"name": "", "traffic_type": "", "tags": "", **values},
         chosen=chosen,
+        in_jira={one.project.id for one in connections.projects_for_connect(ctx, who.actor)},
         owners=people.possible_owners(ctx, who.actor),
         traffic_types=environments.list_traffic_types(ctx, who.actor, chosen.id),
         problems=problems_of(error) if error else [],
@@ -188,7 +189,8 @@ def audit_page(request: Request, ctx: Ctx, who: Person, project: str, offset: in
     """What changed in a project, the newest first."""
     found = projects.get_project(ctx, who.actor, project)
     page = audit.list_audit(ctx, who.actor, found.id, offset=max(offset, 0))
-    return show(request, ctx, who, "audit.html", project=found, nav="audit", page=page)
+    places = environments.list_environments(ctx, who.actor, found.id)
+    return show(request, ctx, who, "audit.html", project=found, nav="audit", page=page, places=places)
 
 
 @router.get("/projects/{project}/environments")
