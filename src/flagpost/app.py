@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import structlog
 import uvicorn
@@ -38,14 +38,23 @@ Both take an admin API key, as `Authorization: Bearer …` or `x-api-key: …`."
 
 def open_database(settings: Settings) -> Database:
     """The database, at this version's schema: SQLite is migrated here, PostgreSQL by `flagpost migrate`."""
+    if settings.sqlite_file:
+        with suppress(OSError):  # what cannot be made here is said, with its reason, when it is opened below
+            settings.sqlite_file.touch(mode=0o600, exist_ok=True)  # nobody else on the machine reads it
     database = Database(settings.database_url)
-    if migrate.is_current(database):
-        return database
-    if database.is_sqlite:
-        migrate.upgrade(database)
-    else:
-        raise SetupError("The database's schema is not this version's. Run: flagpost migrate")
+    try:
+        if not migrate.is_current(database):
+            _bring_up_to_date(database)
+    except SetupError:
+        database.close()
+        raise
     return database
+
+
+def _bring_up_to_date(database: Database) -> None:
+    if not database.is_sqlite:
+        raise SetupError("The database's schema is not this version's. Run: flagpost migrate")
+    migrate.upgrade(database)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -159,6 +168,7 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         listening.bind((settings.host, settings.port))
     except OSError as error:
+        listening.close()
         reason = os.strerror(error.errno or 0)
         raise SetupError(
             f"Cannot listen on {settings.host}:{settings.port}: {reason}. Choose another --port."

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,12 +120,14 @@ def staged(port: int = 0, sandbox_port: int = 0) -> Iterator[Show]:
 
 @contextmanager
 def _sandbox(port: int) -> Iterator[Sandbox]:
-    try:
-        starting = running_sandbox(port)
-        with starting as sandbox:
-            yield sandbox
-    except OSError as error:
-        raise SetupError(f"Cannot listen on port {port}: {error.strerror}. Choose another --sandbox-port.") from None
+    with ExitStack() as stack:
+        try:
+            sandbox = stack.enter_context(running_sandbox(port))
+        except OSError as error:
+            raise SetupError(
+                f"Cannot listen on port {port}: {error.strerror}. Choose another --sandbox-port."
+            ) from None
+        yield sandbox
 
 
 def _add_people(ctx: Context) -> Actor:
