@@ -124,9 +124,8 @@ def _sandbox(port: int) -> Iterator[Sandbox]:
         try:
             sandbox = stack.enter_context(running_sandbox(port))
         except OSError as error:
-            raise SetupError(
-                f"Cannot listen on port {port}: {error.strerror}. Choose another --sandbox-port."
-            ) from None
+            message = f"Cannot listen on port {port}: {error.strerror}. Choose another --sandbox-port."
+            raise SetupError(message) from None
         yield sandbox
 
 

@@ -126,20 +126,20 @@ class Sandbox:
 @contextmanager
 def running_sandbox(port: int = 0) -> Iterator[Sandbox]:
     """A sandbox on this machine, in a thread, until the block ends; port 0 takes any free one. OSError if taken."""
-    listening = socket.socket(proto=socket.IPPROTO_TCP)  # else asyncio leaves out TCP_NODELAY
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind(("127.0.0.1", port))
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server = uvicorn.Server(uvicorn.Config(create_app(url), log_level="error", access_log=False))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.005)
-    sandbox = Sandbox(url)
-    try:
-        yield sandbox
-    finally:
-        sandbox.close()
-        server.should_exit = True
-        thread.join(10)
-        listening.close()
+    # without IPPROTO_TCP asyncio leaves out TCP_NODELAY
+    with socket.socket(proto=socket.IPPROTO_TCP) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server = uvicorn.Server(uvicorn.Config(create_app(url), log_level="error", access_log=False))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.005)
+        sandbox = Sandbox(url)
+        try:
+            yield sandbox
+        finally:
+            sandbox.close()
+            server.should_exit = True
+            thread.join(10)
