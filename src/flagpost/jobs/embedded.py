@@ -48,7 +48,7 @@ class EmbeddedEngine:
         """Finish the batches in hand, for at most `timeout` seconds, and begin nothing new."""
         self._stopping.set()
         if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
+            self._scheduler.shutdown(wait=True)  # a sweep in hand still holds a connection of the store
         with self._lock:
             running = list(self._running.values())
         wait(running, timeout)
