@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from flagpost.flags.model import FlagStatus
 from flagpost.store.db import Transaction
+from flagpost.store.jira_tables import connections
 from flagpost.store.records import Flag, Owner, Page, RolloutStatus, TrafficType
 from flagpost.store.tables import (
-    connections,
     definitions,
     flag_owners,
     flag_tags,

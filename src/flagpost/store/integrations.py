@@ -9,17 +9,15 @@ import sqlalchemy as sa
 
 from flagpost.flags.model import JiraEnvironmentType
 from flagpost.store.db import Condition, Transaction, insert_new, insert_or
-from flagpost.store.records import Environment, Project
-from flagpost.store.tables import (
-    environments,
+from flagpost.store.jira_tables import (
     jira_installations,
     jira_integration_projects,
     jira_integrations,
     jira_sites,
-    project_grants,
-    projects,
     seen_tokens,
 )
+from flagpost.store.records import Environment, Project
+from flagpost.store.tables import environments, project_grants, projects
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.store.db import Transaction, insert_new
-from flagpost.store.tables import connections, issues
+from flagpost.store.jira_tables import connections, issues
 
 
 @dataclass(frozen=True, slots=True)

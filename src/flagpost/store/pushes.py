@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from flagpost.store.db import Transaction, insert_new
-from flagpost.store.tables import jira_integration_projects, pushes
+from flagpost.store.jira_tables import jira_integration_projects, pushes
 
 _VERSION = sa.case((pushes.c.wanted < sa.bindparam("now"), sa.bindparam("now")), else_=pushes.c.wanted + 1)
 _BEHIND_SINCE = sa.case((pushes.c.wanted > pushes.c.delivered, pushes.c.wanted_at), else_=sa.bindparam("now"))

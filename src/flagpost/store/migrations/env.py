@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from flagpost.store.tables import metadata
+from flagpost.store.jira_tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
