@@ -11,12 +11,10 @@ import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
+from flagpost import app
 from flagpost.actions import sessions
 from flagpost.actions.access import Actor, system
 from flagpost.actions.context import Context
-from flagpost.jira.auth import SecretBox
-from flagpost.jira.client import JiraClient
-from flagpost.jira.receive import InvocationVerifier
 from flagpost.settings import Settings
 from flagpost.store import tables
 from flagpost.store.db import Database
@@ -120,11 +118,9 @@ def context_on(database: Database, clock: Clock) -> Context:
         forge_jwks_url="http://127.0.0.1:9/.well-known/jwks.json",
         forge_app_id="ari:cloud:ecosystem::app/8db33309-2a52-4d0e-9c0f-5a4e1a1d2f5a",
         allow_insecure_jira=True,
+        secret_keys=[Fernet.generate_key().decode()],
     )
-    client = JiraClient(settings)
-    verifier = InvocationVerifier(settings, client, database, clock)
-    box = SecretBox([Fernet.generate_key().decode()])
-    return Context(db=database, settings=settings, jira=client, box=box, verifier=verifier, clock=clock)
+    return app.context_on(database, settings, clock)
 
 
 @pytest.fixture

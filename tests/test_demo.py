@@ -4,7 +4,8 @@ import socket
 
 import pytest
 
-from flagpost.actions import integration, sessions
+from flagpost.actions import sessions
+from flagpost.actions.integration_state import get_integration
 from flagpost.demo import EMAIL, PASSWORD, staged
 from flagpost.errors import SetupError
 from tests.end_to_end.world import until
@@ -14,7 +15,7 @@ def test_the_demo_is_connected_and_every_connected_flag_is_on_its_issue() -> Non
     with staged() as show:
         assert sessions.sign_in(show.flagpost, EMAIL, PASSWORD)
         until(lambda: len(show.sandbox.flags()) == 11, "every connected flag is in Jira")
-        found = integration.get_integration(show.flagpost, show.admin)
+        found = get_integration(show.flagpost, show.admin)
         assert (found.state.value, found.behind, found.refused_count) == ("connected", 0, 0)
         assert show.sandbox.breaches() == []
 

@@ -5,8 +5,10 @@ import os
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
+from functools import partial
 
 import structlog
 import uvicorn
@@ -14,14 +16,19 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from flagpost import __version__
-from flagpost.actions import first_start, sessions
+from flagpost.actions import first_start, sessions, stored_secrets
 from flagpost.actions.access import Actor, system
 from flagpost.actions.context import Context, now_ms
 from flagpost.errors import SetupError
+from flagpost.jira.access import Keyring
 from flagpost.jira.auth import secret_box
 from flagpost.jira.client import JiraClient
+from flagpost.jira.issues import IssueReader
+from flagpost.jira.limits import Limits
 from flagpost.jira.push import Delivery, waiting_sites
 from flagpost.jira.receive import InvocationVerifier
+from flagpost.jira.refresh import Refresher
+from flagpost.jira.trouble import Trouble
 from flagpost.jobs.embedded import EmbeddedEngine
 from flagpost.observe import set_up_logging
 from flagpost.settings import Settings
@@ -57,23 +64,48 @@ def _bring_up_to_date(database: Database) -> None:
     migrate.upgrade(database)
 
 
+def context_on(database: Database, settings: Settings, clock: Callable[[], int] = now_ms) -> Context:
+    """The world of the actions on this database; nobody is woken."""
+    client = JiraClient(settings)
+    box = secret_box(settings)
+    keyring = Keyring(database, client, box, clock)
+    refresh_ms = settings.issue_refresh_seconds * 1000
+    trouble = Trouble(database, clock)
+    return Context(
+        db=database,
+        settings=settings,
+        jira=client,
+        keyring=keyring,
+        issues=IssueReader(client, keyring, Limits(), trouble, clock, time.sleep, refresh_ms),
+        box=box,
+        verifier=InvocationVerifier(settings, client, database, clock),
+        clock=clock,
+    )
+
+
+def _engine(context: Context) -> EmbeddedEngine:
+    db, settings, reader = context.db, context.settings, context.issues
+    delivery = Delivery(db, context.jira, context.keyring, reader.limits, context.clock, settings.public_url)
+    refresher = Refresher(db, context.jira, reader, context.clock, settings.issue_refresh_budget)
+    waiting = partial(waiting_sites, db, context.clock)
+    return EmbeddedEngine(delivery.deliver, waiting, settings.sweep_seconds, [refresher.run])
+
+
 def create_app(settings: Settings) -> FastAPI:
     """The whole application for these settings. Delivery to Jira runs from its start-up to its shutdown."""
-    box = secret_box(settings)
     database = open_database(settings)
-    client = JiraClient(settings)
-    delivery = Delivery(database, client, box, now_ms, settings.public_url)
-    engine = EmbeddedEngine(delivery.deliver, lambda: waiting_sites(database, now_ms), settings.sweep_seconds)
-    verifier = InvocationVerifier(settings, client, database, now_ms)
-    context = Context(database, settings, client, box, verifier, now_ms, engine.wake)
+    quiet = context_on(database, settings)
+    engine = _engine(quiet)
+    context = replace(quiet, wake=engine.wake)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         first_start.ensure_account(context)
+        stored_secrets.encrypt_with_newest_key(context)
         engine.start()
         yield
         engine.stop()
-        client.close()
+        context.jira.close()
         database.close()
 
     app = FastAPI(
@@ -183,11 +215,9 @@ def operator_context(settings: Settings) -> Iterator[tuple[Context, Actor]]:
     A serving process finds what this one changed by its sweep.
     """
     database = open_database(settings)
-    client = JiraClient(settings)
-    verifier = InvocationVerifier(settings, client, database, now_ms)
-    context = Context(database, settings, client, secret_box(settings), verifier)
+    context = context_on(database, settings)
     try:
         yield context, system(first_start.ensure_account(context))
     finally:
-        client.close()
+        context.jira.close()
         database.close()

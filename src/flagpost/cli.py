@@ -1,11 +1,13 @@
 """The command line: `flagpost serve` and what an operator does beside it."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from flagpost import settings as settings_module
 from flagpost.errors import FlagpostError
@@ -18,6 +20,7 @@ app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
 
 out = Console(soft_wrap=True, highlight=False)
+_VERDICTS = {"good": ("green", "ok  "), "bad": ("red", "BAD "), "advice": ("blue", "note")}
 
 DatabaseUrl = Annotated[
     str | None, typer.Option("--database-url", help="sqlite:///file.db or postgresql://…  [env: FLAGPOST_DATABASE_URL]")
@@ -88,11 +91,31 @@ def doctor(database_url: DatabaseUrl = None) -> None:
 
     findings = check(_settings(database_url))
     for finding in findings:
-        out.print(f"[{'green' if finding.good else 'red'}]{'ok  ' if finding.good else 'BAD '}[/] {finding.text}")
+        color, word = _VERDICTS[finding.verdict.value]
+        out.print(f"[{color}]{word}[/] {escape(finding.text)}")
         if finding.to_do:
-            out.print(f"     → {finding.to_do}")
-    if not all(finding.good for finding in findings):
+            out.print(f"     → {escape(finding.to_do)}")
+    if any(finding.verdict == "bad" for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command("jira-preview")
+def jira_preview(
+    flag: Annotated[str, typer.Argument(help="The flag's name or id.")],
+    project: Annotated[str, typer.Option(help="Its project, by name or id.")] = "Default",
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Show exactly what Jira would be sent of a flag now, and send nothing."""
+    from flagpost.actions.jira_preview import preview
+    from flagpost.app import operator_context
+
+    with operator_context(_settings(database_url)) as (ctx, operator):
+        found = preview(ctx, operator, project, flag)
+    out.print(escape(found.why))
+    if found.method:
+        print(f"\n{found.method} {found.url}")
+    if found.body:
+        print(json.dumps(found.body, indent=2, ensure_ascii=False))
 
 
 @app.command("forge-app")

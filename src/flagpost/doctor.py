@@ -1,25 +1,17 @@
-"""What `flagpost doctor` looks at: each finding says what is right or wrong, and what to do where it is wrong."""
+"""What `flagpost doctor` looks at: the database, the people, the address, the secrets, and the way to and from Jira."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from flagpost.actions.access import system
+from flagpost.actions.access import Actor
+from flagpost.actions.check import Finding, Verdict, bad, check_integration, good
 from flagpost.actions.context import Context
-from flagpost.actions.integration import State, get_integration
+from flagpost.actions.stored_secrets import count_unreadable
 from flagpost.app import operator_context
 from flagpost.errors import FlagpostError
 from flagpost.settings import Settings
-from flagpost.store import accounts, health, people
+from flagpost.store import health, people
 from flagpost.store.db import Database
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. `to_do` is empty where nothing needs doing."""
-
-    good: bool
-    text: str
-    to_do: str = ""
+from flagpost.wording import counted
 
 
 def check(settings: Settings) -> list[Finding]:
@@ -29,48 +21,38 @@ def check(settings: Settings) -> list[Finding]:
         trouble = health.trouble(database)
         database.close()
         if trouble:
-            return [Finding(False, trouble, "Start Flagpost once on this database, or run: flagpost migrate")]
-        with operator_context(settings) as (ctx, _):
-            return list(_findings(ctx))
+            return [bad(trouble, "Start Flagpost once on this database, or run: flagpost migrate")]
+        with operator_context(settings) as (ctx, operator):
+            return list(_findings(ctx, operator))
     except FlagpostError as error:
-        return [Finding(False, error.message)]
+        return [bad(error.message, "")]
 
 
-def _findings(ctx: Context) -> Iterator[Finding]:
-    yield Finding(True, f"The database can be used: {ctx.db.url.render_as_string(hide_password=True)}")
+def _findings(ctx: Context, operator: Actor) -> Iterator[Finding]:
+    yield good(f"The database can be used: {ctx.db.url.render_as_string(hide_password=True)}")
     with ctx.db.read() as tx:
-        anybody, account_id = people.any_user(tx), accounts.first(tx)
-    yield Finding(anybody, "Somebody can sign in." if anybody else "Nobody can sign in yet.", _first_admin(anybody))
+        anybody = people.any_user(tx)
+    if anybody:
+        yield good("Somebody can sign in.")
+    else:
+        yield bad("Nobody can sign in yet.", "Start Flagpost and open the link it prints.")
     yield _base_url(ctx.settings)
-    assert account_id is not None  # noqa: S101 - operator_context made sure
-    yield from _integration(ctx, account_id)
-
-
-def _first_admin(anybody: bool) -> str:
-    return "" if anybody else "Start Flagpost and open the link it prints."
+    yield _secrets(ctx)
+    yield from check_integration(ctx, operator)
 
 
 def _base_url(settings: Settings) -> Finding:
     url = settings.public_url
     if url.startswith("https://"):
-        return Finding(True, f"People and Jira reach Flagpost at {url}")
+        return good(f"People and Jira reach Flagpost at {url}")
+    verdict = Verdict.GOOD if settings.allow_insecure_jira else Verdict.BAD
     to_do = "For a real Jira site, set FLAGPOST_BASE_URL to the https address of your proxy."
-    return Finding(settings.allow_insecure_jira, f"Flagpost's address is {url}, which Jira Cloud cannot reach.", to_do)
+    return Finding(verdict, f"Flagpost's address is {url}, which Jira Cloud cannot reach.", to_do)
 
 
-def _integration(ctx: Context, account_id: str) -> Iterator[Finding]:
-    found = get_integration(ctx, system(account_id))
-    if found.state is State.NOT_SET_UP:
-        yield Finding(True, "The Jira integration is not set up.")
-        return
-    good = found.state in (State.CONNECTED, State.LEAVING)
-    site = found.site.site_url if found.site else "no site yet"
-    yield Finding(good, f"Jira integration: {found.state.replace('_', ' ')}, {site}.", found.reason)
-    yield Finding(found.behind == 0, f"{found.behind} flags are waiting to be sent.", _behind(found.behind))
-    if found.refused_count:
-        names = ", ".join(push.flag_name for push in found.refused[:5])
-        yield Finding(False, f"Jira refused {found.refused_count} flags, among them {names}.", "See the flags' pages.")
-
-
-def _behind(behind: int) -> str:
-    return "Is `flagpost serve` running? It sends them as soon as Jira takes them." if behind else ""
+def _secrets(ctx: Context) -> Finding:
+    unreadable = count_unreadable(ctx)
+    if not unreadable:
+        return good("Every stored secret can be read with the keys of today.")
+    lost = counted(unreadable, "stored secret")
+    return bad(f"{lost} cannot be read.", "Add the former key to FLAGPOST_SECRET_KEYS, or enter them again.")

@@ -48,6 +48,14 @@ class Settings(BaseSettings):
         False, description="Accept plain http for Jira, on loopback addresses only: for the sandbox."
     )
     jira_timeout: float = Field(20.0, gt=0, le=120, description="How long one request to Jira may take.")
+    issue_refresh_seconds: int = Field(
+        21_600,
+        ge=60,
+        description="After how long a connected issue is looked up again where no event told of a change.",
+    )
+    issue_refresh_budget: int = Field(
+        3_000, ge=100, le=20_000, description="How many issues of one site are looked up again in an hour at most."
+    )
     sweep_seconds: float = Field(
         2.0, gt=0, le=60, description="How often to look for flags that Jira has yet to hear of."
     )

@@ -6,11 +6,14 @@ from flagpost.actions.access import Actor, ActorType
 from flagpost.actions.api_keys import hash_of, require_working
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
-from flagpost.actions.integration import begin_backfill
+from flagpost.actions.jira_site import require_expected, require_free
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotSignedIn
+from flagpost.jira.access import APP, OAUTH
 from flagpost.jira.auth import token_expiry
+from flagpost.jira.client import bearer
 from flagpost.jira.receive import Invocation
-from flagpost.store import api_keys, integrations, pushes
+from flagpost.jira.removal import GONE
+from flagpost.store import api_keys, integrations, removals
 from flagpost.store.db import Transaction
 from flagpost.store.integrations import Integration, Site
 
@@ -35,11 +38,11 @@ def configure(ctx: Context, invocation: Invocation, token: str, system_token: st
     now = ctx.clock()
     with ctx.db.write() as tx:
         integration = _integration_of(tx, token, now)
-        _require_expected(integration, site_url)
-        _require_free(tx, integration.account_id, invocation.cloud_id)
+        require_expected(integration, site_url)
+        require_free(tx, integration.account_id, invocation.cloud_id)
+        _require_no_credentials(tx, integration.account_id)
         _remember(ctx, tx, invocation, system_token, now)
         site = _connect(tx, integration, invocation, site_url, now)
-        begin_backfill(tx, site, now)
         _record(tx, site, now, "connected_site")
         status = _status(tx, site)
     ctx.wake(integration.account_id)
@@ -62,6 +65,8 @@ def keep_token(ctx: Context, invocation: Invocation, system_token: str | None) -
         site = integrations.site_of_installation(tx, invocation.installation_id)
         if site is None and system_token:
             site = _take_over(tx, invocation, now)
+        elif site and invocation.site_url and invocation.site_url != site.site_url:
+            integrations.update_site(tx, site.id, site_url=invocation.site_url, moved_to=None)
         if site and system_token and site.stopped_reason:
             integrations.update_site(tx, site.id, stopped_reason=None, failures=0, paused_until=None)
     if site:
@@ -77,7 +82,9 @@ def uninstalled(ctx: Context, invocation: Invocation) -> None:
         if site is None or site.disconnected_at:
             return
         integrations.update_site(tx, site.id, disconnected_at=now)
-        pushes.forget_held(tx, site.account_id)
+        removals.finish_all(
+            tx, site.account_id, GONE, "The app was uninstalled, and Jira deletes its flags with it.", now
+        )
         if integrations.find(tx, site.account_id) is None:
             integrations.delete_site(tx, site.id)
         _record(tx, site, now, "disconnected_site")
@@ -101,34 +108,29 @@ def _integration_of(tx: Transaction, token: str, now: int) -> Integration:
     return integration
 
 
-def _require_expected(integration: Integration, site_url: str) -> None:
-    if integration.expected_site and integration.expected_site.lower() != site_url.lower():
-        raise Conflict(f"The integration was set up for {integration.expected_site}, and this is {site_url}.")
-
-
-def _require_free(tx: Transaction, account_id: str, cloud_id: str) -> None:
-    of_cloud = integrations.site_of_cloud(tx, cloud_id)
-    if of_cloud and of_cloud.account_id != account_id and not of_cloud.disconnected_at:
-        raise Conflict("This Jira site is connected to another Flagpost account already. Disconnect it there first.")
-    of_account = integrations.site_of_account(tx, account_id)
-    if of_account and of_account.cloud_id != cloud_id and not of_account.disconnected_at:
+def _require_no_credentials(tx: Transaction, account_id: str) -> None:
+    """One way into a site at a time: with two, each flag would be on its issues twice."""
+    site = integrations.site_of_account(tx, account_id)
+    if site and site.way == OAUTH and not site.disconnected_at:
         raise Conflict(
-            f"The Flagpost account is connected to {of_account.site_url} already, and it can have one Jira site. "
-            "Uninstall the app there first."
+            "This site is connected with OAuth credentials. To use the app instead, remove the integration in "
+            "Flagpost, wait until Jira has forgotten its flags, and set it up again."
         )
-    if of_cloud and of_cloud.account_id != account_id:
-        integrations.delete_site(tx, of_cloud.id)
 
 
 def _connect(tx: Transaction, integration: Integration, invocation: Invocation, site_url: str, now: int) -> Site:
+    """Connect, and have everything sent. The same installation, entered again, goes on where it was."""
     old = integrations.site_of_account(tx, integration.account_id)
-    if old is None or old.cloud_id != invocation.cloud_id or old.disconnected_at:
-        pushes.forget_held(tx, integration.account_id)
+    if old and not old.disconnected_at and old.installation_id == invocation.installation_id:
+        integrations.update_site(tx, old.id, site_url=site_url, moved_to=None)
+        integrations.want_everything(tx, old.id, now)
+        return old
     return integrations.save_site(
         tx,
         integration.account_id,
         cloud_id=invocation.cloud_id,
         site_url=site_url,
+        way=APP,
         installation_id=invocation.installation_id,
         now=now,
     )
@@ -137,21 +139,17 @@ def _connect(tx: Transaction, integration: Integration, invocation: Invocation, 
 def _take_over(tx: Transaction, invocation: Invocation, now: int) -> Site | None:
     """A new installation of the app on a connected site: Jira forgot everything with the old one, so send it again."""
     site = integrations.site_of_cloud(tx, invocation.cloud_id)
-    if site is None or (site.disconnected_at and integrations.find(tx, site.account_id) is None):
+    if site is None or site.way != APP or integrations.find(tx, site.account_id) is None:
         return None
-    pushes.forget_held(tx, site.account_id)
-    integrations.update_site(
+    return integrations.save_site(
         tx,
-        site.id,
+        site.account_id,
+        cloud_id=site.cloud_id,
+        site_url=invocation.site_url or site.site_url,
+        way=APP,
         installation_id=invocation.installation_id,
-        connected_at=now,
-        disconnected_at=None,
-        stopped_reason=None,
-        paused_until=None,
-        failures=0,
+        now=now,
     )
-    begin_backfill(tx, site, now)
-    return integrations.site_of_installation(tx, invocation.installation_id)
 
 
 def _remember(ctx: Context, tx: Transaction, invocation: Invocation, system_token: str | None, now: int) -> None:
@@ -170,7 +168,8 @@ def _remember(ctx: Context, tx: Transaction, invocation: Invocation, system_toke
 def _ask_for_address(ctx: Context, invocation: Invocation, system_token: str | None) -> str:
     """The site's address where the call does not carry it; its cloud id where Jira would not say either."""
     try:
-        answer = ctx.jira.call("GET", f"{invocation.api_base_url}/rest/api/3/serverInfo", token=system_token or "")
+        url = f"{invocation.api_base_url}/rest/api/3/serverInfo"
+        answer = ctx.jira.call("GET", url, authorization=bearer(system_token or ""))
         address = answer.body.get("baseUrl") if answer.ok and isinstance(answer.body, dict) else None
     except JiraError:
         address = None

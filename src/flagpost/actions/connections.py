@@ -1,8 +1,8 @@
 """Connecting flags with Jira issues, seeing what is connected, and taking connections away."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Unpack
+from dataclasses import dataclass
+from typing import Unpack
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
@@ -11,17 +11,15 @@ from flagpost.actions.reach import reach_flag, reach_project
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound, Problem
 from flagpost.flags.issue_keys import parse_issue_refs
 from flagpost.flags.model import FlagStatus
-from flagpost.jira.client import Answer
+from flagpost.jira.issues import WHILE_SOMEBODY_WAITS, Patience
 from flagpost.jira.payload import MAX_ASSOCIATIONS
 from flagpost.store import integrations, issues, pushes
 from flagpost.store.db import Transaction
-from flagpost.store.integrations import ChosenProject, Installation, Site
+from flagpost.store.integrations import ChosenProject, Site
 from flagpost.store.issues import Connection, Issue
 from flagpost.store.records import Flag, Project
 
 FRESH_MS = 2 * 60_000  # how old the shown status of an issue may be
-_BULK = 100  # Atlassian: the most that `issue/bulkfetch` takes
-_FIELDS = ["summary", "status", "issuetype", "assignee", "project"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +41,6 @@ class PushStatus:
     since: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _JiraAccess:
-    """What is needed to ask a site about its issues."""
-
-    site: Site
-    base_url: str
-    token: str
-
-
 def check_issues(ctx: Context, actor: Actor, refs: Sequence[str]) -> list[Issue]:
     """The issues that these texts name, as Jira has them now. Not stored yet.
 
@@ -70,16 +59,18 @@ def check_issues(ctx: Context, actor: Actor, refs: Sequence[str]) -> list[Issue]
     return list({issue.jira_id or issue.key: issue for issue in found.values() if issue}.values())
 
 
-def look_up_issues(ctx: Context, actor: Actor, refs: Sequence[str]) -> dict[str, Issue | None]:
+def look_up_issues(
+    ctx: Context, actor: Actor, refs: Sequence[str], patience: Patience = WHILE_SOMEBODY_WAITS
+) -> dict[str, Issue | None]:
     """What Jira has for each of these keys or numeric ids; None where it has, or shows, nothing.
 
     While Jira cannot be asked, keys are taken as they are; InvalidInput where a number is among them.
     """
-    access = _access(ctx, actor.account_id) if refs else None
-    if access is None:
+    site = _site_to_ask(ctx, actor.account_id) if refs else None
+    if site is None:
         return _as_typed(refs)
     try:
-        found = _look_up(ctx, access, refs)
+        found = ctx.issues.look_up(site, refs, patience)
     except JiraError:
         return _as_typed(refs)
     return {ref: found.get(ref) for ref in refs}
@@ -131,6 +122,8 @@ def add_connections(tx: Transaction, actor: Actor, flag: Flag, checked: Sequence
     new = [issue.key for issue in saved if issues.connect(tx, flag.id, issue.id, now, actor.name)]
     if issues.count_connections(tx, flag.id) > MAX_ASSOCIATIONS:
         raise InvalidInput(f"A flag can be connected with {MAX_ASSOCIATIONS} issues; Jira takes no more.", "issues")
+    if any(issue.state == "unchecked" for issue in saved):  # Jira tells by its answer whether it knows them
+        pushes.mark_changed(tx, [flag.id], now)
     if new:
         pushes.want(tx, actor.account_id, flag.project_id, flag.id, flag.name, now)
         record_flag(tx, actor, now, flag, "connected_issue", after={"issues": new})
@@ -170,8 +163,11 @@ def push_status(ctx: Context, actor: Actor, project: str, flag: str) -> PushStat
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
         push = pushes.find(tx, reach_flag(tx, reach_project(tx, actor, project), flag).id)
-    if push is None:
+        site = integrations.site_of_account(tx, actor.account_id)
+    if push is None or (site and site.disconnected_at):  # with the app, Jira forgot everything it was told
         return PushStatus("none")
+    if site and site.resend_wanted_at is not None:
+        return PushStatus("waiting", since=site.resend_wanted_at)
     if push.waiting:
         return PushStatus("waiting", since=push.wanted_at)
     if push.refused:
@@ -197,116 +193,35 @@ def _can_see(tx: Transaction, actor: Actor, project: Project) -> bool:
 # Asking Jira ------------------------------------------------------------------------------------------------------
 
 
-def refresh_issues(ctx: Context, account_id: str, known: Sequence[Issue], *, force: bool = False) -> bool:
-    """Look up again what is no longer fresh; False where nothing was, or Jira did not answer.
+def refresh_issues(ctx: Context, account_id: str, known: Sequence[Issue]) -> bool:
+    """Look up again what is no longer fresh; False where nothing was, or Jira did not answer within seconds.
 
     An issue that was moved or renamed gets its new key; one that is gone is marked so, and flags are told anew.
     """
     now = ctx.clock()
-    stale = [issue for issue in known if force or now - (issue.checked_at or 0) > FRESH_MS]
-    access = _access(ctx, account_id) if stale else None
-    if access is None:
+    stale = [issue for issue in known if now - (issue.checked_at or 0) > FRESH_MS]
+    site = _site_to_ask(ctx, account_id) if stale else None
+    if site is None:
         return False
     try:
-        found = _look_up(ctx, access, [issue.jira_id or issue.key for issue in stale])
+        told = ctx.issues.bring_up_to_date(site, stale, WHILE_SOMEBODY_WAITS)
     except JiraError:
         return False
-    with ctx.db.write() as tx:
-        told = sum(_follow(tx, account_id, issue, found.get(issue.jira_id or issue.key), now) for issue in stale)
     if told:
         ctx.wake(account_id)
     return True
 
 
-def _follow(tx: Transaction, account_id: str, old: Issue, new: Issue | None, now: int) -> int:
-    """Bring one issue up to date; how many flags Jira must hear of because of it."""
-    current = new or replace(old, state="missing", checked_at=now)
-    issues.save(tx, account_id, current)
-    if (old.state == "missing") == (current.state == "missing") and old.jira_id == current.jira_id:
-        return 0
-    return pushes.mark_changed(tx, issues.flags_of_issues(tx, account_id, [current.key]), now)
-
-
-def _access(ctx: Context, account_id: str) -> _JiraAccess | None:
+def _site_to_ask(ctx: Context, account_id: str) -> Site | None:
+    """The connected site; None where there is none, or it asked for patience: a page must not wait for it."""
+    now = ctx.clock()
     with ctx.db.read() as tx:
         site = integrations.site_of_account(tx, account_id)
-        installation = integrations.find_installation(tx, site.installation_id) if site else None
-    if site is None or site.disconnected_at or installation is None or (site.paused_until or 0) > ctx.clock():
-        return None  # no site, or one that asked for patience: a page must not wait for it
-    token = _usable_token(ctx, installation)
-    return _JiraAccess(site, installation.api_base_url, token) if token else None
-
-
-def _usable_token(ctx: Context, installation: Installation) -> str | None:
-    if not installation.system_token or (installation.system_token_expires_at or 0) <= ctx.clock():
-        return None
-    return ctx.box.decrypt(installation.system_token)
-
-
-def _look_up(ctx: Context, access: _JiraAccess, refs: Sequence[str]) -> dict[str, Issue]:
-    """What Jira has for each of these keys or numeric ids; those it does not have, or show, are left out.
-
-    Follows moved issues (Atlassian: bulkfetch "checks for moved issues"). The answer does not say which of the asked
-    keys became which issue, so keys that are not found under their own name are asked for one at a time.
-    """
-    found: dict[str, Issue] = {}
-    for start in range(0, len(refs), _BULK):
-        part = list(refs[start : start + _BULK])
-        answer = ctx.jira.call(
-            "POST",
-            f"{access.base_url}/rest/api/3/issue/bulkfetch",
-            token=access.token,
-            json={"issueIdsOrKeys": part, "fields": _FIELDS},
-        )
-        for issue in _issues_in(answer, ctx.clock()):
-            found |= {ref: issue for ref in part if ref in (issue.key, issue.jira_id)}
-    for ref in refs:
-        if ref not in found and (moved := _look_up_one(ctx, access, ref)):
-            found[ref] = moved
-    return found
-
-
-def _look_up_one(ctx: Context, access: _JiraAccess, ref: str) -> Issue | None:
-    answer = ctx.jira.call(
-        "GET",
-        f"{access.base_url}/rest/api/3/issue/{ref}",
-        token=access.token,
-        params={"fields": ",".join(_FIELDS)},
-    )
-    if answer.status == 404:
-        return None
-    _require_answer(answer)
-    return _issue(answer.body, ctx.clock())
-
-
-def _issues_in(answer: Answer, now: int) -> list[Issue]:
-    _require_answer(answer)
-    return [_issue(one, now) for one in answer.body.get("issues") or []]
-
-
-def _require_answer(answer: Answer) -> None:
-    if not answer.ok or not isinstance(answer.body, dict):
-        raise JiraError(answer.words())
-
-
-def _issue(body: dict[str, Any], now: int) -> Issue:
-    fields = body.get("fields") or {}
-    status = fields.get("status") or {}
-    return Issue(
-        id="",
-        jira_id=str(body["id"]),
-        key=str(body["key"]),
-        summary=str(fields.get("summary") or ""),
-        issue_type=str((fields.get("issuetype") or {}).get("name") or ""),
-        status=str(status.get("name") or ""),
-        status_category=str((status.get("statusCategory") or {}).get("key") or ""),
-        assignee=str((fields.get("assignee") or {}).get("displayName") or ""),
-        state="known",
-        checked_at=now,
-    )
+    return site if site and site.may_be_asked(now) and (site.paused_until or 0) <= now else None
 
 
 def _shown(connection: Connection, site: Site | None) -> ConnectedIssue:
     there = site is not None and not site.disconnected_at and site.site_url.startswith("http")
+    there = there and connection.issue.state != "deleted"
     url = f"{site.site_url}/browse/{connection.issue.key}" if site and there else ""
     return ConnectedIssue(connection.issue, url, connection.connected_at, connection.connected_by)

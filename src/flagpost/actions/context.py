@@ -4,8 +4,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flagpost.jira.access import Keyring
 from flagpost.jira.auth import SecretBox
 from flagpost.jira.client import JiraClient
+from flagpost.jira.issues import IssueReader
 from flagpost.jira.receive import InvocationVerifier
 from flagpost.settings import Settings
 from flagpost.store.db import Database
@@ -31,6 +33,8 @@ class Context:
     db: Database
     settings: Settings
     jira: JiraClient
+    keyring: Keyring
+    issues: IssueReader
     box: SecretBox
     verifier: InvocationVerifier
     clock: Callable[[], int] = now_ms

@@ -17,6 +17,7 @@ from flagpost.errors import FlagpostError, InvalidInput, Problem
 from flagpost.flags.import_file import FlagLine
 from flagpost.flags.issue_keys import parse_issue_refs
 from flagpost.flags.model import Bucket, Definition, FlagStatus, Treatment
+from flagpost.jira.issues import IN_THE_BACKGROUND
 from flagpost.store import definitions as stored_definitions
 from flagpost.store import flags as stored_flags
 from flagpost.store import projects
@@ -82,7 +83,7 @@ def import_flags(
         reach_project(tx, actor, project)
     run = _Import(ctx, actor, project, traffic_type, create_owners, dry_run)
     run.owners = _known_owners(ctx, actor)
-    run.issues = connections.look_up_issues(ctx, actor, _all_issues(lines))
+    run.issues = connections.look_up_issues(ctx, actor, _all_issues(lines), IN_THE_BACKGROUND)
     reports = []
     for line in lines:
         reports.append(_one(run, line))

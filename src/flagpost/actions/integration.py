@@ -1,55 +1,25 @@
-"""The Jira integration of an account: setting it up, its token, its state, and sending everything again."""
+"""The Jira integration of an account: setting it up, its token, sending everything again, and its end."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 from flagpost.actions import api_keys as keys
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
+from flagpost.actions.integration_state import IntegrationState, get_integration
+from flagpost.actions.jira_site import checked_address, find_site
 from flagpost.actions.projects import grant_view
 from flagpost.actions.reach import reach_environment, reach_project
-from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound, Problem
-from flagpost.jira.client import JiraUnreachable, is_loopback
-from flagpost.jira.push import WAITING_FOR_TOKEN
-from flagpost.store import api_keys, integrations, pushes
+from flagpost.errors import Conflict, InvalidInput, NotFound, Problem
+from flagpost.jira.removal import LEFT
+from flagpost.store import api_keys, credentials, integrations, pushes, removals
 from flagpost.store.db import Transaction
-from flagpost.store.integrations import ChosenProject, Installation, Integration, Site
-from flagpost.store.pushes import Push
+from flagpost.store.integrations import ChosenProject, Integration, Site
 from flagpost.store.records import ApiKey
 
 _NEEDED = "Set the integration up first: Admin settings → Integrations → Marketplace → Jira Cloud → Add."
-
-
-class State(StrEnum):
-    """How the integration stands."""
-
-    NOT_SET_UP = "not_set_up"
-    WAITING_FOR_JIRA = "waiting_for_jira"
-    CONNECTED = "connected"
-    NEEDS_ATTENTION = "needs_attention"
-    LEAVING = "leaving"  # removed; Jira has yet to forget some flags
-
-
-@dataclass(frozen=True, slots=True)
-class IntegrationState:
-    """Everything an admin wants to see at a glance. Times are milliseconds; `reason` is empty where all is well.
-
-    `behind`: flags Jira has yet to hear of. `refused`: flags Jira would not take as they are.
-    """
-
-    state: State
-    reason: str
-    projects: list[ChosenProject]
-    key: ApiKey | None
-    expected_site: str | None
-    site: Site | None
-    behind: int
-    refused: list[Push]
-    refused_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,64 +28,6 @@ class NewToken:
 
     secret: str
     key: ApiKey
-
-
-def get_integration(ctx: Context, actor: Actor) -> IntegrationState:
-    """How the integration stands."""
-    actor.require(Right.VIEW_FLAGS)
-    with ctx.db.read() as tx:
-        integration = integrations.find(tx, actor.account_id)
-        site = integrations.site_of_account(tx, actor.account_id)
-        installation = integrations.find_installation(tx, site.installation_id) if site else None
-        key = api_keys.find(tx, actor.account_id, integration.key_id) if integration else None
-        chosen = integrations.chosen_projects(tx, actor.account_id)
-        state, reason = _state(integration, site, installation, key, chosen, ctx.clock())
-        return IntegrationState(
-            state=state,
-            reason=reason,
-            projects=chosen,
-            key=key,
-            expected_site=integration.expected_site if integration else None,
-            site=site,
-            behind=pushes.count_behind(tx, actor.account_id) if site or integration else 0,
-            refused=pushes.refused(tx, actor.account_id, 20),
-            refused_count=pushes.count_refused(tx, actor.account_id),
-        )
-
-
-def _state(
-    integration: Integration | None,
-    site: Site | None,
-    installation: Installation | None,
-    key: ApiKey | None,
-    chosen: list[ChosenProject],
-    now: int,
-) -> tuple[State, str]:
-    if integration is None:
-        return (State.LEAVING, "Jira has yet to forget some flags.") if site else (State.NOT_SET_UP, "")
-    if site is None or site.disconnected_at:
-        return State.WAITING_FOR_JIRA, "Enter the token on the Configure page of the app in Jira."
-    reason = _trouble(site, installation, key, chosen, now)
-    return (State.NEEDS_ATTENTION, reason) if reason else (State.CONNECTED, "")
-
-
-def _trouble(
-    site: Site, installation: Installation | None, key: ApiKey | None, chosen: list[ChosenProject], now: int
-) -> str:
-    hidden = [one.project.name for one in chosen if not one.visible]
-    if site.stopped_reason:
-        return site.stopped_reason
-    if key is None or key.revoked_at is not None:
-        return "The token was revoked. Regenerate it, and enter the new one on the Configure page in Jira."
-    if installation is None or (installation.system_token_expires_at or 0) <= now:
-        return WAITING_FOR_TOKEN
-    if hidden:
-        return f"The token may not see {', '.join(hidden)}: grant it the view of the project."
-    if not chosen:
-        return "No project is chosen, so Jira shows nothing."
-    if site.last_error and site.failures >= 3:
-        return site.last_error
-    return ""
 
 
 # Setting it up ----------------------------------------------------------------------------------------------------
@@ -130,7 +42,7 @@ def set_up_integration(
     where the account has an integration already.
     """
     actor.require(Right.MANAGE_INTEGRATIONS)
-    expected = _checked_site(ctx, site) if site and site.strip() else None
+    expected = checked_address(ctx, site) if site and site.strip() else None
     now = ctx.clock()
     with ctx.db.write() as tx:
         if integrations.find(tx, actor.account_id):
@@ -147,21 +59,36 @@ def set_up_integration(
 
 
 def change_projects(ctx: Context, actor: Actor, choices: Sequence[tuple[str, str]]) -> IntegrationState:
-    """Choose other projects or environments. Jira hears of every flag that this adds, removes or shows otherwise."""
+    """Choose other projects or environments. Jira hears of every flag that this adds or shows otherwise.
+
+    It forgets those of a project that is left out, which is proven by reading a sample back.
+    """
     actor.require(Right.MANAGE_INTEGRATIONS)
     now, told = ctx.clock(), 0
     with ctx.db.write() as tx:
         integration = _required(tx, actor)
         chosen = _resolve(tx, actor, choices)
         before = _shown(tx, actor)
-        old = {(one.project.id, one.environment.id) for one in integrations.chosen_projects(tx, actor.account_id)}
+        old = integrations.chosen_projects(tx, actor.account_id)
         integrations.replace_projects(tx, integration.id, chosen)
-        for project_id in {project for project, _ in old ^ set(chosen)}:
+        _request_removals(tx, actor, old, chosen, now)
+        changed = {(one.project.id, one.environment.id) for one in old} ^ set(chosen)
+        for project_id in {project for project, _ in changed}:
             told += pushes.mark_changed_in_project(tx, project_id, now)
         _record(tx, actor, now, integration, "updated", before, _shown(tx, actor))
     if told:
         ctx.wake(actor.account_id)
     return get_integration(ctx, actor)
+
+
+def _request_removals(
+    tx: Transaction, actor: Actor, old: Sequence[ChosenProject], chosen: Sequence[tuple[str, str]], now: int
+) -> None:
+    site = integrations.site_of_account(tx, actor.account_id)
+    kept = {project for project, _ in chosen}
+    for one in old:
+        if site and not site.disconnected_at and one.project.id not in kept:
+            removals.request(tx, actor.account_id, one.project.id, one.project.name, now, actor.name)
 
 
 def regenerate_token(ctx: Context, actor: Actor) -> NewToken:
@@ -189,7 +116,10 @@ def revoke_token(ctx: Context, actor: Actor) -> None:
 
 
 def remove_integration(ctx: Context, actor: Actor) -> None:
-    """Remove the integration: its token ends, and Jira forgets every flag. The connections stay in Flagpost."""
+    """Remove the integration: its token ends, and Jira forgets every flag, which is proven by reading a sample back.
+
+    The connections stay in Flagpost. A site that is disconnected has forgotten everything already.
+    """
     actor.require(Right.MANAGE_INTEGRATIONS)
     now = ctx.clock()
     with ctx.db.write() as tx:
@@ -197,6 +127,11 @@ def remove_integration(ctx: Context, actor: Actor) -> None:
         _record(tx, actor, now, integration, "deleted", _shown(tx, actor), None)
         integrations.delete(tx, integration.id)
         api_keys.update(tx, integration.key_id, revoked_at=now)
+        site = integrations.site_of_account(tx, actor.account_id)
+        if site and site.disconnected_at:
+            _forget(tx, site)
+        elif site:
+            removals.request(tx, actor.account_id, None, "Everything", now, actor.name)
         pushes.mark_all_changed(tx, actor.account_id, now)
     ctx.wake(actor.account_id)
 
@@ -218,19 +153,46 @@ def resend(ctx: Context, actor: Actor) -> IntegrationState:
         site = integrations.site_of_account(tx, actor.account_id)
         if site is None or site.disconnected_at:
             raise Conflict("No Jira site is connected yet.")
-        integrations.update_site(tx, site.id, stopped_reason=None, paused_until=None, failures=0)
-        begin_backfill(tx, site, now)
+        integrations.want_everything(tx, site.id, now)
     ctx.wake(actor.account_id)
     return get_integration(ctx, actor)
 
 
-def begin_backfill(tx: Transaction, site: Site, now: int) -> None:
-    """Have every connected flag of the site's account sent; note the start, so that progress can be shown."""
-    pushes.mark_all_changed(tx, site.account_id, now)
-    total = pushes.count_behind(tx, site.account_id)
-    integrations.update_site(
-        tx, site.id, backfill_total=total, backfill_started_at=now, backfill_finished_at=None if total else now
-    )
+def forget_site(ctx: Context, actor: Actor) -> None:
+    """Give up on having Jira forget: forget the site of an integration that was removed, as it is."""
+    actor.require(Right.MANAGE_INTEGRATIONS)
+    now = ctx.clock()
+    with ctx.db.write() as tx:
+        site = integrations.site_of_account(tx, actor.account_id)
+        if site is None or integrations.find(tx, actor.account_id):
+            raise Conflict("Only the site of an integration that was removed can be forgotten.")
+        words = f"{actor.name} had Flagpost forget the site before Jira had forgotten everything."
+        removals.finish_all(tx, actor.account_id, LEFT, words, now)
+        _record_site(tx, actor, now, site, "forgot_site")
+        _forget(tx, site)
+
+
+def confirm_address(ctx: Context, actor: Actor) -> IntegrationState:
+    """Use the address that the site has moved to, once it proves to be the same site: its cloud id is the same."""
+    actor.require(Right.MANAGE_INTEGRATIONS)
+    with ctx.db.read() as tx:
+        site = integrations.site_of_account(tx, actor.account_id)
+    if site is None or site.moved_to is None:
+        raise Conflict("The site has not moved.")
+    found = find_site(ctx, checked_address(ctx, site.moved_to.partition("/_edge/")[0].partition("/rest/")[0]))
+    if found.cloud_id != site.cloud_id:
+        raise Conflict(f"{found.url} is another Jira site. Connect that one by itself, if it is yours.")
+    with ctx.db.write() as tx:
+        integrations.update_site(tx, site.id, site_url=found.url, moved_to=None)
+        credentials.move(tx, actor.account_id, site.site_url, found.url)
+        integrations.expect_site(tx, actor.account_id, found.url)
+        _record_site(tx, actor, ctx.clock(), site, "moved_site", {"site": site.site_url}, {"site": found.url})
+    return get_integration(ctx, actor)
+
+
+def _forget(tx: Transaction, site: Site) -> None:
+    credentials.delete(tx, site.account_id)
+    integrations.delete_site(tx, site.id)
 
 
 # Checks -----------------------------------------------------------------------------------------------------------
@@ -277,42 +239,6 @@ def _new_token(tx: Transaction, actor: Actor, now: int) -> NewToken:
     return NewToken(secret, key)
 
 
-def _checked_site(ctx: Context, address: str) -> str:
-    """The site's address without a path. Raises InvalidInput for one that is not a Jira Cloud site's."""
-    address = address.strip() if "://" in address else f"https://{address.strip()}"
-    try:
-        parts = urlsplit(address)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        raise InvalidInput("That is not an address. Example: https://your-team.atlassian.net", "site") from None
-    site = f"{parts.scheme}://{parts.netloc}"
-    if host.endswith((".atlassian.net", ".jira.com")) and parts.scheme == "https":
-        return site
-    if not (is_loopback(host) and ctx.settings.allow_insecure_jira):
-        raise InvalidInput(_not_cloud(host), "site")
-    if not _is_cloud(ctx, site):
-        raise InvalidInput(_not_cloud(host), "site")
-    return site
-
-
-def _is_cloud(ctx: Context, site: str) -> bool:
-    """Whether the site says of itself that it is Jira Cloud (Atlassian: `_edge/tenant_info`, which Server has not)."""
-    try:
-        answer = ctx.jira.get_public(f"{site}/_edge/tenant_info")
-    except JiraUnreachable as error:
-        raise InvalidInput(error.message, "site") from None
-    except JiraError:
-        return False
-    return answer.ok and isinstance(answer.body, dict) and bool(answer.body.get("cloudId"))
-
-
-def _not_cloud(host: str) -> str:
-    return (
-        f"{host or 'That'} is not a Jira Cloud site. Flagpost works with Jira Cloud only (your-team.atlassian.net): "
-        "Jira Server and Data Center have no feature flags on their issues."
-    )
-
-
 def _required(tx: Transaction, actor: Actor) -> Integration:
     integration = integrations.find(tx, actor.account_id)
     if integration is None:
@@ -345,3 +271,16 @@ def _record(
         before=before,
         after=after,
     )
+
+
+def _record_site(
+    tx: Transaction,
+    actor: Actor,
+    now: int,
+    site: Site,
+    change: str,
+    before: dict[str, object] | None = None,
+    after: dict[str, object] | None = None,
+) -> None:
+    named = {"object_type": "integration", "object_id": site.id, "object_name": site.site_url}
+    record(tx, actor, now, change, before=before, after=after, **named)

@@ -20,7 +20,8 @@ class SecretBox:
 
     def __init__(self, keys: list[str]) -> None:
         try:
-            self._fernet = MultiFernet([Fernet(key) for key in keys])
+            every = [Fernet(key) for key in keys]
+            self._newest, self._fernet = every[0], MultiFernet(every)
         except ValueError:
             raise SetupError(
                 "FLAGPOST_SECRET_KEYS: each key is 32 random bytes in URL-safe base64. Make one with: "
@@ -31,12 +32,25 @@ class SecretBox:
         """What to store of a secret."""
         return self._fernet.encrypt(text.encode())
 
+    def renewed(self, stored: bytes) -> bytes | None:
+        """The same secret, encrypted with the newest key; None where it is already, or no key of today fits it."""
+        text = self.decrypt(stored)
+        return None if text is None or _fits(self._newest, stored) else self.encrypt(text)
+
     def decrypt(self, stored: bytes) -> str | None:
         """The secret; None where no key of today fits it, so that it has to be asked for again."""
         try:
             return self._fernet.decrypt(stored).decode()
         except InvalidToken:
             return None
+
+
+def _fits(key: Fernet, stored: bytes) -> bool:
+    try:
+        key.decrypt(stored)
+    except InvalidToken:
+        return False
+    return True
 
 
 def secret_box(settings: Settings) -> SecretBox:

@@ -5,9 +5,12 @@ a Jira Cloud site's own. Redirects are not followed: a site that was renamed ans
 confirm where flags and tokens go. Every call has a time-out.
 """
 
+import base64
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -15,6 +18,8 @@ import httpx2
 
 from flagpost.errors import InvalidInput, JiraError
 from flagpost.settings import Settings
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class JiraUnreachable(JiraError):
@@ -45,6 +50,37 @@ class Answer:
         """How many seconds Jira asks to wait, at least; None where it does not say (Atlassian: Retry-After)."""
         value = self.headers.get("retry-after", "")
         return int(value) if value.isdigit() else None
+
+    @property
+    def reason(self) -> str:
+        """Which limit was reached (Atlassian: RateLimit-Reason); empty where the answer names none."""
+        return self.headers.get("ratelimit-reason", "")
+
+    @property
+    def reset_at(self) -> int | None:
+        """When the limit that was reached is reset, in milliseconds (Atlassian: X-RateLimit-Reset, ISO 8601)."""
+        try:
+            return int(datetime.fromisoformat(self.headers["x-ratelimit-reset"]).timestamp() * 1000)
+        except (KeyError, ValueError):
+            return None
+
+    @property
+    def near_limit(self) -> bool:
+        """Whether less than a fifth of a limit is left (Atlassian: X-RateLimit-NearLimit)."""
+        return self.headers.get("x-ratelimit-nearlimit", "").lower() == "true"
+
+    @property
+    def moved_to(self) -> str | None:
+        """Where the answer sends whoever asked, as it says it; None where it is no redirect."""
+        return self.headers.get("location") if self.status in _REDIRECTS else None
+
+    @property
+    def sent_at(self) -> int | None:
+        """When Jira says it answered, in milliseconds (HTTP: Date); None where it does not say."""
+        try:
+            return int(parsedate_to_datetime(self.headers["date"]).timestamp() * 1000)
+        except (KeyError, ValueError):
+            return None
 
     @property
     def trace_id(self) -> str | None:
@@ -91,7 +127,7 @@ class JiraClient:
         Where `FLAGPOST_ATLASSIAN_API_URL` says that Atlassian is elsewhere, the setting wins over the token; nothing is
         ever sent to an address that is not under it.
         """
-        return named if self.may_send_to(named) else f"{self._api_url}/ex/jira/{quote(cloud_id, safe='')}"
+        return named if self.may_send_to(named) else self.gateway_url(cloud_id)
 
     def is_secure(self, url: str) -> bool:
         """Https; or, where the settings allow it, http to this machine."""
@@ -107,14 +143,42 @@ class JiraClient:
         method: str,
         url: str,
         *,
-        token: str,
+        authorization: str,
         json: Any = None,
         params: Mapping[str, str] | None = None,
+        site_url: str | None = None,
+        timeout: float | None = None,
     ) -> Answer:
-        """Send one request with a bearer token. Raises JiraUnreachable where no answer came back."""
-        if not self.may_send_to(url):
+        """Send one request that carries a secret. Raises JiraUnreachable where no answer came back.
+
+        It goes to Atlassian's API or, where `site_url` is given, to that site's own address; nowhere else.
+        """
+        at_site = site_url is not None and url.startswith(f"{site_url}/") and self.is_secure(url)
+        if not (at_site or self.may_send_to(url)):
             raise JiraAddressRefused(f"Flagpost sends nothing to {url.partition('?')[0]}.")
-        return self._send(method, url, json=json, params=params, headers={"Authorization": f"Bearer {token}"})
+        headers = {"Authorization": authorization}
+        return self._send(method, url, json=json, params=params, headers=headers, **_limited(timeout))
+
+    def oauth_token(self, client_id: str, client_secret: str) -> Answer:
+        """Ask for a token with OAuth credentials (Atlassian: client credentials, `POST /oauth/token`)."""
+        body = {
+            "audience": "api.atlassian.com",
+            "grant_type": "client_credentials",
+            "client_id": client_id,
+            "client_secret": client_secret,
+        }
+        url = f"{self._api_url}/oauth/token"
+        if not self.may_send_to(url):
+            raise JiraAddressRefused(f"Flagpost sends nothing to {url}.")
+        return self._send("POST", url, json=body)
+
+    def oauth_flags_url(self, cloud_id: str) -> str:
+        """The Feature Flags API of a site for OAuth credentials (Atlassian's path rule for self-hosted tools)."""
+        return f"{self._api_url}/jira/featureflags/0.1/cloud/{quote(cloud_id, safe='')}"
+
+    def gateway_url(self, cloud_id: str) -> str:
+        """A site's API behind Atlassian's gateway: where scoped API tokens work."""
+        return f"{self._api_url}/ex/jira/{quote(cloud_id, safe='')}"
 
     def get_public(self, url: str) -> Answer:
         """Ask something that needs no token: a key set, or what a site says of itself."""
@@ -139,6 +203,20 @@ class JiraClient:
         except httpx2.TransportError as error:
             raise JiraUnreachable(f"Jira could not be reached: {error or type(error).__name__}.") from error
         return Answer(response.status_code, _json(response), {k.lower(): v for k, v in response.headers.items()})
+
+
+def bearer(token: str) -> str:
+    """The header that proves a token."""
+    return f"Bearer {token}"
+
+
+def basic(name: str, secret: str) -> str:
+    """The header that proves a name and a secret: an email address and an API token."""
+    return "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()
+
+
+def _limited(timeout: float | None) -> dict[str, float]:
+    return {} if timeout is None else {"timeout": timeout}
 
 
 def _json(response: httpx2.Response) -> Any:

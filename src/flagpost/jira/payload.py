@@ -38,7 +38,7 @@ class FlagToTell:
 def flag_payload(flag: FlagToTell) -> dict[str, Any]:
     """The flag as one object of the request's `flags`."""
     status = _status(flag.state)
-    when = datetime.fromtimestamp(flag.last_updated / 1000, UTC).isoformat(timespec="milliseconds")
+    when = _moment(flag.last_updated)
     environment = {"name": flag.environment_name[:_MAX_TEXT], "type": flag.environment_type}
     summary = {"url": flag.url, "status": status, "lastUpdated": when}
     return {
@@ -47,15 +47,45 @@ def flag_payload(flag: FlagToTell) -> dict[str, Any]:
         "key": flag.name[:_MAX_TEXT],
         "displayName": flag.name[:_MAX_TEXT],
         "updateSequenceId": flag.sequence,
-        "associations": [{"associationType": "issueIdOrKeys", "values": list(flag.issues[:MAX_ASSOCIATIONS])}],
+        "associations": _associations(flag.issues),
         "summary": summary,
         "details": [{**summary, "environment": environment}],
+    }
+
+
+def farewell_payload(
+    flag_id: str, name: str, sequence: int, issues: Sequence[str], url: str, now: int
+) -> dict[str, Any]:
+    """A flag that should be gone and cannot be deleted: shown as off, and why, on the issues it was sent with last.
+
+    An association with no issue, or with unknown ones only, would not be stored (Atlassian), so it keeps these.
+    """
+    when = _moment(now)
+    status = {"enabled": False, "rollout": {"text": "Disconnected in Flagpost"}}
+    summary = {"url": url, "status": status, "lastUpdated": when}
+    return {
+        "schemaVersion": "1.0",
+        "id": flag_id,
+        "key": name[:_MAX_TEXT],
+        "displayName": name[:_MAX_TEXT],
+        "updateSequenceId": sequence,
+        "associations": _associations(issues),
+        "summary": summary,
+        "details": [{**summary, "environment": {"name": "Disconnected in Flagpost"}}],
     }
 
 
 def bulk_request(flags: Sequence[Mapping[str, Any]], properties: Mapping[str, str]) -> dict[str, Any]:
     """The request body for up to 100 flags that share `properties`, by which they can be deleted again."""
     return {"properties": dict(properties), "flags": list(flags), "providerMetadata": {"product": "Flagpost"}}
+
+
+def _associations(issues: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"associationType": "issueIdOrKeys", "values": list(issues[:MAX_ASSOCIATIONS])}]
+
+
+def _moment(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def _status(state: FlagState) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 **Nothing is lost.** A change raises its flag's `wanted` in its own transaction (`store.pushes`). A delivery works
 off what the table says, not what it was told: it sends every flag with `wanted > delivered`, as the flag stands now. A
 crash anywhere leaves `delivered` as it was, and the flag is sent again by whoever looks next. Sending twice is
-harmless: Jira ignores a version it has.
+harmless: Jira ignores a version it has. The wish to send everything again, and the removals, are rows too, and are
+struck off in the transaction that has done, or marked, what they ask for.
 
 **Order.** The rows and the flags are read in one snapshot, so the state that goes out with version *w* is at least as
 new as *w*. Were a change to come in while a request is on its way, it raised `wanted` above *w*, and writing
@@ -14,65 +15,51 @@ next, and the drift is found by a back-fill.
 
 **Deletes.** A flag that must be gone from Jira is deleted there only if Jira may hold it. `held` is therefore
 committed *before* the first send: if the process dies after Jira stored the flag and before the answer was noted, the
-delete that may be wanted later is still sent.
+delete that may be wanted later is still sent. Whether OAuth credentials may delete is not documented. Where Jira
+refuses, the flag is sent once more, as off and disconnected, and what Jira said is kept with the flag and with the
+credentials: nobody asks again until everything is sent anew or the credentials are entered again.
+
+**Limits.** Every request waits for its turn (`limits`). A flag whose issues were written as often as Jira allows is
+passed over, and those behind it go first; where all that is left has to wait, so does the delivery.
 """
 
-import random
-import threading
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import structlog
 
+from flagpost.errors import JiraError
 from flagpost.flags.issue_keys import parse_issue_refs
-from flagpost.jira.auth import SecretBox
-from flagpost.jira.client import Answer, JiraClient, JiraUnreachable
-from flagpost.jira.payload import MAX_FLAGS, FlagToTell, bulk_request, flag_payload
-from flagpost.store import integrations, issues, pushes, telling
+from flagpost.jira import removal
+from flagpost.jira.access import OAUTH, Keyring, TokenNotGiven, WaitingForToken
+from flagpost.jira.client import Answer, JiraClient
+from flagpost.jira.flags_api import FlagsApi
+from flagpost.jira.limits import Busy, IssueWrites, Limits
+from flagpost.jira.payload import MAX_FLAGS, FlagToTell, bulk_request, farewell_payload, flag_payload
+from flagpost.jira.removal import Remover
+from flagpost.jira.trouble import Stop, Trouble
+from flagpost.store import credentials, integrations, issues, pushes, removals, telling
 from flagpost.store.db import Database, Transaction
-from flagpost.store.integrations import Installation, Site
+from flagpost.store.integrations import Site
 from flagpost.store.pushes import Push
 
 log = structlog.get_logger(__name__)
 
-_NEW_SITE_MS = 15 * 60_000  # Atlassian: right after an installation, refusals may come for some minutes
-_LONGEST_PAUSE_SECONDS = 300
-_PACE = {"POST": (60, 80.0), "DELETE": (30, 40.0)}  # at once, and a second; Jira's buckets: 100 and 50 of both
-WAITING_FOR_TOKEN = "Jira's token has run out. The app in Jira sends a new one every hour; is it still installed?"  # noqa: S105
-
-
-class _Stop(Exception):
-    """This delivery ends here; why is noted on the site."""
+_FURTHEST = 32 * MAX_FLAGS  # rows looked at in one round, where those before them have to wait for their issues
+_LONGEST_NAP_SECONDS = 2.0
+_LOOK_AGAIN_AT_UNKNOWN_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """What one round works off: read in one snapshot."""
+    """What one round works off: read in one snapshot. `wait`: seconds until a row that was passed over may go."""
 
-    site: Site
-    installation: Installation
-    token: str
     rows: list[Push]
     to_tell: dict[str, FlagToTell]
-
-
-@dataclass
-class _Pace:
-    """A token bucket. One that holds less than Jira's and fills more slowly can never empty Jira's."""
-
-    most: float
-    per_second: float
-    _left: float | None = None
-    _at: float = 0.0
-
-    def take(self, now: float) -> float:
-        """Take one, and say how many seconds to wait before it is there."""
-        left = self.most if self._left is None else min(self.most, self._left + (now - self._at) * self.per_second)
-        self._left, self._at = left - 1, now
-        return max(0.0, -self._left / self.per_second)
+    wait: float = 0.0
 
 
 @dataclass
@@ -81,12 +68,15 @@ class Delivery:
 
     db: Database
     client: JiraClient
-    box: SecretBox
+    keyring: Keyring
+    limits: Limits
     clock: Callable[[], int]
     public_url: str
     pause: Callable[[float], None] = time.sleep
-    _paces: dict[tuple[str, str], "_Pace"] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._trouble = Trouble(self.db, self.clock)
+        self._remover = Remover(self.db, self._trouble, self.clock, self.pause)
 
     def deliver(self, account_id: str, stopping: Callable[[], bool] = lambda: False) -> None:
         """Tell the account's Jira site everything it has yet to hear of, or as much as it will take now.
@@ -94,48 +84,109 @@ class Delivery:
         Ends early, after the batch in hand, once `stopping` says so. Raises nothing that Jira does: it is noted on
         the site and on the flags.
         """
-        try:
-            while not stopping() and (batch := self._next_batch(account_id)):
-                self._work_off(batch)
-        except _Stop:
+        site = self._site(account_id)
+        if site is None:
             return
+        try:
+            self._deliver(self._api(site), stopping)
+        except (Stop, Busy):
+            return
+        except WaitingForToken as error:
+            self._trouble.note(site, error.message)
+        except JiraError as error:
+            self._put_off_or_halt(site, error)
+
+    def _site(self, account_id: str) -> Site | None:
+        """The account's site, where flags may be delivered to it now."""
+        with self.db.read() as tx:
+            site = integrations.site_of_account(tx, account_id)
+        return site if site and site.may_be_told(self.clock()) else None
+
+    def _api(self, site: Site) -> FlagsApi:
+        since = (self.clock() - site.last_success_at) / 1000 if site.last_success_at else None
+        writes = self.limits.writes_of(site.cloud_id, seconds_since_last=since)
+        return FlagsApi(site, self.client, self.keyring, self.limits, writes, self.pause)
+
+    def _put_off_or_halt(self, site: Site, error: JiraError) -> None:
+        if error.permanent:
+            self._trouble.halt(site, error.message)
+        else:
+            asked = error.retry_after if isinstance(error, TokenNotGiven) else None
+            self._trouble.back_off(site, error.message, asked)
+
+    def _deliver(self, api: FlagsApi, stopping: Callable[[], bool]) -> None:
+        if api.site.resend_wanted_at is not None:
+            self._mark_all(api.site)
+        self._sweep_removals(api)
+        reach = MAX_FLAGS
+        while not stopping():
+            batch = self._next_batch(api, reach)
+            if batch is None:
+                self._finish(api)
+                return
+            self._work_off(api, batch)
+            if batch.rows:
+                reach = MAX_FLAGS
+            elif reach < _FURTHEST:
+                reach *= 2
+            else:
+                self.pause(min(batch.wait, _LONGEST_NAP_SECONDS))
+
+    # Before the flags --------------------------------------------------------------------------------------------
+
+    def _mark_all(self, site: Site) -> None:
+        """Have every flag sent, and note the start, so that progress can be shown.
+
+        At the first time after a site was connected Jira holds nothing: it deletes what an app had sent with the app.
+        """
+        now = self.clock()
+        with self.db.write() as tx:
+            if site.backfill_started_at is None:
+                pushes.forget_held(tx, site.account_id)
+            if site.way == OAUTH and (given := credentials.of_account(tx, site.account_id)):
+                credentials.update(tx, given.id, delete_refused=None)
+            issues.hope_again(tx, site.account_id)
+            pushes.mark_all_changed(tx, site.account_id, now)
+            total = pushes.count_behind(tx, site.account_id)
+            begun: dict[str, Any] = {"backfill_total": total, "backfill_started_at": now}
+            finished = None if total else now
+            integrations.update_site(tx, site.id, resend_wanted_at=None, backfill_finished_at=finished, **begun)
+
+    def _sweep_removals(self, api: FlagsApi) -> None:
+        with self.db.read() as tx:
+            waiting = [one for one in removals.unfinished(tx, api.site.account_id) if one.swept_at is None]
+            covered = {one.project.id for one in integrations.chosen_projects(tx, api.site.account_id)}
+        for one in waiting:
+            again = covered if one.project_id is None else one.project_id in covered
+            if again:
+                self._remover.supersede(one)
+            else:
+                self._remover.sweep(api, one)
 
     # One round ---------------------------------------------------------------------------------------------------
 
-    def _next_batch(self, account_id: str) -> _Batch | None:
+    def _next_batch(self, api: FlagsApi, reach: int) -> _Batch | None:
+        """Up to a hundred rows to work off; None where nothing is left. Stop where the site may be told no more."""
+        account_id = api.site.account_id
         with self.db.read() as tx:
             site = integrations.site_of_account(tx, account_id)
-            if site is None or site.disconnected_at or site.stopped_reason or (site.paused_until or 0) > self.clock():
-                return None
-            installation = integrations.find_installation(tx, site.installation_id)
-            rows = pushes.behind(tx, account_id, MAX_FLAGS)
+            if site is None or not site.may_be_told(self.clock()) or _is_other(site, api.site):
+                raise Stop
+            rows = pushes.behind(tx, account_id, reach)
             to_tell = telling.flags_to_tell(tx, account_id, rows, self.public_url) if rows else {}
-        if not rows:
-            self._finish(site)
-            return None
-        token = self._token(site, installation)
-        assert installation is not None  # noqa: S101 - without one there is no token
-        return _Batch(site, installation, token, rows, to_tell)
+        return _pick(rows, to_tell, api.writes) if rows else None
 
-    def _token(self, site: Site, installation: Installation | None) -> str:
-        stored = installation.system_token if installation else None
-        token = self.box.decrypt(stored) if stored else None
-        if token is None or installation is None or (installation.system_token_expires_at or 0) <= self.clock():
-            self._note_error(site, WAITING_FOR_TOKEN)
-            raise _Stop
-        return token
-
-    def _work_off(self, batch: _Batch) -> None:
+    def _work_off(self, api: FlagsApi, batch: _Batch) -> None:
         sending = [row for row in batch.rows if row.flag_id in batch.to_tell]
-        deleting = [row for row in batch.rows if row.flag_id not in batch.to_tell and row.held]
-        nothing = [row for row in batch.rows if row.flag_id not in batch.to_tell and not row.held]
+        leaving = [row for row in batch.rows if row.flag_id not in batch.to_tell]
+        if nothing := [pushes.Answer(row.flag_id, row.wanted, held=False) for row in leaving if not row.held]:
+            self._record(api.site, nothing)
         self._hold([row.flag_id for row in sending if not row.held])
-        if nothing:
-            self._record(batch.site, [pushes.Answer(row.flag_id, row.wanted, held=False) for row in nothing])
-        if sending:
-            self._send(batch, sending)
-        for row in deleting:
-            self._delete(batch, row)
+        for project_id, rows in _by_project(sending).items():
+            self._send(api, project_id, rows, batch.to_tell)
+        for row in leaving:
+            if row.held:
+                self._delete(api, row)
 
     def _hold(self, flag_ids: list[str]) -> None:
         if flag_ids:
@@ -144,130 +195,169 @@ class Delivery:
 
     # Sending -----------------------------------------------------------------------------------------------------
 
-    def _send(self, batch: _Batch, rows: Sequence[Push]) -> None:
-        body = bulk_request(
-            [flag_payload(batch.to_tell[row.flag_id]) for row in rows], {"account": batch.site.account_id}
-        )
-        answer = self._call(batch, "POST", "/bulk", json=body)
+    def _send(self, api: FlagsApi, project_id: str, rows: Sequence[Push], to_tell: dict[str, FlagToTell]) -> None:
+        properties = removal.properties(api.site.account_id, project_id)
+        body = bulk_request([flag_payload(to_tell[row.flag_id]) for row in rows], properties)
+        answer = api.bulk(body, [issue for row in rows for issue in to_tell[row.flag_id].issues])
         if answer.ok:
-            self._record_bulk(batch, rows, answer)
+            self._record_bulk(api, rows, to_tell, answer)
         elif answer.status in (400, 413) and len(rows) > 1:
             middle = len(rows) // 2  # too much, or one flag spoils it: the halves tell which
-            self._send(batch, rows[:middle])
-            self._send(batch, rows[middle:])
+            self._send(api, project_id, rows[:middle], to_tell)
+            self._send(api, project_id, rows[middle:], to_tell)
         elif answer.status in (400, 413):
-            only = rows[0]
-            refused = pushes.Answer(only.flag_id, only.wanted, True, answer.words(), answer.trace_id)
-            self._record(batch.site, [refused])
+            self._record(api.site, [_refused(rows[0], answer, answer.words())])
         else:
-            self._give_up(batch.site, answer)
+            self._trouble.give_up(api.site, answer)
 
-    def _record_bulk(self, batch: _Batch, rows: Sequence[Push], answer: Answer) -> None:
+    def _record_bulk(self, api: FlagsApi, rows: Sequence[Push], to_tell: dict[str, FlagToTell], answer: Answer) -> None:
         body = answer.body if isinstance(answer.body, dict) else {}
         unknown = _unknown_issues(body)
-        failed = body.get("failedFeatureFlags") or {}
-        accepted = body.get("acceptedFeatureFlags")
         answers = []
         for row in rows:
-            told = batch.to_tell[row.flag_id]
-            words = _refusal(row.flag_id, told.issues, failed, unknown, accepted)
-            answers.append(pushes.Answer(row.flag_id, row.wanted, True, words, answer.trace_id))
-        self._record(batch.site, answers, unknown)
+            told = to_tell[row.flag_id].issues
+            words = _refusal(row.flag_id, told, body, unknown)
+            shown = row.told_issues if words else told
+            answers.append(pushes.Answer(row.flag_id, row.wanted, True, words, answer.trace_id, shown))
+        stale = [one.flag_id for one in answers if one.told_issues and set(to_tell[one.flag_id].issues) <= set(unknown)]
+        self._record(api.site, answers, unknown, stale)
 
-    def _delete(self, batch: _Batch, row: Push) -> None:
-        answer = self._call(batch, "DELETE", f"/flag/{quote(row.flag_id, safe='')}")
-        if answer.ok or answer.status == 404:
-            self._record(batch.site, [pushes.Answer(row.flag_id, row.wanted, held=False, trace_id=answer.trace_id)])
+    # Deleting ----------------------------------------------------------------------------------------------------
+
+    def _delete(self, api: FlagsApi, row: Push) -> None:
+        if refusal := self._known_refusal(api.site):
+            self._say_farewell(api, row, refusal)
+            return
+        answer = api.delete(row.flag_id)
+        if answer.ok or (answer.status == 404 and api.site.way != OAUTH):
+            gone = pushes.Answer(row.flag_id, row.wanted, held=False, trace_id=answer.trace_id)
+            self._record(api.site, [gone])
         elif answer.status == 400:
-            words = f"Jira would not delete it: {answer.words()}"
-            self._record(batch.site, [pushes.Answer(row.flag_id, row.wanted, True, words, answer.trace_id)])
+            self._record(api.site, [_refused(row, answer, f"Jira would not delete it: {answer.words()}")])
+        elif api.site.way == OAUTH and answer.status in (403, 404, 405):
+            self._say_farewell(api, row, self._note_refusal(api.site, answer))
         else:
-            self._give_up(batch.site, answer)
+            self._trouble.give_up(api.site, answer)
 
-    def _call(self, batch: _Batch, method: str, path: str, json: Any = None) -> Answer:
-        self._keep_pace(batch.site.id, method)
-        url = f"{batch.installation.api_base_url}/rest/featureflags/0.1{path}"
-        try:
-            return self.client.call(method, url, token=batch.token, json=json)
-        except JiraUnreachable as error:
-            self._back_off(batch.site, error.message, None)
-            raise _Stop from error
+    def _known_refusal(self, site: Site) -> str | None:
+        if site.way != OAUTH:
+            return None
+        with self.db.read() as tx:
+            given = credentials.of_account(tx, site.account_id)
+        return given.delete_refused if given else None
 
-    def _keep_pace(self, site_id: str, method: str) -> None:
-        """Wait until this site may be asked again: Jira counts requests by endpoint and second."""
-        with self._lock:
-            pace = self._paces.setdefault((site_id, method), _Pace(*_PACE[method]))
-            wait = pace.take(time.monotonic())
-        if wait > 0:
+    def _note_refusal(self, site: Site, answer: Answer) -> str:
+        words = f"Jira does not let OAuth credentials delete flags ({answer.status})."
+        with self.db.write() as tx:
+            if given := credentials.of_account(tx, site.account_id):
+                credentials.update(tx, given.id, delete_refused=words)
+        log.warning("jira.delete_refused", site=site.site_url, status=answer.status)
+        return words
+
+    def _say_farewell(self, api: FlagsApi, row: Push, refusal: str) -> None:
+        """The last resort for a flag that cannot be deleted: say on its issues that it does not belong there."""
+        told = row.told_issues
+        if not told:
+            words = f"{refusal} It may still be shown."
+            self._record(api.site, [pushes.Answer(row.flag_id, row.wanted, True, words)])
+            return
+        self._wait_for(api.writes, told)
+        flag = farewell_payload(row.flag_id, row.flag_name, row.wanted, told, self.public_url, self.clock())
+        body = bulk_request([flag], removal.properties(api.site.account_id, row.project_id))
+        answer = api.bulk(body, told)
+        if answer.ok or answer.status in (400, 413):
+            words = f"{refusal} Its issues show it as off, “Disconnected in Flagpost”."
+            words = words if answer.ok else f"{refusal} It may still be shown: {answer.words()}"
+            self._record(api.site, [_refused(row, answer, words)])
+        else:
+            self._trouble.give_up(api.site, answer)
+
+    def _wait_for(self, writes: IssueWrites, issue_refs: Sequence[str]) -> None:
+        while wait := writes.wait_for(issue_refs, {}):
             self.pause(wait)
 
     # What came of it ---------------------------------------------------------------------------------------------
 
-    def _record(self, site: Site, answers: Sequence[pushes.Answer], unknown: Sequence[str] = ()) -> None:
+    def _record(
+        self,
+        site: Site,
+        answers: Sequence[pushes.Answer],
+        unknown: Sequence[str] = (),
+        stale: Sequence[str] = (),
+    ) -> None:
+        """Note the answers. `unknown`: issues Jira does not know. `stale`: flags that it still shows elsewhere."""
         now = self.clock()
         with self.db.write() as tx:
             pushes.record_answers(tx, answers, now)
-            if unknown:
-                self._mark_missing(tx, site, unknown, now)
+            self._follow_unknown(tx, site, unknown, stale, now)
             integrations.update_site(tx, site.id, last_success_at=now, last_error=None, failures=0, paused_until=None)
-        log.info(
-            "jira.delivered", site=site.site_url, flags=len(answers), refused=sum(bool(a.refused) for a in answers)
-        )
+        refused = sum(bool(answer.refused) for answer in answers)
+        log.info("jira.delivered", site=site.site_url, flags=len(answers), refused=refused)
 
-    def _mark_missing(self, tx: Transaction, site: Site, unknown: Sequence[str], now: int) -> None:
-        issues.set_state(tx, site.account_id, unknown, "missing", now)
+    def _follow_unknown(
+        self, tx: Transaction, site: Site, unknown: Sequence[str], stale: Sequence[str], now: int
+    ) -> None:
+        """A flag that is on unknown issues only was not stored, so that what was sent before is still shown."""
+        if unknown:
+            issues.mark_missing(tx, site.account_id, unknown, now, now + _LOOK_AGAIN_AT_UNKNOWN_MS)
+        pushes.mark_changed(tx, stale, now)
 
-    def _give_up(self, site: Site, answer: Answer) -> None:
-        """Jira would not take any of it: wait, or ask for a person."""
-        fresh = self.clock() - site.connected_at < _NEW_SITE_MS
-        said = answer.words()
-        if answer.status in (401, 403, 404) and not fresh:
-            self._halt(site, _what_to_do(answer.status))
-        elif answer.status in (301, 302, 303, 307, 308):
-            where = answer.headers.get("location", "another address")
-            self._halt(site, f"The site seems to have moved to {where}. Connect it again from Jira's Configure page.")
-        else:
-            self._back_off(site, said, answer.retry_after)
-        raise _Stop
-
-    def _back_off(self, site: Site, said: str, retry_after: int | None) -> None:
-        """Wait at least as long as Jira asks, and longer with every failure in a row, so that a storm calms down."""
-        with self.db.write() as tx:
-            now = self.clock()
-            latest = integrations.site_of_account(tx, site.account_id) or site
-            wait = min(_LONGEST_PAUSE_SECONDS, 2 ** min(latest.failures, 10)) * random.uniform(0.7, 1.3)  # noqa: S311
-            until = now + int(1000 * max(wait, retry_after or 0))
-            integrations.update_site(
-                tx, site.id, paused_until=until, failures=latest.failures + 1, last_error=said, last_error_at=now
-            )
-        log.warning("jira.pause", site=site.site_url, seconds=(until - now) / 1000, said=said)
-
-    def _halt(self, site: Site, reason: str) -> None:
-        now = self.clock()
-        with self.db.write() as tx:
-            integrations.update_site(tx, site.id, stopped_reason=reason, last_error=reason, last_error_at=now)
-        log.error("jira.stopped", site=site.site_url, reason=reason)
-
-    def _note_error(self, site: Site, said: str) -> None:
-        if site.last_error == said:
-            return
-        with self.db.write() as tx:
-            integrations.update_site(tx, site.id, last_error=said, last_error_at=self.clock())
-
-    def _finish(self, site: Site) -> None:
+    def _finish(self, api: FlagsApi) -> None:
         """Jira has heard of everything. A site whose integration was removed is forgotten now."""
-        running = site.backfill_started_at is not None and site.backfill_finished_at is None
+        site = api.site
         with self.db.read() as tx:
-            leaving = integrations.find(tx, site.account_id) is None
-        if not running and not leaving:
-            return
+            open_removals = removals.unfinished(tx, site.account_id)
+            given = credentials.of_account(tx, site.account_id)
+        for one in open_removals:
+            if one.swept_at is not None:
+                self._remover.conclude(api, one, given.delete_refused if given else None)
         with self.db.write() as tx:
-            if pushes.count_behind(tx, site.account_id):
+            now_there = integrations.site_of_account(tx, site.account_id)
+            if now_there is None or self._has_more(tx, now_there):
                 return
-            if leaving and integrations.find(tx, site.account_id) is None:
+            if integrations.find(tx, site.account_id) is None:
+                credentials.delete(tx, site.account_id)
                 integrations.delete_site(tx, site.id)
-            else:
+            elif now_there.backfill_finished_at is None:
                 integrations.update_site(tx, site.id, backfill_finished_at=self.clock())
+
+    def _has_more(self, tx: Transaction, site: Site) -> bool:
+        account_id = site.account_id
+        more = pushes.count_behind(tx, account_id) or removals.unfinished(tx, account_id)
+        return bool(more) or site.resend_wanted_at is not None
+
+
+def _is_other(site: Site, begun_with: Site) -> bool:
+    """Whether the account was connected anew since this delivery began: whoever did it has woken another one."""
+    return (site.id, site.installation_id) != (begun_with.id, begun_with.installation_id)
+
+
+def _pick(rows: Sequence[Push], to_tell: dict[str, FlagToTell], writes: IssueWrites) -> _Batch:
+    """The first rows that may go now."""
+    picked: list[Push] = []
+    planned: Counter[str] = Counter()
+    waits = []
+    for row in rows:
+        told = to_tell[row.flag_id].issues if row.flag_id in to_tell else ()
+        if told and (wait := writes.wait_for(told, planned)):
+            waits.append(wait)
+            continue
+        planned.update(told)
+        picked.append(row)
+        if len(picked) == MAX_FLAGS:
+            break
+    return _Batch(picked, to_tell, min(waits, default=0.0))
+
+
+def _by_project(rows: Sequence[Push]) -> dict[str, list[Push]]:
+    found: defaultdict[str, list[Push]] = defaultdict(list)
+    for row in rows:
+        found[row.project_id].append(row)
+    return found
+
+
+def _refused(row: Push, answer: Answer, words: str) -> pushes.Answer:
+    return pushes.Answer(row.flag_id, row.wanted, True, words, answer.trace_id, row.told_issues)
 
 
 def _unknown_issues(body: dict[str, Any]) -> list[str]:
@@ -279,10 +369,10 @@ def _unknown_issues(body: dict[str, Any]) -> list[str]:
     return refs
 
 
-def _refusal(
-    flag_id: str, told: tuple[str, ...], failed: dict[str, Any], unknown: Sequence[str], accepted: list[str] | None
-) -> str | None:
+def _refusal(flag_id: str, told: tuple[str, ...], body: dict[str, Any], unknown: Sequence[str]) -> str | None:
     """Why Jira does not hold this version of a flag; None where it does."""
+    failed = body.get("failedFeatureFlags") or {}
+    accepted = body.get("acceptedFeatureFlags")
     if flag_id in failed:
         words = "; ".join(str(one.get("message")) for one in failed[flag_id] if isinstance(one, dict))
         return words or "Jira refused it and gave no reason."
@@ -293,18 +383,12 @@ def _refusal(
     return None
 
 
-def _what_to_do(status: int) -> str:
-    return {
-        401: "Jira does not accept the app's token any more (401). Open the app's Configure page in Jira and save.",
-        403: "The app in Jira lacks the permission for feature flags (403). Update or install the app again in Jira.",
-        404: "Jira does not know this site any more (404). Was it deleted or renamed? Connect it again from Jira.",
-    }[status]
-
-
 def waiting_sites(db: Database, clock: Callable[[], int]) -> Iterator[str]:
     """The accounts whose Jira site has something to hear now: what the sweep wakes."""
     with db.read() as tx:
-        for account_id in pushes.accounts_behind(tx):
+        waiting = {*pushes.accounts_behind(tx), *integrations.accounts_with_wishes(tx)}
+        waiting |= set(removals.accounts_with_unfinished(tx))
+        for account_id in sorted(waiting):
             site = integrations.site_of_account(tx, account_id)
-            if site and not site.disconnected_at and not site.stopped_reason and (site.paused_until or 0) <= clock():
+            if site and site.may_be_told(clock()):
                 yield account_id

@@ -19,21 +19,26 @@ _THREADS = 8
 
 
 class EmbeddedEngine:
-    """Runs `deliver(account_id, stopping)` in threads; `waiting()` names the accounts with something to deliver."""
+    """Runs `deliver(account_id, stopping)` in threads; `waiting()` names the accounts with something to deliver.
+
+    `chores` are run as often as the sweep, each by itself and never twice at once.
+    """
 
     def __init__(
         self,
         deliver: Callable[[str, Callable[[], bool]], None],
         waiting: Callable[[], Iterable[str]],
         sweep_seconds: float,
+        chores: Iterable[Callable[[], None]] = (),
     ) -> None:
         self._deliver = deliver
         self._waiting = waiting
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="delivery")
         self._scheduler = BackgroundScheduler(timezone="UTC")
-        self._scheduler.add_job(
-            self.sweep, "interval", seconds=sweep_seconds, max_instances=1, coalesce=True, misfire_grace_time=None
-        )
+        for task in (self.sweep, *(_guarded(chore) for chore in chores)):
+            self._scheduler.add_job(
+                task, "interval", seconds=sweep_seconds, max_instances=1, coalesce=True, misfire_grace_time=None
+            )
         self._lock = threading.Lock()
         self._running: dict[str, Future[None]] = {}
         self._again: set[str] = set()
@@ -87,3 +92,13 @@ class EmbeddedEngine:
                     del self._running[account_id]
                     return
                 self._again.discard(account_id)
+
+
+def _guarded(chore: Callable[[], None]) -> Callable[[], None]:
+    def run() -> None:
+        try:
+            chore()
+        except Exception:
+            log.exception("jobs.chore_failed")
+
+    return run

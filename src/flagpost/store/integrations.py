@@ -1,7 +1,7 @@
 """The Jira integration of an account, the site it is connected to, and the installations of the Jira app."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from uuid import uuid4
 
@@ -60,7 +60,9 @@ class Installation:
 class Site:
     """The Jira site of an account and how delivery to it fares.
 
-    `paused_until`: Jira asked for patience. `stopped_reason`: only a person can mend it.
+    `way`: `app` or `oauth`, how requests are authorised; `installation_id` is empty without an app. `paused_until`:
+    Jira asked for patience; `quiet_until`: for patience with every kind of request. `stopped_reason`: only a person can
+    mend it. `moved_to`: where the site's address leads now, which a person has to confirm.
     """
 
     id: str
@@ -69,6 +71,7 @@ class Site:
     site_url: str
     installation_id: str
     connected_at: int
+    way: str
     disconnected_at: int | None
     paused_until: int | None
     stopped_reason: str | None
@@ -79,6 +82,17 @@ class Site:
     backfill_total: int
     backfill_started_at: int | None
     backfill_finished_at: int | None
+    resend_wanted_at: int | None
+    quiet_until: int | None
+    moved_to: str | None
+
+    def may_be_asked(self, now: int) -> bool:
+        """Whether anything at all may be asked of Jira now."""
+        return not self.disconnected_at and (self.quiet_until or 0) <= now
+
+    def may_be_told(self, now: int) -> bool:
+        """Whether flags may be delivered now."""
+        return self.may_be_asked(now) and not self.stopped_reason and (self.paused_until or 0) <= now
 
 
 # The integration --------------------------------------------------------------------------------------------------
@@ -115,6 +129,12 @@ def insert(tx: Transaction, account_id: str, key_id: str, expected_site: str | N
 def delete(tx: Transaction, integration_id: str) -> None:
     """Remove an integration; its site stays until Jira has forgotten everything."""
     tx.execute(sa.delete(jira_integrations).where(jira_integrations.c.id == integration_id))
+
+
+def expect_site(tx: Transaction, account_id: str, site_url: str) -> None:
+    """The one site that may connect has another address now; an integration that any site may connect to stays so."""
+    mine = (jira_integrations.c.account_id == account_id) & jira_integrations.c.expected_site.is_not(None)
+    tx.execute(sa.update(jira_integrations).where(mine).values(expected_site=site_url))
 
 
 def replace_projects(tx: Transaction, integration_id: str, choices: Iterable[tuple[str, str]]) -> None:
@@ -210,7 +230,8 @@ def use_token_id(tx: Transaction, token_id: str, expires_at: int, now: int) -> b
 # Sites ------------------------------------------------------------------------------------------------------------
 
 
-_SITE_OF_ACCOUNT = sa.select(jira_sites).where(jira_sites.c.account_id == sa.bindparam("account"))
+_SITE = sa.select(*(jira_sites.c[field.name] for field in fields(Site)))
+_SITE_OF_ACCOUNT = _SITE.where(jira_sites.c.account_id == sa.bindparam("account"))
 
 
 def site_of_account(tx: Transaction, account_id: str) -> Site | None:
@@ -230,14 +251,26 @@ def site_of_installation(tx: Transaction, installation_id: str) -> Site | None:
 
 
 def _site(tx: Transaction, condition: Condition) -> Site | None:
-    row = tx.execute(sa.select(jira_sites).where(condition)).first()
+    row = tx.execute(_SITE.where(condition)).first()
     return Site(*row) if row else None
 
 
+def connected_sites(tx: Transaction) -> list[Site]:
+    """Every site that an account is connected to now."""
+    return [Site(*row) for row in tx.execute(_SITE.where(jira_sites.c.disconnected_at.is_(None)))]
+
+
+def accounts_with_wishes(tx: Transaction) -> list[str]:
+    """The accounts whose delivery has more to do than send flags: send everything again, or leave its site."""
+    leaving = ~sa.exists().where(jira_integrations.c.account_id == jira_sites.c.account_id)
+    wishing = sa.or_(jira_sites.c.resend_wanted_at.is_not(None), leaving)
+    return list(tx.scalars(sa.select(jira_sites.c.account_id).where(wishing)))
+
+
 def save_site(
-    tx: Transaction, account_id: str, *, cloud_id: str, site_url: str, installation_id: str, now: int
+    tx: Transaction, account_id: str, *, cloud_id: str, site_url: str, way: str, installation_id: str = "", now: int
 ) -> Site:
-    """Connect an account to a site: a fresh start for delivery, whatever was the matter before."""
+    """Connect an account to a site: a fresh start for delivery, whatever was the matter before. Everything is sent."""
     tx.execute(sa.delete(jira_sites).where(jira_sites.c.account_id == account_id))
     tx.execute(
         sa.insert(jira_sites).values(
@@ -246,7 +279,9 @@ def save_site(
             cloud_id=cloud_id,
             site_url=site_url,
             installation_id=installation_id,
+            way=way,
             connected_at=now,
+            resend_wanted_at=now,
         )
     )
     site = site_of_account(tx, account_id)
@@ -257,6 +292,11 @@ def save_site(
 def update_site(tx: Transaction, site_id: str, **values: Any) -> None:
     """Set columns of a site."""
     tx.execute(sa.update(jira_sites).where(jira_sites.c.id == site_id).values(**values))
+
+
+def want_everything(tx: Transaction, site_id: str, now: int) -> None:
+    """Have everything sent again, whatever had stopped or paused delivery."""
+    update_site(tx, site_id, resend_wanted_at=now, stopped_reason=None, paused_until=None, failures=0)
 
 
 def delete_site(tx: Transaction, site_id: str) -> None:

@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
 
-from flagpost.store.db import Transaction, insert_new
+from flagpost.store.db import Condition, Transaction, insert_new
 from flagpost.store.jira_tables import connections, issues
 
 
@@ -16,7 +16,8 @@ from flagpost.store.jira_tables import connections, issues
 class Issue:
     """An issue. `jira_id` is Atlassian's numeric id, None until Jira was asked. `checked_at`: when it last was.
 
-    `state`: `known`; `unchecked`, accepted as it was typed; `missing`, Jira says there is none or it cannot be seen.
+    `state`: `known`; `unchecked`, accepted as it was typed; `missing`, Jira says there is none or it cannot be seen;
+    `deleted`, Jira said that it was. `due_at`: when to look it up again; 0, as soon as may be.
     """
 
     id: str
@@ -29,6 +30,13 @@ class Issue:
     assignee: str
     state: str
     checked_at: int | None
+    jira_project_id: str | None = None
+    due_at: int = 0
+
+    @property
+    def gone(self) -> bool:
+        """Whether there is nothing in Jira that a flag could show on."""
+        return self.state in ("missing", "deleted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,7 @@ class Connection:
     connected_by: str
 
 
-_ISSUE = [column for column in issues.c if column.name != "account_id"]
+_ISSUE = [issues.c[field.name] for field in fields(Issue)]
 
 
 def save(tx: Transaction, account_id: str, seen: Issue) -> Issue:
@@ -55,12 +63,20 @@ def save(tx: Transaction, account_id: str, seen: Issue) -> Issue:
         tx.execute(sa.insert(issues).values(account_id=account_id, **_values(new), id=new.id))
         return new
     if seen.state == "unchecked":
-        return old
+        return _hope_again(tx, old)
     holder = _by_key(tx, account_id, seen.key)
     if holder and holder.id != old.id:
         _merge(tx, holder.id, old.id)
     tx.execute(sa.update(issues).where(issues.c.id == old.id).values(**_values(seen)))
     return replace(seen, id=old.id)
+
+
+def _hope_again(tx: Transaction, old: Issue) -> Issue:
+    """A key that was typed again while Jira cannot be asked: one that was gone may be back."""
+    if not old.gone:
+        return old
+    tx.execute(sa.update(issues).where(issues.c.id == old.id).values(state="unchecked", due_at=0))
+    return replace(old, state="unchecked", due_at=0)
 
 
 def _values(issue: Issue) -> dict[str, Any]:
@@ -94,15 +110,65 @@ def _merge(tx: Transaction, loser: str, winner: str) -> None:
 
 def find(tx: Transaction, account_id: str, ref: str) -> Issue | None:
     """The issue with this key, or numeric id."""
-    either = sa.or_(issues.c.key == ref.upper(), issues.c.jira_id == ref)
-    row = tx.execute(sa.select(*_ISSUE).where(issues.c.account_id == account_id, either)).first()
+    row = tx.execute(sa.select(*_ISSUE).where(_named(account_id, [ref.upper()]))).first()
     return Issue(*row) if row else None
 
 
-def set_state(tx: Transaction, account_id: str, refs: Collection[str], state: str, now: int) -> None:
-    """Mark the issues with these keys or numeric ids."""
-    either = sa.or_(issues.c.key.in_(refs), issues.c.jira_id.in_(refs))
-    tx.execute(sa.update(issues).where(issues.c.account_id == account_id, either).values(state=state, checked_at=now))
+def _named(account_id: str, refs: Collection[str]) -> Condition:
+    """The issues with these keys or numeric ids."""
+    return (issues.c.account_id == account_id) & sa.or_(issues.c.key.in_(refs), issues.c.jira_id.in_(refs))
+
+
+def mark_missing(tx: Transaction, account_id: str, refs: Collection[str], now: int, due_at: int) -> None:
+    """Jira does not know these, or does not show them."""
+    values = {"state": "missing", "checked_at": now, "due_at": due_at}
+    tx.execute(sa.update(issues).where(_named(account_id, refs), issues.c.state != "deleted").values(values))
+
+
+def hope_again(tx: Transaction, account_id: str) -> None:
+    """Take those that Jira did not know for existing until it says so again: before everything is sent anew."""
+    mine = (issues.c.account_id == account_id) & (issues.c.state == "missing")
+    tx.execute(sa.update(issues).where(mine).values(state="unchecked", due_at=0))
+
+
+def mark_deleted(tx: Transaction, account_id: str, refs: Collection[str], now: int) -> list[str]:
+    """Jira said that an issue was deleted (its id, and its key); looked up at once, in case it has come back since.
+
+    The ids of the flags that Jira must hear of because of it.
+    """
+    values = {"state": "deleted", "checked_at": now, "due_at": 0}
+    there = _named(account_id, refs) & (issues.c.state != "deleted")
+    marked = tx.execute(sa.update(issues).where(there).values(values)).rowcount
+    return flags_of_issues(tx, account_id, refs) if marked else []
+
+
+def mark_due(tx: Transaction, account_id: str, refs: Collection[str]) -> int:
+    """Something happened to these; how many of them are known here."""
+    return tx.execute(sa.update(issues).where(_named(account_id, refs)).values(due_at=0)).rowcount
+
+
+def mark_project_due(tx: Transaction, account_id: str, jira_project_id: str) -> int:
+    """Something happened to a project of Jira's, and so to each of its issues."""
+    mine = (issues.c.account_id == account_id) & (issues.c.jira_project_id == jira_project_id)
+    return tx.execute(sa.update(issues).where(mine).values(due_at=0)).rowcount
+
+
+def in_project(tx: Transaction, account_id: str, jira_project_id: str) -> list[Issue]:
+    """The issues that were in a project of Jira's when last looked up."""
+    mine = (issues.c.account_id == account_id) & (issues.c.jira_project_id == jira_project_id)
+    return [Issue(*row) for row in tx.execute(sa.select(*_ISSUE).where(mine))]
+
+
+def due(tx: Transaction, account_id: str, now: int, limit: int) -> list[Issue]:
+    """The connected issues that are to be looked up, the most urgent first."""
+    connected = sa.exists().where(connections.c.issue_id == issues.c.id)
+    query = sa.select(*_ISSUE).where(issues.c.account_id == account_id, issues.c.due_at <= now, connected)
+    return [Issue(*row) for row in tx.execute(query.order_by(issues.c.due_at).limit(limit))]
+
+
+def put_off(tx: Transaction, issue_ids: Collection[str], due_at: int) -> None:
+    """Look these up again later: nobody could be asked."""
+    tx.execute(sa.update(issues).where(issues.c.id.in_(issue_ids)).values(due_at=due_at))
 
 
 # Connections ------------------------------------------------------------------------------------------------------
@@ -168,10 +234,9 @@ def count_connections(tx: Transaction, flag_id: str) -> int:
 
 def flags_of_issues(tx: Transaction, account_id: str, refs: Collection[str]) -> list[str]:
     """The ids of the flags connected with any of these issues (keys or numeric ids)."""
-    either = sa.or_(issues.c.key.in_(refs), issues.c.jira_id.in_(refs))
     query = (
         sa.select(connections.c.flag_id)
         .join_from(connections, issues, connections.c.issue_id == issues.c.id)
-        .where(issues.c.account_id == account_id, either)
+        .where(_named(account_id, refs))
     )
     return list(tx.scalars(query.distinct()))

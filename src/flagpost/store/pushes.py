@@ -6,7 +6,7 @@ back. So they only ever rise, even for a flag that was deleted in Jira and conne
 older backup (Atlassian: updates with a lower `updateSequenceId` than the stored one are ignored).
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -69,6 +69,7 @@ class Push:
     """What Jira should hear of one flag (`wanted`), and has heard (`delivered`).
 
     `held`: Jira may hold something under this id. `refused`: Jira's words about the version in `delivered`.
+    `told_issues`: the issues that version was sent with.
     """
 
     flag_id: str
@@ -81,6 +82,7 @@ class Push:
     trace_id: str | None
     wanted_at: int
     delivered_at: int | None
+    told_issues: list[str] | None
 
     @property
     def waiting(self) -> bool:
@@ -92,17 +94,24 @@ _PUSH = sa.select(*(column for column in pushes.c if column.name != "account_id"
 _BEHIND = pushes.c.wanted > pushes.c.delivered
 
 
-_BEHIND_OF_ACCOUNT = _PUSH.where(pushes.c.account_id == sa.bindparam("account"), _BEHIND).order_by(pushes.c.wanted)
+_BEHIND_OF_ACCOUNT = _PUSH.where(pushes.c.account_id == sa.bindparam("account"), _BEHIND).order_by(
+    pushes.c.wanted, pushes.c.project_id
+)
 
 
 def behind(tx: Transaction, account_id: str, limit: int) -> list[Push]:
-    """The flags that Jira has yet to hear of, those that have waited longest first."""
+    """The flags that Jira has yet to hear of, those that have waited longest first, those of one project together."""
     return [Push(*row) for row in tx.execute(_BEHIND_OF_ACCOUNT.limit(limit), {"account": account_id})]
 
 
 def count_behind(tx: Transaction, account_id: str) -> int:
     """How many flags Jira has yet to hear of."""
     return tx.scalar(_count().where(pushes.c.account_id == account_id, _BEHIND)) or 0
+
+
+def count_all(tx: Transaction, account_id: str) -> int:
+    """How many flags of an account Jira knows, knew or should know."""
+    return tx.scalar(_count().where(pushes.c.account_id == account_id)) or 0
 
 
 def count_refused(tx: Transaction, account_id: str) -> int:
@@ -139,13 +148,14 @@ def forget_held(tx: Transaction, account_id: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of telling Jira one version of a flag."""
+    """What came of telling Jira one version of a flag. `told_issues`: what Jira shows it on now, for all we know."""
 
     flag_id: str
     version: int
     held: bool
     refused: str | None = None
     trace_id: str | None = None
+    told_issues: Sequence[str] | None = None
 
 
 _RECORD = sa.update(pushes).where(
@@ -162,6 +172,7 @@ def record_answers(tx: Transaction, answers: Iterable[Answer], now: int) -> None
             "held": answer.held,
             "refused": answer.refused,
             "trace_id": answer.trace_id,
+            "told_issues": list(answer.told_issues) if answer.told_issues else None,
             "delivered": answer.version,
             "delivered_at": now,
         }

@@ -39,7 +39,7 @@ def flags_to_tell(tx: Transaction, account_id: str, wanted: Collection[Push], pu
     sequences = {push.flag_id: push.wanted for push in wanted}
     told = {}
     for row in tx.execute(_STATES, {"flags": covered, "environments": environments}) if covered else ():
-        refs = tuple(issue.jira_id or issue.key for issue in connected.get(row.id, ()) if issue.state != "missing")
+        refs = tuple(issue.jira_id or issue.key for issue in connected.get(row.id, ()) if not issue.gone)
         if refs:
             told[row.id] = _told(row, chosen[row.project_id], refs, sequences[row.id], public_url)
     return told

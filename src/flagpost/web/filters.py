@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from jinja2 import Environment
 from markupsafe import Markup
 
+from flagpost import wording
 from flagpost.flags.rollout import in_words
-
-_STEPS = ((60, "second"), (60, "minute"), (24, "hour"), (30.4, "day"), (12, "month"), (1_000_000, "year"))
+from flagpost.wording import exactly
 
 
 def install(environment: Environment) -> None:
@@ -16,24 +16,9 @@ def install(environment: Environment) -> None:
     environment.filters.update(ago=ago, exactly=exactly, when=when, state_in_words=in_words)
 
 
-def exactly(moment: int) -> str:
-    """A time to the second, in UTC."""
-    return f"{datetime.fromtimestamp(moment / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
 def ago(moment: int, now: int | None = None) -> str:
     """How long ago a time was, or how far ahead it is, as people say it."""
-    seconds = ((now or time.time_ns() // 1_000_000) - moment) / 1000
-    ahead, amount = seconds < 0, abs(seconds)
-    if amount < 10:
-        return "now" if ahead else "just now"
-    for size, name in _STEPS:
-        if amount < size:
-            number = int(amount)
-            text = f"{number} {name}{'' if number == 1 else 's'}"
-            return f"in {text}" if ahead else f"{text} ago"
-        amount /= size
-    return exactly(moment)
+    return wording.ago(moment, now or time.time_ns() // 1_000_000)
 
 
 def when(moment: int | None) -> Markup:

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from flagpost.actions import connections, integration
+from flagpost.actions.integration_state import get_integration
 from flagpost.web.api_v1 import shapes
 from flagpost.web.guard import KeyHolder
 from flagpost.web.state import Ctx
@@ -24,16 +25,16 @@ router = APIRouter(
 
 
 @router.get("/jira/integration")
-def get_integration(ctx: Ctx, actor: KeyHolder) -> shapes.Integration:
+def show_integration(ctx: Ctx, actor: KeyHolder) -> shapes.Integration:
     """How the integration stands: its projects, the site, how many flags Jira has yet to hear of, the last error."""
-    return shapes.shown_integration(integration.get_integration(ctx, actor))
+    return shapes.shown_integration(get_integration(ctx, actor))
 
 
 @router.post("/jira/integration", status_code=201)
 def set_up(ctx: Ctx, actor: KeyHolder, body: shapes.NewIntegration) -> shapes.NewIntegrationAnswer:
     """Set the integration up. The token is for Jira's Configure page and shown this once."""
     token = integration.set_up_integration(ctx, actor, _choices(body.projects), site=body.site)
-    shown = shapes.shown_integration(integration.get_integration(ctx, actor))
+    shown = shapes.shown_integration(get_integration(ctx, actor))
     return shapes.NewIntegrationAnswer(**shown.model_dump(), token=token.secret)
 
 

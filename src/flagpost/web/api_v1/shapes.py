@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from flagpost.actions.connections import ConnectedIssue, PushStatus
-from flagpost.actions.integration import IntegrationState
+from flagpost.actions.integration_state import IntegrationState
 from flagpost.store.integrations import ChosenProject
 
 

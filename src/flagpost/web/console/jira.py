@@ -6,6 +6,7 @@ from fastapi.responses import Response
 from flagpost.actions import environments, integration, projects
 from flagpost.actions.access import Right
 from flagpost.actions.context import Context
+from flagpost.actions.integration_state import get_integration
 from flagpost.actions.sessions import SignedIn
 from flagpost.errors import FlagpostError
 from flagpost.web.console.shell import MOST_PROJECTS, Form, go, many, problems_of, show, words
@@ -27,7 +28,7 @@ def page(request: Request, ctx: Ctx, who: Person, tab: str = "marketplace") -> R
 def choose(request: Request, ctx: Ctx, who: Person) -> Response:
     """Choose projects and exactly one environment of each, to add the integration or to edit it."""
     who.actor.require(Right.MANAGE_INTEGRATIONS)
-    state = integration.get_integration(ctx, who.actor)
+    state = get_integration(ctx, who.actor)
     return _choose(request, ctx, who, {one.project.id: one.environment.id for one in state.projects})
 
 
@@ -36,7 +37,7 @@ def save(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
     """Set the integration up and show its token once; or save other projects."""
     chosen = {project: words(form, f"environment-{project}") for project in many(form, "projects")}
     try:
-        if integration.get_integration(ctx, who.actor).key:
+        if get_integration(ctx, who.actor).key:
             integration.change_projects(ctx, who.actor, list(chosen.items()))
             return go(f"{_HOME}?tab=configured")
         token = integration.set_up_integration(ctx, who.actor, list(chosen.items()), site=words(form, "site") or None)
@@ -68,7 +69,7 @@ def act(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
 def _page(
     request: Request, ctx: Context, who: SignedIn, tab: str, token: str = "", error: FlagpostError | None = None
 ) -> Response:
-    state = integration.get_integration(ctx, who.actor)
+    state = get_integration(ctx, who.actor)
     return show(
         request,
         ctx,
@@ -102,7 +103,7 @@ def _choose(
         choices=[(one, environments.list_environments(ctx, who.actor, one.id)) for one in visible],
         chosen=chosen,
         site=site,
-        editing=integration.get_integration(ctx, who.actor).key is not None,
+        editing=get_integration(ctx, who.actor).key is not None,
         problems=problems_of(error) if error else [],
         status=error.status if error else 200,
     )

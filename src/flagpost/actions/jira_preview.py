@@ -1,0 +1,68 @@
+"""A dry run: exactly what Jira would be sent of one flag now, without sending it."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from flagpost.actions.access import Actor, Right
+from flagpost.actions.context import Context
+from flagpost.actions.reach import reach_flag, reach_project
+from flagpost.jira.payload import bulk_request, flag_payload
+from flagpost.jira.removal import properties
+from flagpost.store import integrations, issues, pushes, telling
+from flagpost.store.db import Transaction
+from flagpost.store.integrations import Site
+from flagpost.store.pushes import Push
+from flagpost.store.records import Flag
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One request: `method`, `url` and `body`, the token aside; all None where nothing would be sent.
+
+    `why` says in a sentence what the request does, or why there is none.
+    """
+
+    why: str
+    method: str | None = None
+    url: str | None = None
+    body: dict[str, Any] | None = None
+
+
+def preview(ctx: Context, actor: Actor, project: str, flag: str) -> Preview:
+    """What Jira would be sent of this flag, if it were sent now. Raises NotFound as every action on a flag."""
+    actor.require(Right.VIEW_FLAGS)
+    with ctx.db.read() as tx:
+        one = reach_flag(tx, reach_project(tx, actor, project), flag)
+        site = integrations.site_of_account(tx, actor.account_id)
+        push = pushes.find(tx, one.id) or _never_told(one, ctx.clock())
+        told = telling.flags_to_tell(tx, actor.account_id, [push], ctx.settings.public_url).get(one.id)
+        reason = "" if told else _why_not(tx, actor, one)
+    url = _flags_url(ctx, site)
+    if told:
+        body = bulk_request([flag_payload(told)], properties(actor.account_id, one.project_id))
+        return Preview("Jira is told how the flag stands, and on which issues it belongs.", "POST", f"{url}/bulk", body)
+    if push.held and site and not site.disconnected_at:
+        where = f"{url}/flag/{quote(one.id, safe='')}"
+        return Preview(f"{reason} Jira was told of it before, so it is deleted there.", "DELETE", where)
+    return Preview(f"{reason} Jira was not told of it before, so there is nothing to send.")
+
+
+def _never_told(flag: Flag, now: int) -> Push:
+    return Push(flag.id, flag.project_id, flag.name, now, 0, False, None, None, now, None, None)
+
+
+def _why_not(tx: Transaction, actor: Actor, flag: Flag) -> str:
+    covered = {one.project.id for one in integrations.chosen_projects(tx, actor.account_id) if one.visible}
+    connected = [one.issue for one in issues.connections_of(tx, flag.id)]
+    if flag.project_id not in covered:
+        return "The Jira integration does not cover the flag's project."
+    if not connected:
+        return "The flag is connected with no issue."
+    return "Jira knows none of the flag's issues any more."
+
+
+def _flags_url(ctx: Context, site: Site | None) -> str:
+    if site is None or site.disconnected_at:
+        return f"{ctx.settings.atlassian_api_url}/…"
+    return ctx.keyring.flags_url(site)

@@ -1,0 +1,171 @@
+"""What Jira says of issues: looking them up, and following those that were moved, renamed, deleted or came back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flagpost.errors import JiraError
+from flagpost.jira import limits
+from flagpost.jira.access import APP, IssueAccess, Keyring
+from flagpost.jira.client import Answer, JiraClient
+from flagpost.jira.limits import Busy, Endpoint, Limits, is_quota
+from flagpost.jira.trouble import Trouble
+from flagpost.store import issues, pushes
+from flagpost.store.db import Transaction
+from flagpost.store.integrations import Site
+from flagpost.store.issues import Issue
+
+MOST_AT_ONCE = 100  # Atlassian: the most that `issue/bulkfetch` takes
+_FIELDS = ["summary", "status", "issuetype", "assignee", "project"]
+
+
+class NoAccess(JiraError):
+    """Flagpost has nothing to look issues up with: no app's token, and no API token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a look-up may take, in seconds: waiting for its turn, and for each answer (None: the setting)."""
+
+    turn: float
+    answer: float | None
+
+
+IN_THE_BACKGROUND = Patience(30.0, None)
+WHILE_SOMEBODY_WAITS = Patience(0.5, 3.0)
+
+
+@dataclass(frozen=True, slots=True)
+class IssueReader:
+    """Asks Jira for issues; shared by all threads. `refresh_ms`: after how long an issue is looked up again."""
+
+    client: JiraClient
+    keyring: Keyring
+    limits: Limits
+    trouble: Trouble
+    clock: Callable[[], int]
+    pause: Callable[[float], None]
+    refresh_ms: int
+
+    def look_up(self, site: Site, refs: Sequence[str], patience: Patience) -> dict[str, Issue]:
+        """What Jira has for each of these keys or numeric ids; those it does not have, or show, are left out.
+
+        Raises NoAccess, or another JiraError where Jira gives no answer now. Follows moved issues (Atlassian: bulkfetch
+        "checks for moved issues"). The answer does not say which of the asked keys became which issue, so keys that
+        are not found under their own name are asked for one at a time.
+        """
+        found: dict[str, Issue] = {}
+        for start in range(0, len(refs), MOST_AT_ONCE):
+            part = list(refs[start : start + MOST_AT_ONCE])
+            for issue in self._fetch(site, part, patience):
+                found |= {ref: issue for ref in part if ref in (issue.key, issue.jira_id)}
+        for ref in refs:
+            if ref not in found and (moved := self._find(site, ref, patience)):
+                found[ref] = moved
+        return found
+
+    def bring_up_to_date(self, site: Site, known: Sequence[Issue], patience: Patience) -> int:
+        """Look these up and store what came; how many flags Jira must hear of because of it. Raises as `look_up`."""
+        found = self.look_up(site, [issue.jira_id or issue.key for issue in known], patience)
+        with self.trouble.db.write() as tx:
+            return sum(self._follow(tx, site, issue, found.get(issue.jira_id or issue.key)) for issue in known)
+
+    def issue(self, body: Mapping[str, Any]) -> Issue:
+        """An issue as Jira's REST v3 and its webhooks describe it. Raises JiraError where that is no issue."""
+        fields = _object(body.get("fields"))
+        status = _object(fields.get("status"))
+        now = self.clock()
+        if not isinstance(body.get("key"), str) or not str(body.get("id", "")).isdigit():
+            raise JiraError("Jira described an issue without an id and a key.")
+        return Issue(
+            id="",
+            jira_id=str(body["id"]),
+            key=body["key"].upper(),
+            summary=str(fields.get("summary") or ""),
+            issue_type=_name(fields.get("issuetype")),
+            status=_name(status),
+            status_category=str(_object(status.get("statusCategory")).get("key") or ""),
+            assignee=str(_object(fields.get("assignee")).get("displayName") or "")[:255],
+            state="known",
+            checked_at=now,
+            jira_project_id=str(_object(fields.get("project")).get("id") or "") or None,
+            due_at=now + self.refresh_ms,
+        )
+
+    def _follow(self, tx: Transaction, site: Site, old: Issue, new: Issue | None) -> int:
+        now = self.clock()
+        absent = "deleted" if old.state == "deleted" else "missing"
+        return store(
+            tx,
+            site.account_id,
+            old,
+            new or replace(old, state=absent, checked_at=now, due_at=now + self.refresh_ms),
+            now,
+        )
+
+    def _fetch(self, site: Site, refs: list[str], patience: Patience) -> list[Issue]:
+        body = {"issueIdsOrKeys": refs, "fields": _FIELDS}
+        answer = self._ask(site, limits.FETCH_ISSUES, "/bulkfetch", patience, points=1 + len(refs), json=body)
+        _require_answer(answer)
+        return [self.issue(one) for one in answer.body.get("issues") or []]
+
+    def _find(self, site: Site, ref: str, patience: Patience) -> Issue | None:
+        fields = {"fields": ",".join(_FIELDS)}
+        answer = self._ask(site, limits.GET_ISSUE, f"/{ref}", patience, points=2, params=fields)
+        if answer.status == 404:
+            return None
+        _require_answer(answer)
+        return self.issue(answer.body)
+
+    def _ask(
+        self, site: Site, endpoint: Endpoint, path: str, patience: Patience, *, points: float, **arguments: Any
+    ) -> Answer:
+        access = self.keyring.issues(site)
+        if access is None:
+            raise NoAccess
+        wait = self.limits.take_turn(site.cloud_id, access.pool, endpoint, points=points, patience=patience.turn)
+        if wait is None:
+            raise Busy
+        if wait:
+            self.pause(wait)
+        answer = self.client.call(
+            endpoint.method,
+            f"{access.url}/rest/api/3/issue{path}",
+            authorization=access.authorization,
+            site_url=access.site_url,
+            timeout=patience.answer,
+            **arguments,
+        )
+        self.limits.heed(site.cloud_id, endpoint, answer)
+        self._heed(site, access, answer)
+        return answer
+
+    def _heed(self, site: Site, access: IssueAccess, answer: Answer) -> None:
+        """Note what an answer says beyond the issue itself."""
+        if is_quota(answer):
+            self.trouble.keep_quiet(site, answer)
+        elif answer.moved_to:
+            self.trouble.moved(site, answer)
+        elif answer.status == 401 and access.pool != APP:
+            self.keyring.refuse_api_token(site, "Jira does not accept the API token any more (401).")
+
+
+def store(tx: Transaction, account_id: str, old: Issue, current: Issue, now: int) -> int:
+    """Bring one issue up to date; how many flags Jira must hear of because of it."""
+    issues.save(tx, account_id, current)
+    if old.gone == current.gone and old.jira_id == current.jira_id:
+        return 0
+    return pushes.mark_changed(tx, issues.flags_of_issues(tx, account_id, [current.key]), now)
+
+
+def _require_answer(answer: Answer) -> None:
+    if not answer.ok or not isinstance(answer.body, dict):
+        raise JiraError(answer.words())
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _name(value: Any) -> str:
+    return str(_object(value).get("name") or "")[:255]

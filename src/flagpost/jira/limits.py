@@ -1,0 +1,184 @@
+"""Staying below what Jira allows, so that it never has to refuse.
+
+Atlassian counts in three systems, each of which answers 429 (`RateLimit-Reason` says which):
+
+- **Bursts**, by site, endpoint and second: a token bucket. Ours holds less than Jira's and fills more slowly, so Jira's
+  never runs empty, however much there is to send. One that is near its limit (`X-RateLimit-NearLimit`) is used at half
+  the pace for a while; one that ran empty all the same is left alone for as long as Jira asks.
+- **Points**, by app or credentials and hour: 65,000, of which a write costs one and a read one and one for each object.
+  Ours gives out a little less in any hour. Once Jira says that they are used up, nothing at all is asked until the next
+  hour: the caller notes that on the site, where every process sees it.
+- **Writes to one issue**: 20 in 2 seconds and 100 in 30. Whether sending a flag counts as writing to its issues is not
+  documented, so it is counted here as if it did, for each flag and each of its issues.
+
+All of it is kept in the memory of the process that delivers. *Problem*: a process that takes over from one that died
+does not know what that one had just sent. *Solution*: it is told when the site was last delivered to; was that within
+the longest window, it allows an issue only what is certain to be left.
+"""
+
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from flagpost.errors import JiraError
+from flagpost.jira.client import Answer
+
+BURST, ISSUE_WRITES = "jira-burst-based", "jira-per-issue-on-write"
+_QUOTAS = frozenset({"jira-quota-global-based", "jira-quota-tenant-based"})
+_POINTS = (20_000.0, 10.0)  # at once, and a second: at most 56,000 in any hour, of Atlassian's 65,000
+_SLOW_SECONDS = 10.0
+_ISSUE_WINDOWS = ((2.2, 18), (32.0, 90))  # seconds and writes; a little longer and fewer than Atlassian's
+_AFTER_TAKE_OVER = 8  # in the longest window: 90 of Atlassian's 100 may have been used by the process before
+_MOST_ISSUES = 50_000
+
+
+class Busy(JiraError):
+    """Jira's limits leave no room for this request just now."""
+
+    permanent = False
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One operation of Jira's, with our own bucket for it: so many at once, and so many a second."""
+
+    method: str
+    name: str
+    most: float
+    per_second: float
+
+
+BULK = Endpoint("POST", "bulk", 60, 80.0)
+GET_FLAG = Endpoint("GET", "flag", 60, 80.0)
+DELETE_FLAG = Endpoint("DELETE", "flag", 30, 40.0)
+DELETE_BY_PROPERTIES = Endpoint("DELETE", "bulkByProperties", 30, 40.0)
+GET_ISSUE = Endpoint("GET", "issue", 60, 80.0)
+FETCH_ISSUES = Endpoint("POST", "bulkfetch", 60, 80.0)
+ASK_SITE = Endpoint("GET", "site", 20, 20.0)
+
+
+@dataclass
+class Pace:
+    """A token bucket. One that holds less than Jira's and fills more slowly can never empty Jira's."""
+
+    most: float
+    per_second: float
+    _left: float | None = None
+    _at: float = 0.0
+
+    def take(self, now: float, cost: float = 1.0, patience: float | None = None) -> float | None:
+        """Take `cost`, and say how many seconds to wait before it is there.
+
+        Where that is longer than `patience`, nothing is taken and the answer is None.
+        """
+        left = self.most if self._left is None else min(self.most, self._left + (now - self._at) * self.per_second)
+        wait = max(0.0, (cost - left) / self.per_second)
+        if patience is not None and wait > patience:
+            return None
+        self._left, self._at = left - cost, now
+        return wait
+
+
+class Limits:
+    """What may be asked of Jira now, for every site; shared by all threads."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._paces: dict[tuple[str, Endpoint], Pace] = {}
+        self._points: defaultdict[str, Pace] = defaultdict(lambda: Pace(*_POINTS))
+        self._slow_until: dict[tuple[str, Endpoint], float] = {}
+        self._closed_until: dict[tuple[str, Endpoint], float] = {}
+        self._writes: dict[str, IssueWrites] = {}
+
+    def take_turn(
+        self, cloud_id: str, pool: str, endpoint: Endpoint, *, points: float = 1, patience: float | None = None
+    ) -> float | None:
+        """Take a turn at an endpoint, and say how many seconds to wait for it.
+
+        `pool` names whose points it costs. Where the wait is longer than `patience`, no turn is taken: None.
+        """
+        now, place = self._now(), (cloud_id, endpoint)
+        with self._lock:
+            closed = max(0.0, self._closed_until.get(place, 0.0) - now)
+            if patience is not None and closed > patience:
+                return None
+            pace = self._paces.setdefault(place, Pace(endpoint.most, endpoint.per_second))
+            cost = 2.0 if self._slow_until.get(place, 0.0) > now else 1.0
+            turn = pace.take(now, cost, patience)
+            paid = None if turn is None else self._points[pool].take(now, points, patience)
+        return None if turn is None or paid is None else max(closed, turn, paid)
+
+    def heed(self, cloud_id: str, endpoint: Endpoint, answer: Answer) -> None:
+        """Take in what an answer says of its endpoint's limit. A quota is for the caller to note: see `is_quota`."""
+        place, now = (cloud_id, endpoint), self._now()
+        with self._lock:
+            if answer.near_limit:
+                self._slow_until[place] = now + _SLOW_SECONDS
+            if answer.status == 429 and not is_quota(answer):
+                self._closed_until[place] = now + (answer.retry_after or 2)
+
+    def writes_of(self, cloud_id: str, *, seconds_since_last: float | None) -> "IssueWrites":
+        """The count of writes to a site's issues. `seconds_since_last`: when any process last delivered to it."""
+        with self._lock:
+            found = self._writes.get(cloud_id)
+            if found is None:
+                found = self._writes[cloud_id] = IssueWrites(self._now, seconds_since_last)
+            return found
+
+
+def is_quota(answer: Answer) -> bool:
+    """Whether an hour's points are used up: nothing may be asked until the reset."""
+    return answer.status == 429 and answer.reason in _QUOTAS
+
+
+class IssueWrites:
+    """Counts the writes to each issue of a site, in Atlassian's two windows. Used by one delivery at a time."""
+
+    def __init__(self, now: Callable[[], float], seconds_since_last: float | None) -> None:
+        self._now = now
+        self._times: defaultdict[str, deque[float]] = defaultdict(deque)
+        longest = _ISSUE_WINDOWS[-1][0]
+        unknown = seconds_since_last is not None and seconds_since_last < longest
+        self._careful_until = now() + longest if unknown else 0.0
+        self._closed_until = now() + max(0.0, _ISSUE_WINDOWS[0][0] - (seconds_since_last or 0)) if unknown else 0.0
+
+    def wait_for(self, issues: Collection[str], planned: Mapping[str, int]) -> float:
+        """How many seconds until each of these issues may be written once more; 0: now.
+
+        `planned` counts the writes, by issue, that will be noted before this one.
+        """
+        now = self._now()
+        waits = (self._wait(self._times.get(issue) or deque(), planned.get(issue, 0), now) for issue in issues)
+        return max([self._closed_until - now, *waits, 0.0])
+
+    def note(self, issues: Collection[str]) -> None:
+        """Each of these is being written now."""
+        now = self._now()
+        if len(self._times) > _MOST_ISSUES:
+            self._forget_old(now)
+        for issue in issues:
+            self._times[issue].append(now)
+
+    def _wait(self, times: deque[float], planned: int, now: float) -> float:
+        longest, most = _ISSUE_WINDOWS[-1]
+        while times and times[0] <= now - longest:
+            times.popleft()
+        allowed = _AFTER_TAKE_OVER if now < self._careful_until else most
+        windows = (*_ISSUE_WINDOWS[:-1], (longest, allowed))
+        return max(_until_free(times, planned, writes, now - seconds) for seconds, writes in windows)
+
+    def _forget_old(self, now: float) -> None:
+        longest = _ISSUE_WINDOWS[-1][0]
+        fresh = {issue: times for issue, times in self._times.items() if times and times[-1] > now - longest}
+        self._times = defaultdict(deque, fresh)
+
+
+def _until_free(times: deque[float], planned: int, writes: int, begins: float) -> float:
+    """How long until a window that began at `begins` has room for one more than is planned."""
+    room = writes - planned
+    if room <= 0:
+        return _ISSUE_WINDOWS[0][0]
+    return max(0.0, times[-room] - begins) if len(times) >= room else 0.0

@@ -1,0 +1,118 @@
+"""Having Jira forget what it was told of a project, or of everything, and proving that it did.
+
+First in one request, by the properties that every flag was sent with. That Jira took it proves nothing: it works such
+requests off later, and flags that an older Flagpost sent lack the project's property. So a sample of the flags is read
+*before*, to see that reading works and which of them Jira shows, and those are read again afterwards. Only if each of
+them is gone are all flags taken to be; otherwise every one is deleted by its id, as any flag that has to go, and the
+sample is read once more when that is done.
+
+Whether OAuth credentials may delete and read is not documented. Where Jira refuses, the removal says so, and ends.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from flagpost.jira.client import Answer
+from flagpost.jira.flags_api import FlagsApi
+from flagpost.jira.trouble import Trouble
+from flagpost.store import pushes, removals
+from flagpost.store.db import Database
+from flagpost.store.removals import Removal
+from flagpost.wording import counted
+
+GONE, UNPROVEN, LEFT = "gone", "unproven", "left"
+_REFUSED = frozenset({400, 403, 404, 405})
+_LOOK_AGAIN_AFTER = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds: Jira deletes a little later
+_CHUNK = 1000
+
+
+def properties(account_id: str, project_id: str | None) -> dict[str, str]:
+    """What flags are sent with, to be deleted by: their account and project (Atlassian: `properties`, at most five)."""
+    return {"account": account_id} | ({"project": project_id} if project_id else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Remover:
+    """Works removals off, for whoever delivers to the site."""
+
+    db: Database
+    trouble: Trouble
+    clock: Callable[[], int]
+    pause: Callable[[float], None]
+
+    def sweep(self, api: FlagsApi, removal: Removal) -> None:
+        """Delete by properties; where reading back proves that all is gone, that ends it."""
+        with self.db.read() as tx:
+            held = removals.held_flags(tx, removal)
+        shown, refusal = self._shown(api, removal.sample)
+        answer = api.delete_by_properties(properties(removal.account_id, removal.project_id))
+        if not answer.ok and answer.status not in _REFUSED:
+            self.trouble.give_up(api.site, answer)
+        if answer.ok and shown and not self._still_shown(api, shown):
+            self._forget(held)
+            self._end(removal, GONE, _read_back(len(shown)))
+            return
+        said = refusal or ("" if answer.ok else f"Jira would not delete by properties: {answer.words()}")
+        with self.db.write() as tx:
+            removals.update(tx, removal.id, swept_at=self.clock(), sample=shown, words=said)
+
+    def conclude(self, api: FlagsApi, removal: Removal, delete_refused: str | None) -> None:
+        """Everything was deleted by id, or refused: say what came of it."""
+        with self.db.read() as tx:
+            kept = len(removals.held_flags(tx, removal))
+        if kept and delete_refused:
+            words = f"{delete_refused} {kept} flags stay on their issues, shown as off."
+            self._end(removal, LEFT, words)
+        elif not removal.sample:
+            said = removal.words or "Jira showed none of the sample before either."
+            self._end(removal, UNPROVEN, f"Every flag was deleted, but reading back proved nothing. {said}")
+        elif left := self._still_shown(api, removal.sample):
+            self._end(
+                removal, LEFT, f"Jira still shows {len(left)} of {len(removal.sample)} flags that were read back."
+            )
+        else:
+            self._end(removal, GONE, _read_back(len(removal.sample)))
+
+    def supersede(self, removal: Removal) -> None:
+        """What was to go is to be shown again."""
+        self._end(removal, UNPROVEN, "It was added again before Jira had forgotten everything.")
+
+    def _shown(self, api: FlagsApi, flag_ids: Sequence[str]) -> tuple[list[str], str]:
+        """Those that Jira shows now, and what it said where it would not let them be read."""
+        shown = []
+        for flag_id in flag_ids:
+            answer = api.get(flag_id)
+            if answer.ok:
+                shown.append(flag_id)
+            elif answer.status != 404:
+                return [], self._unreadable(api, answer)
+        return shown, ""
+
+    def _unreadable(self, api: FlagsApi, answer: Answer) -> str:
+        if answer.status not in _REFUSED:
+            self.trouble.give_up(api.site, answer)
+        return f"Jira does not let them be read ({answer.status})."
+
+    def _still_shown(self, api: FlagsApi, shown: Sequence[str]) -> list[str]:
+        left = list(shown)
+        for seconds in _LOOK_AGAIN_AFTER:
+            self.pause(seconds)
+            now, refusal = self._shown(api, left)
+            left = left if refusal else now
+            if not left:
+                break
+        return left
+
+    def _forget(self, held: list[tuple[str, int]]) -> None:
+        for start in range(0, len(held), _CHUNK):
+            answers = [pushes.Answer(id, wanted, held=False) for id, wanted in held[start : start + _CHUNK]]
+            with self.db.write() as tx:
+                pushes.record_answers(tx, answers, self.clock())
+
+    def _end(self, removal: Removal, outcome: str, words: str) -> None:
+        with self.db.write() as tx:
+            removals.update(tx, removal.id, outcome=outcome, words=words, finished_at=self.clock())
+
+
+def _read_back(count: int) -> str:
+    return f"{counted(count, 'flag')} that Jira showed before {'was' if count == 1 else 'were'} read back: gone."

@@ -1,0 +1,112 @@
+"""What an answer that is no success means for a site: wait, or ask for a person. It is noted on the site's row.
+
+`paused_until` holds deliveries back, `quiet_until` every request of any kind, `stopped_reason` deliveries until
+somebody has done what it says.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+import structlog
+
+from flagpost.jira.access import OAUTH
+from flagpost.jira.client import Answer
+from flagpost.jira.limits import is_quota
+from flagpost.store import integrations
+from flagpost.store.db import Database
+from flagpost.store.integrations import Site
+
+log = structlog.get_logger(__name__)
+
+_NEW_SITE_MS = 15 * 60_000  # Atlassian: right after an installation, refusals may come for some minutes
+_LONGEST_PAUSE_SECONDS = 300
+_HOUR_MS = 3_600_000
+
+_WITH_APP = {
+    401: "Jira does not accept the app's token any more (401). Open the app's Configure page in Jira and save.",
+    403: "The app in Jira lacks the permission for feature flags (403). Update or install the app again in Jira.",
+    404: "Jira does not know this site any more (404). Was it deleted or renamed? Connect it again from Jira.",
+}
+_WITH_CREDENTIALS = {
+    401: "Jira does not accept the OAuth credentials any more (401). Make new ones in Jira and enter them here.",
+    403: "The OAuth credentials lack the permission Feature flags (403). Make new ones in Jira with that box ticked.",
+    404: "Jira does not know this site any more (404). Was it deleted or renamed? Enter its address again.",
+}
+
+
+class Stop(Exception):
+    """This delivery ends here; why is noted on the site."""
+
+
+def what_to_do(status: int, way: str) -> str:
+    """What a person can do about a refusal (401, 403, 404) of everything that is sent."""
+    return (_WITH_CREDENTIALS if way == OAUTH else _WITH_APP)[status]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Notes on a site what went wrong. Those that end a delivery raise Stop."""
+
+    db: Database
+    clock: Callable[[], int]
+
+    def give_up(self, site: Site, answer: Answer) -> NoReturn:
+        """Jira would not take any of it."""
+        new = site.way != OAUTH and self.clock() - site.connected_at < _NEW_SITE_MS
+        if is_quota(answer):
+            self.keep_quiet(site, answer)
+        elif answer.status in _WITH_APP and not new:
+            self.halt(site, what_to_do(answer.status, site.way))
+        elif answer.moved_to:
+            self.halt(
+                site, f"Atlassian's API answers that it is at {answer.moved_to} now. Flagpost follows no redirect."
+            )
+        else:
+            self.back_off(site, answer.words(), answer.retry_after)
+        raise Stop
+
+    def back_off(self, site: Site, said: str, retry_after: int | None) -> None:
+        """Wait at least as long as Jira asks, and longer with every failure in a row, so that a storm calms down."""
+        with self.db.write() as tx:
+            now = self.clock()
+            latest = integrations.site_of_account(tx, site.account_id) or site
+            wait = min(_LONGEST_PAUSE_SECONDS, 2 ** min(latest.failures, 10)) * random.uniform(0.7, 1.3)  # noqa: S311
+            until = now + int(1000 * max(wait, retry_after or 0))
+            integrations.update_site(
+                tx, site.id, paused_until=until, failures=latest.failures + 1, last_error=said, last_error_at=now
+            )
+        log.warning("jira.pause", site=site.site_url, seconds=(until - now) / 1000, said=said)
+
+    def keep_quiet(self, site: Site, answer: Answer) -> None:
+        """The points of this hour are used up: ask nothing of any kind until the reset (Atlassian's advice)."""
+        now = self.clock()
+        waits = [now + answer.retry_after * 1000] if answer.retry_after else []
+        until = max([*waits, answer.reset_at or 0]) or (now // _HOUR_MS + 1) * _HOUR_MS
+        said = f"Jira's quota of requests for this hour is used up ({answer.reason})."
+        with self.db.write() as tx:
+            integrations.update_site(tx, site.id, quiet_until=until, last_error=said, last_error_at=now)
+        log.warning("jira.quota", site=site.site_url, seconds=(until - now) / 1000, reason=answer.reason)
+
+    def halt(self, site: Site, reason: str) -> None:
+        """Deliver nothing more until a person has done something about it."""
+        now = self.clock()
+        with self.db.write() as tx:
+            integrations.update_site(tx, site.id, stopped_reason=reason, last_error=reason, last_error_at=now)
+        log.error("jira.stopped", site=site.site_url, reason=reason)
+
+    def moved(self, site: Site, answer: Answer) -> None:
+        """The site's address answers with a redirect, or does no more: note where it leads, for a person to confirm."""
+        where = answer.moved_to[:500] if answer.moved_to else None
+        if where != site.moved_to:
+            with self.db.write() as tx:
+                integrations.update_site(tx, site.id, moved_to=where)
+            log.warning("jira.moved", site=site.site_url, to=where)
+
+    def note(self, site: Site, said: str) -> None:
+        """Something is the matter that mends itself, such as a token that is on its way."""
+        if site.last_error == said:
+            return
+        with self.db.write() as tx:
+            integrations.update_site(tx, site.id, last_error=said, last_error_at=self.clock())

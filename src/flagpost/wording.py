@@ -1,0 +1,28 @@
+"""How Flagpost says amounts and times, wherever it says them."""
+
+from datetime import UTC, datetime
+
+_STEPS = ((60, "second"), (60, "minute"), (24, "hour"), (30.4, "day"), (12, "month"), (1_000_000, "year"))
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: *1 flag*, *2 flags*."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def exactly(moment: int) -> str:
+    """A time (milliseconds) to the second, in UTC."""
+    return f"{datetime.fromtimestamp(moment / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def ago(moment: int, now: int) -> str:
+    """How long ago a time was, or how far ahead it is, as people say it. Both in milliseconds."""
+    ahead, amount = moment > now, abs(now - moment) / 1000
+    if amount < 10:
+        return "now" if ahead else "just now"
+    for size, name in _STEPS:
+        if amount < size:
+            text = counted(int(amount), name)
+            return f"in {text}" if ahead else f"{text} ago"
+        amount /= size
+    return exactly(moment)
