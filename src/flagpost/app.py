@@ -34,7 +34,7 @@ from flagpost.observe import set_up_logging
 from flagpost.settings import Settings
 from flagpost.store import migrate
 from flagpost.store.db import Database
-from flagpost.web import api, api_v1, console, forge, headers, health, render
+from flagpost.web import api, api_v1, console, forge, headers, health, render, webhooks
 from flagpost.web.templating import STATIC
 
 log = structlog.get_logger(__name__)
@@ -124,7 +124,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _compose(app: FastAPI) -> None:
-    for part in (health, api, api_v1, forge, console):
+    for part in (health, api, api_v1, forge, webhooks, console):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(headers.EveryRequest)

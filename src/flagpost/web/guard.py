@@ -4,6 +4,7 @@
 - `person`: somebody who is signed in, by the session cookie.
 - `key_holder`: a program with an API key, as ``Authorization: Bearer …`` or ``x-api-key: …`` (Split takes both).
 - `jira_app`: the app in Jira, by an invocation token that Atlassian signed.
+- `jira_webhook`: a webhook of a Jira site, by the signature over what it sends.
 
 What they may then *do* is decided by the actions.
 """
@@ -14,9 +15,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
+from starlette.concurrency import run_in_threadpool
 
 from flagpost.actions.access import Actor
 from flagpost.actions.api_keys import authenticate_key
+from flagpost.actions.issue_events import HookCall, proven_hook
 from flagpost.actions.sessions import SignedIn, signed_in
 from flagpost.errors import NotSignedIn
 from flagpost.jira.receive import Invocation
@@ -74,7 +77,14 @@ def jira_app(request: Request, ctx: Ctx) -> JiraCall:
     return JiraCall(ctx.verifier.verify(token.strip()), request.headers.get("x-forge-oauth-system"))
 
 
+async def jira_webhook(request: Request, ctx: Ctx, credentials: str) -> HookCall:
+    """A webhook of a Jira site, which signs the body as it was sent."""
+    raw, signature = await request.body(), request.headers.get("x-hub-signature")
+    return await run_in_threadpool(proven_hook, ctx, credentials, signature, raw)
+
+
 Person = Annotated[SignedIn, Depends(person)]
 KeyHolder = Annotated[Actor, Depends(key_holder)]
 FromJira = Annotated[JiraCall, Depends(jira_app)]
-GUARDS = (anyone, person, key_holder, jira_app)
+FromWebhook = Annotated[HookCall, Depends(jira_webhook)]
+GUARDS = (anyone, person, key_holder, jira_app, jira_webhook)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from flagpost.actions import connections, integration
 from flagpost.actions.integration_state import get_integration
-from flagpost.web.api_v1 import shapes
+from flagpost.web.api_v1 import jira_routes, shapes
 from flagpost.web.guard import KeyHolder
 from flagpost.web.state import Ctx
 
@@ -27,21 +27,21 @@ router = APIRouter(
 @router.get("/jira/integration")
 def show_integration(ctx: Ctx, actor: KeyHolder) -> shapes.Integration:
     """How the integration stands: its projects, the site, how many flags Jira has yet to hear of, the last error."""
-    return shapes.shown_integration(get_integration(ctx, actor))
+    return shapes.shown_integration(ctx, get_integration(ctx, actor))
 
 
 @router.post("/jira/integration", status_code=201)
 def set_up(ctx: Ctx, actor: KeyHolder, body: shapes.NewIntegration) -> shapes.NewIntegrationAnswer:
     """Set the integration up. The token is for Jira's Configure page and shown this once."""
     token = integration.set_up_integration(ctx, actor, _choices(body.projects), site=body.site)
-    shown = shapes.shown_integration(get_integration(ctx, actor))
+    shown = shapes.shown_integration(ctx, get_integration(ctx, actor))
     return shapes.NewIntegrationAnswer(**shown.model_dump(), token=token.secret)
 
 
 @router.put("/jira/integration")
 def change(ctx: Ctx, actor: KeyHolder, body: shapes.ChangedIntegration) -> shapes.Integration:
     """Choose other projects or primary environments."""
-    return shapes.shown_integration(integration.change_projects(ctx, actor, _choices(body.projects)))
+    return shapes.shown_integration(ctx, integration.change_projects(ctx, actor, _choices(body.projects)))
 
 
 @router.delete("/jira/integration", status_code=204)
@@ -54,7 +54,7 @@ def remove(ctx: Ctx, actor: KeyHolder) -> Response:
 @router.post("/jira/integration/resend", status_code=202)
 def resend(ctx: Ctx, actor: KeyHolder) -> shapes.Integration:
     """Send every connected flag again; `backfill` shows the progress."""
-    return shapes.shown_integration(integration.resend(ctx, actor))
+    return shapes.shown_integration(ctx, integration.resend(ctx, actor))
 
 
 @router.post("/jira/integration/token", status_code=201)
@@ -73,7 +73,7 @@ def revoke_token(ctx: Ctx, actor: KeyHolder) -> Response:
 @router.post("/jira/integration/projects/{project}/grant")
 def grant(ctx: Ctx, actor: KeyHolder, project: str) -> shapes.Integration:
     """Let the integration's token view a restricted project."""
-    return shapes.shown_integration(integration.grant_project(ctx, actor, project))
+    return shapes.shown_integration(ctx, integration.grant_project(ctx, actor, project))
 
 
 @router.get("/projects/{project}/flags/{flag}/issues")
@@ -104,3 +104,6 @@ def _issues(ctx: Ctx, actor: Any, project: str, flag: str) -> shapes.Issues:
 
 def _choices(projects: list[shapes.ProjectChoice]) -> list[tuple[str, str]]:
     return [(choice.project, choice.environment) for choice in projects]
+
+
+router.include_router(jira_routes.router)

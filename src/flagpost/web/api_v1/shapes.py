@@ -1,16 +1,13 @@
 """The bodies of the REST API under /api/v1. Times are milliseconds since 1970."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from flagpost.actions.connections import ConnectedIssue, PushStatus
+from flagpost.actions.context import Context
 from flagpost.actions.integration_state import IntegrationState
 from flagpost.store.integrations import ChosenProject
-
-
-class Body(BaseModel):
-    """A request body: what is not known is refused, so that a misspelt field is not silently left out."""
-
-    model_config = ConfigDict(extra="forbid")
+from flagpost.web.api_v1.bodies import Body
+from flagpost.web.api_v1.jira_shapes import ShownCredentials, ShownRemoval, shown_credentials, shown_removal
 
 
 class ProjectChoice(Body):
@@ -87,12 +84,17 @@ class RefusedFlag(BaseModel):
 
 
 class Integration(BaseModel):
-    """How the integration stands: `state` is one word, `reason` says what to do where something is wrong."""
+    """How the integration stands: `state` is one word, `reason` says what to do where something is wrong.
+
+    `way`: app or oauth. `moved_to`: where the site's address leads now, for somebody to confirm.
+    """
 
     state: str
     reason: str
     projects: list[ShownProject]
     site: str | None
+    way: str | None
+    moved_to: str | None
     behind: int
     refused: int
     refused_flags: list[RefusedFlag]
@@ -101,6 +103,8 @@ class Integration(BaseModel):
     last_error_at: int | None
     paused_until: int | None
     backfill: Backfill | None
+    credentials: ShownCredentials | None
+    removals: list[ShownRemoval]
 
 
 class NewIntegrationAnswer(Integration):
@@ -116,7 +120,10 @@ class Token(BaseModel):
 
 
 class Issue(BaseModel):
-    """A connected issue. `state` is known, unchecked (Jira was not asked yet) or missing."""
+    """A connected issue. `state` is known, unchecked (Jira was not asked yet), missing or deleted.
+
+    `checked_at`: when it was as it says.
+    """
 
     key: str
     id: str | None
@@ -125,6 +132,7 @@ class Issue(BaseModel):
     status: str
     assignee: str
     state: str
+    checked_at: int | None
     url: str
     connected_at: int
     connected_by: str
@@ -156,7 +164,7 @@ def shown_project(one: ChosenProject) -> ShownProject:
     )
 
 
-def shown_integration(state: IntegrationState) -> Integration:
+def shown_integration(ctx: Context, state: IntegrationState) -> Integration:
     """The integration as the API shows it."""
     site = state.site
     backfill = None
@@ -172,15 +180,19 @@ def shown_integration(state: IntegrationState) -> Integration:
         state=state.state.value,
         reason=state.reason,
         projects=[shown_project(one) for one in state.projects],
-        site=site.site_url if site and not site.disconnected_at else None,
+        site=state.connected.site_url if state.connected else None,
+        way=state.connected.way if state.connected else None,
+        moved_to=site.moved_to if site else None,
         behind=state.behind,
         refused=state.refused_count,
         refused_flags=[RefusedFlag(id=p.flag_id, name=p.flag_name, words=p.refused or "") for p in state.refused],
         last_success=site.last_success_at if site else None,
         last_error=site.last_error if site else None,
         last_error_at=site.last_error_at if site else None,
-        paused_until=site.paused_until if site else None,
+        paused_until=max(site.paused_until or 0, site.quiet_until or 0) or None if site else None,
         backfill=backfill,
+        credentials=shown_credentials(ctx, state.credentials) if state.credentials else None,
+        removals=[shown_removal(one) for one in state.removals],
     )
 
 
@@ -195,6 +207,7 @@ def shown_issue(connected: ConnectedIssue) -> Issue:
         status=issue.status,
         assignee=issue.assignee,
         state=issue.state,
+        checked_at=issue.checked_at,
         url=connected.url,
         connected_at=connected.connected_at,
         connected_by=connected.connected_by,

@@ -1,12 +1,13 @@
 """A flag's page: kill and restore, and the tabs Integrations, Audit log and Settings."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from flagpost.actions import audit, connections, definitions, environments, flags, people, projects
+from flagpost.actions import audit, connections, definitions, environments, flags, jira_preview, people, projects
 from flagpost.actions.context import Context
 from flagpost.actions.sessions import SignedIn
 from flagpost.errors import FlagpostError, InvalidInput
@@ -105,6 +106,15 @@ def integrations_tab(
 ) -> Response:
     """The issues of a flag, and what Jira knows of it."""
     return _integrations(request, ctx, who, load(ctx, who, project, flag, environment))
+
+
+@router.get(_ONE + "/integrations/preview")
+def preview(request: Request, ctx: Ctx, who: Person, project: str, flag: str) -> Response:
+    """Exactly what Jira would be sent of the flag now."""
+    one = load(ctx, who, project, flag, None)
+    found = jira_preview.preview(ctx, who.actor, one.project.id, one.flag.id)
+    body = json.dumps(found.body, indent=2, ensure_ascii=False) if found.body else ""
+    return show_tab(request, ctx, who, one, "jira_preview", found=found, body=body)
 
 
 @router.post(_ONE + "/issues")

@@ -5,6 +5,7 @@ from fastapi.responses import Response
 
 from flagpost.actions import environments, integration, projects
 from flagpost.actions.access import Right
+from flagpost.actions.check import Finding, check_integration
 from flagpost.actions.context import Context
 from flagpost.actions.integration_state import get_integration
 from flagpost.actions.sessions import SignedIn
@@ -48,9 +49,15 @@ def save(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
 
 @router.post("/jira/act")
 def act(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
-    """Regenerate or revoke the token, grant it a project, send everything again, or remove the integration."""
+    """Whatever the page's buttons say: about the token, the site, sending again, checking, removing."""
     try:
         match words(form, "act"):
+            case "check":
+                return _page(request, ctx, who, "configured", findings=check_integration(ctx, who.actor))
+            case "address":
+                integration.confirm_address(ctx, who.actor)
+            case "forget":
+                integration.forget_site(ctx, who.actor)
             case "regenerate":
                 return _page(request, ctx, who, "configured", integration.regenerate_token(ctx, who.actor).secret)
             case "revoke":
@@ -67,7 +74,13 @@ def act(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
 
 
 def _page(
-    request: Request, ctx: Context, who: SignedIn, tab: str, token: str = "", error: FlagpostError | None = None
+    request: Request,
+    ctx: Context,
+    who: SignedIn,
+    tab: str,
+    token: str = "",
+    error: FlagpostError | None = None,
+    findings: list[Finding] | None = None,
 ) -> Response:
     state = get_integration(ctx, who.actor)
     return show(
@@ -79,6 +92,7 @@ def _page(
         tab=tab,
         state=state,
         token=token,
+        findings=findings,
         now=ctx.clock(),
         problems=problems_of(error) if error else [],
         status=error.status if error else 200,

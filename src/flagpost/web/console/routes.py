@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from flagpost.web.console import admin, definition, flag, flags, jira, people
+from flagpost.web.console import admin, definition, flag, flags, jira, jira_credentials, people
 
 router = APIRouter(include_in_schema=False)
-for part in (people, flags, definition, flag, jira, admin):
+for part in (people, flags, definition, flag, jira, jira_credentials, admin):
     router.include_router(part.router)
