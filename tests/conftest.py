@@ -1,5 +1,6 @@
 """Fixtures for every test: the two stores, an account in them, and a clock that the test moves."""
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,10 +66,12 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresTemplate]:
-    template = PostgresTemplate(tmp_path_factory.mktemp("postgres"))
-    yield template
-    template.stop()
+def postgres_template() -> Iterator[PostgresTemplate]:
+    """Not in pytest's own folder: a second run closes that to other users, and as root the server is run by another."""
+    with tempfile.TemporaryDirectory(prefix="flagpost-postgres-", ignore_cleanup_errors=True) as folder:
+        template = PostgresTemplate(Path(folder))
+        yield template
+        template.stop()
 
 
 @pytest.fixture

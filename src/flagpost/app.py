@@ -34,7 +34,7 @@ from flagpost.observe import set_up_logging
 from flagpost.settings import Settings
 from flagpost.store import migrate
 from flagpost.store.db import Database
-from flagpost.web import api, api_v1, console, forge, headers, health, render, webhooks
+from flagpost.web import api, api_v1, bodies, console, forge, headers, health, render, webhooks
 from flagpost.web.templating import STATIC
 
 log = structlog.get_logger(__name__)
@@ -45,10 +45,10 @@ Both take an admin API key, as `Authorization: Bearer …` or `x-api-key: …`."
 
 def open_database(settings: Settings) -> Database:
     """The database, at this version's schema: SQLite is migrated here, PostgreSQL by `flagpost migrate`."""
+    database = Database(settings.database_url)
     if settings.sqlite_file:
         with suppress(OSError):  # what cannot be made here is said, with its reason, when it is opened below
             settings.sqlite_file.touch(mode=0o600, exist_ok=True)  # nobody else on the machine reads it
-    database = Database(settings.database_url)
     try:
         if not migrate.is_current(database):
             _bring_up_to_date(database)
@@ -127,6 +127,7 @@ def _compose(app: FastAPI) -> None:
     for part in (health, api, api_v1, forge, webhooks, console):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_middleware(bodies.BoundedBodies)
     app.add_middleware(headers.EveryRequest)
     render.install_error_handlers(app)
 

@@ -122,11 +122,14 @@ def jira_preview(
 def forge_app(
     base_url: Annotated[str, typer.Option(help="The https address that Jira and people reach Flagpost at.")],
     out: Annotated[Path, typer.Option(help="The folder to write it into; new or empty.")] = Path("flagpost-forge-app"),
+    allow_localhost: Annotated[
+        bool, typer.Option("--allow-localhost", help="Take this very machine as the address, over http too: to try it.")
+    ] = False,
 ) -> None:
     """Write the app for your own Jira Cloud site, to register and install with Atlassian's command line."""
     from flagpost.forge_app import write_app
 
-    for path in write_app(base_url, out):
+    for path in write_app(base_url, out, allow_localhost=allow_localhost):
         print(path)
     print(f"\nNext, in {out}: see README.md there, or docs/how-to/connect-jira.md.")
 

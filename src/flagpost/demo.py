@@ -18,6 +18,7 @@ from flagpost.actions.context import Context
 from flagpost.app import running
 from flagpost.errors import SetupError
 from flagpost.flags.definition_json import parse
+from flagpost.forge_app import page_files
 from flagpost.jira.manifest import forge_manifest
 from flagpost.observe import set_up_logging
 from flagpost.settings import Settings
@@ -205,7 +206,7 @@ def _connect(ctx: Context, admin: Actor, sandbox: Sandbox) -> str:
     """What an admin does on both sides, and what everybody does afterwards."""
     chosen = [(project, "Production") for project in ("Web shop", "Mobile app")]
     token = integration.set_up_integration(ctx, admin, chosen).secret
-    installation = sandbox.install(forge_manifest(ctx.settings.public_url, APP_ID))
+    installation = sandbox.install(forge_manifest(ctx.settings.public_url, APP_ID), page_files())
     status, said = sandbox.configure(installation, token)
     if status != 200:
         raise SetupError(f"The sandbox could not be connected: {said}")

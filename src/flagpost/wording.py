@@ -15,6 +15,11 @@ def exactly(moment: int) -> str:
     return f"{datetime.fromtimestamp(moment / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def iso(moment: int) -> str:
+    """A time for programs, to the second (ISO 8601)."""
+    return datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="seconds")
+
+
 def ago(moment: int, now: int) -> str:
     """How long ago a time was, or how far ahead it is, as people say it. Both in milliseconds."""
     ahead, amount = moment > now, abs(now - moment) / 1000

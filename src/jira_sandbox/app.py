@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from jira_sandbox import control, feature_flags, issues_api, pages
+from jira_sandbox import control, custom_ui, feature_flags, issues_api, pages
 from jira_sandbox.atlassian import Platform
 from jira_sandbox.faults import Gate
 from jira_sandbox.seed import seed
@@ -27,6 +27,7 @@ def create_app(base_url: str) -> ASGIApp:
     app.router.routes.extend(feature_flags.routes(world))
     app.include_router(issues_api.router(world))
     app.include_router(control.router(world, platform))
+    app.include_router(custom_ui.router(world, platform))
     app.include_router(pages.router(world, platform))
     app.mount("/assets", StaticFiles(directory=Path(__file__).parent / "assets"))
     return Gate(app, world)

@@ -8,14 +8,16 @@ import secrets
 import threading
 import time
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import httpx2
 import yaml
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from jira_sandbox.state import App, Issue, World, new_id
+from jira_sandbox.issues_api import issue_json
+from jira_sandbox.state import App, Issue, Project, World, new_id
+from jira_sandbox.webhooks import Webhooks
 
 _TOKEN_LIFE = 25
 _UI_TIMEOUT, _EVENT_TIMEOUT = 25.0, 5.0
@@ -33,6 +35,7 @@ class Platform:
         self.keys: list[RSAKey] = []
         self._stranger: RSAKey | None = None
         self._http = httpx2.Client(follow_redirects=False)
+        self.webhooks = Webhooks(world)
         self.rotate_keys()
 
     def rotate_keys(self) -> None:
@@ -47,6 +50,7 @@ class Platform:
     def close(self) -> None:
         """Close connections."""
         self._http.close()
+        self.webhooks.close()
 
     # Installing --------------------------------------------------------------------------------------------------
 
@@ -90,10 +94,24 @@ class Platform:
                 target = (app, module, {"eventType": name, **payload})
                 threading.Thread(target=self._send_event, args=target, daemon=True).start()
 
-    def issue_event(self, name: str, issue: Issue, **payload: Any) -> None:
-        """Tell every app what happened to an issue."""
-        for app in list(self.world.apps.values()):
-            self.event(app, name, {"issue": {"id": issue.id, "key": issue.key}, **payload})
+    def issue_event(self, what: str, issue: Issue, **payload: Any) -> None:
+        """Tell every app and webhook what happened to an issue: it was created, updated or deleted."""
+        changelog = {"changelog": payload["changelog"]} if "changelog" in payload else {}
+        self._tell(f"avi:jira:{what}:issue", {"issue": {"id": issue.id, "key": issue.key}, **payload})
+        self._hook(f"jira:issue_{what}", issue=issue_json(self.world, issue), **changelog)
+
+    def project_event(self, what: str, project: Project) -> None:
+        """Tell every app and webhook what happened to a project. Its issues get no events of their own (Atlassian)."""
+        self._tell(f"avi:jira:{what}:project", {"project": {"id": project.id, "key": project.key}})
+        self._hook(f"project_{what}", project={"id": int(project.id), "key": project.key, "name": project.name})
+
+    def _tell(self, name: str, payload: dict[str, Any]) -> None:
+        for app in list(self.world.apps.values()) if not self.world.settings.events_off else ():
+            self.event(app, name, payload)
+
+    def _hook(self, name: str, **what: Any) -> None:
+        if not self.world.settings.events_off:
+            self.webhooks.tell(name, **what)
 
     def _send_event(self, app: App, module: dict[str, Any], payload: dict[str, Any]) -> None:
         for attempt in range(1 + self.world.settings.event_retries):
@@ -107,7 +125,18 @@ class Platform:
 
     # Calling -----------------------------------------------------------------------------------------------------
 
-    def call(
+    def call(self, app: App, endpoint: str, body: Any = None, **how: Any) -> tuple[int, Any]:
+        """Call an endpoint of the app, as `send` does; status 0 where it does not answer."""
+        try:
+            answer = self.send(app, endpoint, body, **how)
+        except httpx2.HTTPError as error:
+            return 0, {"message": f"The app does not answer: {error}"}
+        try:
+            return answer.status_code, answer.json() if answer.content else None
+        except ValueError:
+            return answer.status_code, {"message": answer.text[:500]}
+
+    def send(
         self,
         app: App,
         endpoint: str,
@@ -118,10 +147,12 @@ class Platform:
         from_page: bool = False,
         claims: dict[str, Any] | None = None,
         token: str | None = None,
-    ) -> tuple[int, Any]:
-        """Call an endpoint of the app as Atlassian does; status 0 where it does not answer."""
+        path: str = "",
+    ) -> httpx2.Response:
+        """Send a call to an endpoint of the app as Atlassian does, or to the path that a page named."""
         declared = self.endpoint(app, endpoint)
-        url = self._remote(app, declared["remote"]) + declared["route"]["path"]
+        remote = self._remote(app, declared["remote"])
+        url = urljoin(remote, path) if path else remote + declared["route"]["path"]
         proof = token or self.sign(self.claims(app, module or endpoint, from_page) | (claims or {}))
         headers = {
             "Authorization": f"Bearer {proof}",
@@ -130,16 +161,8 @@ class Platform:
         }
         if declared.get("auth", {}).get("appSystemToken", {}).get("enabled"):
             headers["x-forge-oauth-system"] = self.system_token(app)
-        try:
-            answer = self._http.request(
-                method, url, json=body, headers=headers, timeout=_UI_TIMEOUT if from_page else _EVENT_TIMEOUT
-            )
-        except httpx2.HTTPError as error:
-            return 0, {"message": f"The app does not answer: {error}"}
-        try:
-            return answer.status_code, answer.json() if answer.content else None
-        except ValueError:
-            return answer.status_code, {"message": answer.text[:500]}
+        timeout = _UI_TIMEOUT if from_page else _EVENT_TIMEOUT
+        return self._http.request(method, url, json=body, headers=headers, timeout=timeout)
 
     def endpoint(self, app: App, name: str) -> dict[str, Any]:
         """The endpoint of this key, or whose route has this path."""
@@ -188,7 +211,8 @@ class Platform:
                 "moduleKey": module,
                 "localId": new_id(),
             }
-            claims |= {"context": {**page, "extension": {"type": "jira:adminPage"}}, "principal": "557058:site-admin"}
+            claims["context"] = {**page, "extension": {"type": "jira:adminPage"}}
+            claims["principal"] = self.world.settings.jira_person
         return claims
 
     def sign(self, claims: dict[str, Any], *, by_stranger: bool = False, header: dict[str, Any] | None = None) -> str:

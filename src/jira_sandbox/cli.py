@@ -25,7 +25,7 @@ def serve(
         raise SystemExit(f"jira-sandbox: cannot listen on {host}:{port}: {error.strerror}") from None
     url = f"http://{host}:{listening.getsockname()[1]}"
     print(f"The Jira sandbox is at {url} (control panel: {url}/sandbox)", flush=True)
-    config = uvicorn.Config(create_app(url), log_level="critical", access_log=False)
+    config = uvicorn.Config(create_app(url), log_level="critical", access_log=False, date_header=False)
     uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from jira_sandbox.atlassian import ManifestError, Platform
-from jira_sandbox.state import App, Issue, World
+from jira_sandbox.state import App, Issue, Project, Webhook, World, new_id
 
 Json = dict[str, Any]
 _CHANGEABLE = {"summary", "type", "status", "assignee", "description"}
@@ -19,6 +19,8 @@ def router(world: World, platform: Platform) -> APIRouter:
     _records(api, world)
     _switches(api, world, platform)
     _issues(api, world, platform)
+    _projects(api, world, platform)
+    _webhooks(api, world, platform)
     _apps(api, world, platform)
     return api
 
@@ -118,9 +120,11 @@ def _issues(api: APIRouter, world: World, platform: Platform) -> None:
         if not project or unknown:
             raise HTTPException(400, f"Give a project or a key, and only {', '.join(sorted(_CHANGEABLE))}")
         try:
-            return asdict(world.add_issue(project, key=key, **{"summary": key or "An issue", **body}))
+            issue = world.add_issue(project, key=key, **{"summary": key or "An issue", **body})
         except ValueError as error:
             raise HTTPException(409, str(error)) from None
+        platform.issue_event("created", issue)
+        return asdict(issue)
 
     @api.get("/issues/{key}")
     def get(key: str) -> Json:
@@ -131,21 +135,29 @@ def _issues(api: APIRouter, world: World, platform: Platform) -> None:
         issue = reach(key)
         for name in set(body) & _CHANGEABLE:
             setattr(issue, name, body[name])
-        platform.issue_event("avi:jira:updated:issue", issue)
+        platform.issue_event("updated", issue)
         return asdict(issue)
 
     @api.delete("/issues/{key}")
     def delete(key: str) -> Json:
         issue = reach(key)
         world.delete_issue(issue)
-        platform.issue_event("avi:jira:deleted:issue", issue)
+        platform.issue_event("deleted", issue)
         return asdict(issue)
 
     @api.post("/issues/{key}/move")
     def move(key: str, body: Json) -> Json:
         issue = world.move_issue(reach(key), str(body["project"]))
         changelog = {"items": [{"field": "Key", "fromString": issue.old_keys[-1], "toString": issue.key}]}
-        platform.issue_event("avi:jira:updated:issue", issue, jiraEventTypeName="issue_moved", changelog=changelog)
+        platform.issue_event("updated", issue, jiraEventTypeName="issue_moved", changelog=changelog)
+        return asdict(issue)
+
+    @api.post("/issues/{key}/restore")
+    def restore(key: str) -> Json:
+        issue = world.restore_issue(key)
+        if issue is None:
+            raise HTTPException(404, f"There is no deleted issue {key}")
+        platform.issue_event("created", issue)
         return asdict(issue)
 
     @api.post("/issues/{key}/{what}")
@@ -157,6 +169,55 @@ def _issues(api: APIRouter, world: World, platform: Platform) -> None:
         return asdict(issue)
 
 
+def _projects(api: APIRouter, world: World, platform: Platform) -> None:
+    def reach(key: str) -> Project:
+        if key not in world.projects:
+            raise HTTPException(404, f"There is no project {key}")
+        return world.projects[key]
+
+    @api.post("/projects/{key}/rename")
+    def rename(key: str, body: Json) -> Json:
+        project = reach(key)
+        world.rename_project(project, str(body["key"]))
+        platform.project_event("updated", project)
+        return asdict(project)
+
+    @api.delete("/projects/{key}")
+    def delete(key: str) -> Json:
+        project = reach(key)
+        world.delete_project(project)
+        platform.project_event("deleted", project)
+        return asdict(project)
+
+
+def _webhooks(api: APIRouter, world: World, platform: Platform) -> None:
+    @api.get("/webhooks")
+    def list_webhooks() -> list[Json]:
+        return [{"id": one.id, "url": one.url, "events": one.events} for one in world.webhooks.values()]
+
+    @api.post("/webhooks", status_code=201)
+    def add(body: Json) -> Json:
+        hook = Webhook(new_id(), str(body["url"]), str(body.get("secret", "")), list(body.get("events", [])))
+        world.webhooks[hook.id] = hook
+        return {"id": hook.id}
+
+    @api.get("/webhooks/deliveries")
+    def deliveries() -> list[Json]:
+        return list(world.deliveries)
+
+    @api.post("/webhooks/deliveries/{delivery}/again")
+    def again(delivery: str) -> Json:
+        try:
+            return {"status": platform.webhooks.again(delivery)}
+        except KeyError:
+            raise HTTPException(404, "There is no such delivery") from None
+
+    @api.delete("/webhooks/{webhook}")
+    def remove(webhook: str) -> Json:
+        world.webhooks.pop(webhook, None)
+        return {"status": "ok"}
+
+
 def _apps(api: APIRouter, world: World, platform: Platform) -> None:
     def reach(installation_id: str) -> App:
         app = world.apps.get(installation_id)
@@ -166,7 +227,9 @@ def _apps(api: APIRouter, world: World, platform: Platform) -> None:
 
     @api.post("/marketplace", status_code=201)
     def offer(body: Json) -> Json:
-        world.marketplace[str(body["app"]["id"])] = body
+        app_id = str(body["manifest"]["app"]["id"])
+        world.marketplace[app_id] = body["manifest"]
+        world.pages[app_id] = body.get("files") or {}
         return {"status": "ok"}
 
     @api.get("/apps")
@@ -176,13 +239,15 @@ def _apps(api: APIRouter, world: World, platform: Platform) -> None:
     @api.post("/apps", status_code=201, response_model=None)
     async def install(request: Request) -> Json | PlainTextResponse:
         raw = (await request.body()).decode()
-        manifest: Any = raw
+        body: Json = {"manifest": raw}
         if request.headers.get("content-type", "").startswith("application/json"):
-            manifest = (await request.json()).get("manifest")
+            body = await request.json()
         try:
-            app = platform.install(manifest)
+            app = platform.install(body.get("manifest"))
         except (ManifestError, KeyError, TypeError) as error:
             return PlainTextResponse(f"The manifest cannot be installed: {error}", 400)
+        if files := body.get("files"):
+            world.pages[app.app_id] = files
         return {"installation_id": app.installation_id, "app_id": app.app_id}
 
     @api.delete("/apps/{installation_id}")
@@ -210,6 +275,12 @@ def _apps(api: APIRouter, world: World, platform: Platform) -> None:
             claims, by_stranger=bool(body.get("by_stranger")), header=body.get("header")
         )
         status, said = platform.call(
-            app, endpoint, body.get("body"), method=body.get("method", "POST"), from_page=True, token=token
+            app,
+            endpoint,
+            body.get("body"),
+            method=body.get("method", "POST"),
+            from_page=True,
+            token=token,
+            path=body.get("path", ""),
         )
         return JSONResponse({"status": status, "body": said, "token": token})

@@ -83,14 +83,42 @@ class Sandbox:
         """Take the app's permission to see an issue."""
         self._checked("POST", f"/issues/{key}/hide")
 
-    def install(self, manifest: Any) -> str:
-        """Install an app; the installation's id."""
-        installed: str = self._checked("POST", "/apps", json={"manifest": manifest})["installation_id"]
+    def restore_issue(self, key: str) -> None:
+        """Bring a deleted issue back."""
+        self._checked("POST", f"/issues/{key}/restore")
+
+    def rename_project(self, key: str, new: str) -> None:
+        """Give a project another key, and its issues with it."""
+        self._checked("POST", f"/projects/{key}/rename", json={"key": new})
+
+    def delete_project(self, key: str) -> None:
+        """Delete a project with its issues."""
+        self._checked("DELETE", f"/projects/{key}")
+
+    def add_webhook(self, url: str, secret: str = "") -> str:
+        """Have Jira call an address when something changes; the webhook's id."""
+        added: str = self._checked("POST", "/webhooks", json={"url": url, "secret": secret})["id"]
+        return added
+
+    def webhook_deliveries(self) -> list[dict[str, Any]]:
+        """What webhooks were called with, the earliest first."""
+        found: list[dict[str, Any]] = self.get("/webhooks/deliveries")
+        return found
+
+    def repeat_delivery(self, delivery: str) -> int:
+        """Call a webhook once more with the same; the answer's status."""
+        status: int = self._checked("POST", f"/webhooks/deliveries/{delivery}/again")["status"]
+        return status
+
+    def install(self, manifest: Any, files: dict[str, str] | None = None) -> str:
+        """Install an app, with the files of its pages by their paths in it; the installation's id."""
+        body = {"manifest": manifest, "files": files}
+        installed: str = self._checked("POST", "/apps", json=body)["installation_id"]
         return installed
 
-    def offer(self, manifest: Any) -> None:
+    def offer(self, manifest: Any, files: dict[str, str] | None = None) -> None:
         """Put an app into the Marketplace, not installed."""
-        self._checked("POST", "/marketplace", json=manifest)
+        self._checked("POST", "/marketplace", json={"manifest": manifest, "files": files})
 
     def uninstall(self, installation_id: str) -> None:
         """Uninstall an app."""
@@ -131,7 +159,7 @@ def running_sandbox(port: int = 0) -> Iterator[Sandbox]:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(("127.0.0.1", port))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server = uvicorn.Server(uvicorn.Config(create_app(url), log_level="error", access_log=False))
+        server = uvicorn.Server(uvicorn.Config(create_app(url), log_level="error", access_log=False, date_header=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         while not server.started:

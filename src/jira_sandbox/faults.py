@@ -6,31 +6,19 @@ This wraps the whole application from outside, because only there the connection
 import asyncio
 import json
 import time
-from collections import defaultdict
+from email.utils import formatdate
 from typing import Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from jira_sandbox.limits import Call, Limits, call_of, too_many
 from jira_sandbox.state import World
 
-_ATLASSIAN = ("/ex/", "/jira/featureflags/", "/rest/api/", "/oauth/")
+_OF_THE_SITE = ("/rest/api/", "/_edge/")
+_ATLASSIAN = ("/ex/", "/jira/featureflags/", "/oauth/", *_OF_THE_SITE)
 _LONGEST_LOGGED_BODY = 20_000
-
-
-class Bucket:
-    """A token bucket: so many requests a second, and as many at once."""
-
-    def __init__(self) -> None:
-        self._left: float | None = None
-        self._at = 0.0
-
-    def take(self, rate: float, now: float) -> bool:
-        """Whether one more request is within the limit."""
-        left = rate if self._left is None else min(rate, self._left + (now - self._at) * rate)
-        self._at = now
-        self._left = left - 1 if left >= 1 else left
-        return left >= 1
 
 
 class Gate:
@@ -39,7 +27,7 @@ class Gate:
     def __init__(self, app: ASGIApp, world: World) -> None:
         self._app = app
         self._world = world
-        self._buckets: defaultdict[tuple[str, str], Bucket] = defaultdict(Bucket)
+        self._limits = Limits(world)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; the sandbox's own pages and control calls pass as they are."""
@@ -58,37 +46,57 @@ class Gate:
             return  # the caller died while it was still sending: that never reaches Jira's code
         entry["body"] = body
         self._world.requests.append(entry)
-        await self._spoil_or_pass(scope, _replayed(body), _noting(send, entry), send)
+        call = self._call(scope, body)
+        await self._spoil_or_pass(scope, _replayed(body), self._answering(send, entry, call), send, call)
         entry["ms"] = round((time.monotonic() - started) * 1000, 1)
         entry["body"] = _logged(body, self._world.settings.keep_bodies)
 
-    async def _spoil_or_pass(self, scope: Scope, receive: Receive, noting: Send, raw_send: Send) -> None:
+    def _call(self, scope: Scope, body: bytes) -> Call:
+        proof = Headers(scope=scope).get("authorization", "")
+        caller = self._world.provider_of(proof) or proof
+        return call_of(scope["method"], scope["path"], caller, proof.lower().startswith("basic "), body)
+
+    async def _spoil_or_pass(self, scope: Scope, receive: Receive, answering: Send, raw_send: Send, call: Call) -> None:
         faults = self._world.faults
         touched = scope["path"].startswith(faults.prefix)
         if touched and faults.latency_ms:
             await asyncio.sleep(faults.latency_ms / 1000)
-        spoilt = self._limit(scope) or (touched and self._busy())
+        spoilt = self._moved(scope) or self._limit(call) or (touched and self._busy())
         if touched and self._counted("drop_connections"):
             await _cut(raw_send)
         elif spoilt:
-            await spoilt(scope, receive, noting)
+            await spoilt(scope, receive, answering)
         elif touched and self._counted("lose_answers"):
             await self._app(scope, receive, _nowhere)
             await _cut(raw_send)
         else:
-            await self._app(scope, receive, noting)
+            await self._app(scope, receive, answering)
 
-    def _limit(self, scope: Scope) -> Response | None:
-        settings = self._world.settings
-        method = scope["method"]
-        rate = {"POST": settings.post_per_second, "DELETE": settings.delete_per_second}.get(
-            method, settings.get_per_second
+    def _moved(self, scope: Scope) -> Response | None:
+        """A site that was renamed answers 302 at its old address; the gateway knows it by its cloud id."""
+        where = self._world.settings.moved_to
+        return (
+            RedirectResponse(where + scope["path"], 302) if where and scope["path"].startswith(_OF_THE_SITE) else None
         )
-        kind = scope["path"].rsplit("/", 2)[-2 if "/flag/" in scope["path"] or "/issue/" in scope["path"] else -1]
-        if not settings.enforce_limits or self._buckets[method, kind].take(rate, time.monotonic()):
-            return None
-        self._world.breach("rate limit", method=method, path=scope["path"])
-        return too_many(1, "jira-burst-based")
+
+    def _limit(self, call: Call) -> Response | None:
+        counted = self._world.settings.enforce_limits and call.caller
+        return self._limits.refuse(call) if counted else None
+
+    def _answering(self, send: Send, entry: dict[str, Any], call: Call) -> Send:
+        """Note the status, and add what every answer of Jira's says: the time, and how near its limits are."""
+
+        async def wrapped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                entry["status"] = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["Date"] = formatdate(self._world.clock() + self._world.settings.clock_skew_seconds, usegmt=True)
+                if self._world.settings.enforce_limits and call.caller:
+                    headers.update(self._limits.headers(call))
+                    self._limits.heed(call, message["status"], dict(headers))
+            await send(message)
+
+        return wrapped
 
     def _busy(self) -> Response | None:
         faults = self._world.faults
@@ -111,13 +119,6 @@ class Gate:
             return left > 0
 
 
-def too_many(wait: int, reason: str) -> Response:
-    """Jira's answer to too many requests."""
-    reset = time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime(time.time() + wait))
-    headers = {"Retry-After": str(wait), "RateLimit-Reason": reason, "X-RateLimit-Remaining": "0"}
-    return JSONResponse([{"message": "Rate limit exceeded"}], 429, {**headers, "X-RateLimit-Reset": reset})
-
-
 async def _body(receive: Receive) -> bytes | None:
     """The whole body; None where the connection ended in the middle of it."""
     parts = []
@@ -135,15 +136,6 @@ def _replayed(body: bytes) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
-
-
-def _noting(send: Send, entry: dict[str, Any]) -> Send:
-    async def wrapped(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            entry["status"] = message["status"]
-        await send(message)
-
-    return wrapped
 
 
 async def _nowhere(_message: Message) -> None:

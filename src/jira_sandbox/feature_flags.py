@@ -55,15 +55,19 @@ class _Api:
         with self._world.lock:
             return JSONResponse(self._store_all(provider, body), 202)
 
-    def _who(self, request: Request) -> tuple[Response | None, str]:
-        world = self._world
+    def _who(self, request: Request, operation: str = "bulk") -> tuple[Response | None, str]:
+        """Who calls, or why they may not: a token opens only the way it is for (inferred from Atlassian's scopes)."""
+        world, settings = self._world, self._world.settings
+        by_oauth = request.url.path.startswith("/jira/")
         provider = world.provider_of(request.headers.get("authorization", ""))
-        if world.faults.unauthorized or provider is None:
+        if world.faults.unauthorized or provider is None or provider.startswith("oauth:") != by_oauth:
             return Response(status_code=401), ""
-        if world.faults.forbidden:
+        if world.faults.forbidden or (by_oauth and not settings.oauth_flags_permitted):
             return Response(status_code=403), ""
         if request.path_params["cloud"] != world.cloud_id:
             return Response(status_code=404), ""
+        if by_oauth and operation in settings.oauth_refuses:
+            return Response(status_code=settings.oauth_refusal_status), ""
         return None, provider
 
     def _store_all(self, provider: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +127,7 @@ class _Api:
         world.flags[key] = StoredFlag(provider, flag, hashed, issue_ids, ready)
 
     async def get(self, request: Request) -> Response:
-        refused, provider = self._who(request)
+        refused, provider = self._who(request, "get")
         if refused:
             return refused
         stored = self._world.flags.get((provider, request.path_params["id"]))
@@ -132,7 +136,7 @@ class _Api:
         return JSONResponse(stored.data)
 
     async def delete(self, request: Request) -> Response:
-        refused, provider = self._who(request)
+        refused, provider = self._who(request, "delete")
         if refused:
             return refused
         with self._world.lock:
@@ -140,7 +144,7 @@ class _Api:
         return Response(status_code=202)
 
     async def delete_by_properties(self, request: Request) -> Response:
-        refused, provider = self._who(request)
+        refused, provider = self._who(request, "delete_by_properties")
         if refused:
             return refused
         wanted = {k: hashlib.sha256(v.encode()).hexdigest() for k, v in request.query_params.items() if k[0] != "_"}

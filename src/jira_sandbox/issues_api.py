@@ -1,12 +1,13 @@
 """The few calls of REST v3 that are about issues, the token endpoint, and what a site says of itself."""
 
 import secrets
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from jira_sandbox.state import Issue, World
+from jira_sandbox.state import Issue, World, account_id
 
 _CATEGORIES = {
     "To Do": ("new", "To Do", "blue-gray"),
@@ -23,7 +24,7 @@ def issue_json(world: World, issue: Issue) -> dict[str, Any]:
     """An issue as REST v3 shows it."""
     key, name, colour = category(issue.status)
     person = issue.assignee and {
-        "accountId": f"557058:{issue.assignee.lower().replace(' ', '-')}",
+        "accountId": account_id(issue.assignee),
         "displayName": issue.assignee,
         "active": True,
     }
@@ -35,10 +36,16 @@ def issue_json(world: World, issue: Issue) -> dict[str, Any]:
             "summary": issue.summary,
             "status": {"name": issue.status, "statusCategory": {"key": key, "name": name, "colorName": colour}},
             "issuetype": {"name": issue.type},
-            "project": {"key": issue.project, "name": world.projects.get(issue.project, issue.project)},
+            "project": asdict(world.add_project(issue.project, issue.project)),
             "assignee": person,
         },
     }
+
+
+def _permission(key: str, world: World) -> dict[str, Any]:
+    name = key.replace("_", " ").capitalize()
+    found = {"id": "10", "key": key, "name": name, "type": "PROJECT", "description": ""}
+    return {**found, "havePermission": world.settings.browse_permitted}
 
 
 def _not_found() -> JSONResponse:
@@ -56,9 +63,10 @@ def router(world: World) -> APIRouter:
         if (body.get("client_id"), body.get("client_secret")) != known or body.get("audience") != "api.atlassian.com":
             return JSONResponse({"error": "access_denied", "error_description": "Unauthorized"}, 401)
         new = secrets.token_urlsafe(24)
-        world.issue_token(f"oauth:{known[0]}", new, 900)
+        life = world.settings.oauth_token_seconds
+        world.issue_token(f"oauth:{known[0]}", new, life)
         scope = "write:feature-flag-info:jira"
-        return JSONResponse({"access_token": new, "expires_in": 900, "token_type": "Bearer", "scope": scope})
+        return JSONResponse({"access_token": new, "expires_in": life, "token_type": "Bearer", "scope": scope})
 
     @api.get("/_edge/tenant_info")
     def tenant() -> dict[str, str]:
@@ -70,8 +78,12 @@ def router(world: World) -> APIRouter:
 
 
 def _issue_routes(api: APIRouter, world: World, base: str) -> None:
+    at_gateway = base.startswith("/ex/")
+
     def allowed(request: Request) -> bool:
-        return not base.startswith("/ex/") or world.provider_of(request.headers.get("authorization", "")) is not None
+        proof = request.headers.get("authorization", "")
+        by_app = at_gateway and not (world.provider_of(proof) or "oauth:").startswith("oauth:")
+        return by_app or world.accepts_api_token(proof, at_gateway=at_gateway)
 
     @api.get(f"{base}/serverInfo")
     def server_info() -> dict[str, str]:
@@ -82,6 +94,14 @@ def _issue_routes(api: APIRouter, world: World, base: str) -> None:
         if not allowed(request):
             return JSONResponse({"errorMessages": ["Unauthorized"]}, 401)
         return {"accountId": "557058:app", "displayName": "Flagpost", "accountType": "app"}
+
+    @api.get(f"{base}/mypermissions")
+    def my_permissions(request: Request, permissions: str = "") -> Any:
+        if not allowed(request):
+            return JSONResponse({"errorMessages": ["Unauthorized"]}, 401)
+        if not permissions:
+            return JSONResponse({"errorMessages": ["The 'permissions' query parameter is required."]}, 400)
+        return {"permissions": {one: _permission(one, world) for one in permissions.split(",")}}
 
     @api.get(f"{base}/issue/{{ref}}")
     def get_issue(request: Request, ref: str) -> Any:

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from jira_sandbox.atlassian import ManifestError, Platform, actions, modules
+from jira_sandbox.custom_ui import configure_page, issue_panels
 from jira_sandbox.issues_api import category
 from jira_sandbox.state import Issue, World
 
@@ -85,7 +86,8 @@ def _issue_pages(api: APIRouter, world: World, page: Page) -> None:
             return RedirectResponse(f"/browse/{issue.key}", 302)
         flags = world.flags_of(issue)
         on = sum(flag["summary"]["status"]["enabled"] for flag in flags)
-        return page("issue.html", issue=issue, flags=flags, on=on, actions=actions(world, issue))
+        panels = issue_panels(world, issue)
+        return page("issue.html", issue=issue, flags=flags, on=on, actions=actions(world, issue), panels=panels)
 
     @api.get("/browse/{key}/development")
     def development(key: str) -> Response:
@@ -99,23 +101,6 @@ def _in_order(issue: Issue) -> tuple[str, int]:
 
 
 def _configure_pages(api: APIRouter, world: World, platform: Platform, page: Page) -> None:
-    def show(app_id: str, answer: tuple[int, Any] | None = None) -> Response:
-        app = next((one for one in world.apps.values() if one.app_id.endswith(app_id)), None)
-        if app is None:
-            return page("missing.html", 404, key="app")
-        endpoint = _configure_endpoint(modules(app, "jira:adminPage"))
-        present = answer if answer and answer[0] == 200 else platform.call(app, endpoint, method="GET", from_page=True)
-        name = modules(app, "devops:featureFlagInfoProvider")[0]["name"]["value"]
-        return page(
-            "configure.html",
-            app=app,
-            app_id=app_id,
-            name=name,
-            present=present[1] if present[0] == 200 and isinstance(present[1], dict) else {},
-            saved=bool(answer and answer[0] == 200),
-            problem=_said(answer) if answer and answer[0] != 200 else "",
-        )
-
     @api.get("/jira/settings/apps")
     def apps() -> Response:
         return page("apps.html", apps=list(world.apps.values()), marketplace=_not_installed(world))
@@ -131,32 +116,16 @@ def _configure_pages(api: APIRouter, world: World, platform: Platform, page: Pag
 
     @api.get("/jira/settings/apps/configure/{app_id}")
     def configure(app_id: str) -> Response:
-        return show(app_id)
-
-    @api.post("/jira/settings/apps/configure/{app_id}")
-    def save(app_id: str, token: Annotated[str, Form()] = "") -> Response:
         app = next((one for one in world.apps.values() if one.app_id.endswith(app_id)), None)
         if app is None:
             return page("missing.html", 404, key="app")
-        endpoint = _configure_endpoint(modules(app, "jira:adminPage"))
-        return show(app_id, platform.call(app, endpoint, {"token": token}, module="configure", from_page=True))
+        name = modules(app, "devops:featureFlagInfoProvider")[0]["name"]["value"]
+        return page("configure.html", app_id=app_id, name=name, configure=configure_page(app))
 
 
 def _not_installed(world: World) -> dict[str, dict[str, Any]]:
     installed = {one.app_id for one in world.apps.values()}
     return {app_id: manifest for app_id, manifest in world.marketplace.items() if app_id not in installed}
-
-
-def _configure_endpoint(pages: list[dict[str, Any]]) -> str:
-    return next((str(one["resolver"]["endpoint"]) for one in pages if one.get("useAsConfig")), "configure")
-
-
-def _said(answer: tuple[int, Any]) -> str:
-    body = answer[1] if isinstance(answer[1], dict) else {}
-    nested = body.get("error")
-    error: dict[str, Any] = nested if isinstance(nested, dict) else body
-    problems = [one.get("message", "") for one in error.get("problems", [])]
-    return "; ".join(problems) or str(error.get("message") or f"The app answered {answer[0]}.")
 
 
 def _panel(api: APIRouter, world: World, platform: Platform, page: Page) -> None:

@@ -21,7 +21,8 @@ _ISSUES = (
 
 def seed(world: World) -> None:
     """Fill an empty world."""
-    world.projects.update(_PROJECTS)
+    for key, name in _PROJECTS.items():
+        world.add_project(key, name)
     for number, (key, summary, kind, status, assignee) in enumerate(_ISSUES):
         world.add_issue(
             key.partition("-")[0],

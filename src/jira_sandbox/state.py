@@ -1,5 +1,6 @@
 """Everything the sandbox knows, in memory, behind one lock."""
 
+import base64
 import threading
 import time
 import uuid
@@ -32,6 +33,25 @@ class Issue:
     def project(self) -> str:
         """The project's key."""
         return self.key.rpartition("-")[0]
+
+
+@dataclass
+class Project:
+    """A project. Its numeric id stays when its key changes."""
+
+    id: str
+    key: str
+    name: str
+
+
+@dataclass
+class Webhook:
+    """An admin's webhook: where to call, and what signs the calls."""
+
+    id: str
+    url: str
+    secret: str = ""
+    events: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -80,13 +100,32 @@ class Settings:
     enforce_limits: bool = True
     keep_bodies: bool = False
     post_per_second: float = 100
+    put_per_second: float = 50
     delete_per_second: float = 50
-    get_per_second: float = 150
+    get_per_second: float = 100
+    issue_get_per_second: float = 150
+    points_per_hour: int = 65_000
+    quota_window_seconds: float = 3600
+    oauth_counts_points: bool = True
+    issue_writes_2s: int = 20
+    issue_writes_30s: int = 100
+    count_flag_writes: bool = True
+    clock_skew_seconds: float = 0
+    moved_to: str = ""
+    events_off: bool = False
     system_token_seconds: int = 4 * 3600
     event_retry_seconds: float = 1.0
     event_retries: int = 4
+    jira_person: str = "557058:site-admin"
     oauth_client_id: str = "sandbox-client"
     oauth_client_secret: str = "sandbox-secret"  # noqa: S105 - there is nothing behind it
+    oauth_token_seconds: float = 900
+    oauth_flags_permitted: bool = True
+    oauth_refuses: list[str] = field(default_factory=list)
+    oauth_refusal_status: int = 404
+    api_tokens: dict[str, str] = field(default_factory=dict)
+    api_tokens_scoped: bool = False
+    browse_permitted: bool = True
 
 
 class World:
@@ -100,33 +139,62 @@ class World:
         self.clock = clock
         self.lock = threading.RLock()
         self.cloud_id = CLOUD_ID
+        self.resets = 0
         self.reset()
 
     def reset(self) -> None:
         """As at the beginning: nothing was sent, nothing is installed, and the issues are those of `fill`."""
         with self.lock:
-            self.projects: dict[str, str] = {}
+            self.resets += 1
+            self.projects: dict[str, Project] = {}
             self.issues: dict[str, Issue] = {}
+            self.deleted: dict[str, Issue] = {}
             self.by_key: dict[str, str] = {}
             self.flags: dict[tuple[str, str], StoredFlag] = {}
             self.history: dict[str, list[int]] = {}
             self.apps: dict[str, App] = {}
             self.marketplace: dict[str, dict[str, Any]] = {}
+            self.pages: dict[str, dict[str, str]] = {}
             self.tokens: dict[str, tuple[str, float]] = {}
             self.faults = Faults()
             self.settings = Settings()
             self.requests: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
             self.breaches: list[dict[str, Any]] = []
+            self.webhooks: dict[str, Webhook] = {}
+            self.deliveries: list[dict[str, Any]] = []
             self._next_issue = 10000
             if self._fill:
                 self._fill(self)
 
     # Issues ------------------------------------------------------------------------------------------------------
 
+    def add_project(self, key: str, name: str) -> "Project":
+        """The project with this key; a new one where there is none."""
+        with self.lock:
+            return self.projects.setdefault(key, Project(str(10_000 + len(self.projects)), key, name))
+
+    def rename_project(self, project: "Project", key: str) -> None:
+        """Give a project another key, and its issues with it; the old keys still lead to them."""
+        with self.lock:
+            for issue in [one for one in self.issues.values() if one.project == project.key]:
+                issue.old_keys.append(issue.key)
+                issue.key = f"{key}-{issue.key.rpartition('-')[2]}"
+                self.by_key[issue.key] = issue.id
+            del self.projects[project.key]
+            project.key = key
+            self.projects[key] = project
+
+    def delete_project(self, project: "Project") -> None:
+        """For good, with its issues."""
+        with self.lock:
+            for issue in [one for one in self.issues.values() if one.project == project.key]:
+                self.delete_issue(issue)
+            del self.projects[project.key]
+
     def add_issue(self, project: str, *, key: str | None = None, **fields: Any) -> Issue:
         """A new issue, with the next number of its project unless a key is given."""
         with self.lock:
-            self.projects.setdefault(project, project.title())
+            self.add_project(project, project.title())
             self._next_issue += 1
             issue = Issue(str(self._next_issue), key or self._next_key(project), **fields)
             if issue.key in self.by_key:
@@ -143,22 +211,38 @@ class World:
         """By numeric id or key, present or former, in any case."""
         with self.lock:
             issue = self.issues.get(ref) or self.issues.get(self.by_key.get(ref.upper(), ""))
-            return None if issue is None or (as_app and issue.hidden) else issue
+            hidden = as_app and issue is not None and (issue.hidden or not self.settings.browse_permitted)
+            return None if hidden else issue
 
     def move_issue(self, issue: Issue, project: str) -> Issue:
         """To another project, under a new key; the old one still leads to it."""
         with self.lock:
-            self.projects.setdefault(project, project.title())
+            self.add_project(project, project.title())
             issue.old_keys.append(issue.key)
             issue.key = self._next_key(project)
             self.by_key[issue.key] = issue.id
             return issue
 
     def delete_issue(self, issue: Issue) -> None:
-        """For good; what was sent for it no longer shows anywhere."""
+        """What was sent for it no longer shows anywhere."""
         with self.lock:
-            self.issues.pop(issue.id, None)
+            self.deleted[issue.id] = self.issues.pop(issue.id)
             self.by_key = {key: id for key, id in self.by_key.items() if id != issue.id}
+
+    def restore_issue(self, key: str) -> Issue | None:
+        """Bring a deleted issue back, as it was; None where there is no such one."""
+        with self.lock:
+            issue = next((one for one in self.deleted.values() if one.key == key), None)
+            if issue:
+                self.issues[issue.id] = self.deleted.pop(issue.id)
+                self.by_key |= dict.fromkeys((*issue.old_keys, issue.key), issue.id)
+            return issue
+
+    def people(self) -> dict[str, str]:
+        """Who may be looking at Jira, by account id: its admin, and everybody who has an issue."""
+        with self.lock:
+            names = sorted({issue.assignee for issue in self.issues.values() if issue.assignee})
+        return {account_id(name): name for name in ("Site Admin", *names)}
 
     # Flags -------------------------------------------------------------------------------------------------------
 
@@ -198,6 +282,19 @@ class World:
         provider, expires = self.tokens.get(token, ("", 0.0))
         return provider if scheme.lower() == "bearer" and provider and expires > self.clock() else None
 
+    def accepts_api_token(self, authorization: str, *, at_gateway: bool) -> bool:
+        """Whether this is an email address and its API token, where such tokens work.
+
+        Tokens with scopes work at the gateway only, those without at the site only (Atlassian).
+        """
+        scheme, _, given = authorization.partition(" ")
+        try:
+            email, _, token = base64.b64decode(given).decode().partition(":")
+        except ValueError:
+            return False
+        known = self.settings.api_tokens.get(email)
+        return scheme.lower() == "basic" and known == token and self.settings.api_tokens_scoped == at_gateway
+
     def breach(self, kind: str, **details: Any) -> None:
         """Note that a caller did what Jira does not allow."""
         with self.lock:
@@ -214,6 +311,11 @@ class World:
         with self.lock:
             self.settings = Settings(**{**asdict(self.settings), **values})
             return asdict(self.settings)
+
+
+def account_id(name: str) -> str:
+    """The Atlassian account id of somebody in the sandbox."""
+    return f"557058:{name.lower().replace(' ', '-')}"
 
 
 def new_id() -> str:

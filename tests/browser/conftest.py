@@ -13,6 +13,7 @@ from flagpost.actions.access import Actor
 from flagpost.actions.context import Context
 from flagpost.app import running
 from flagpost.demo import EMAIL, PASSWORD, Show, staged
+from flagpost.forge_app import page_files
 from flagpost.jira.manifest import forge_manifest
 from flagpost.settings import load
 from jira_sandbox.embedded import Sandbox, running_sandbox
@@ -109,7 +110,7 @@ def desk(browser_tab: Page, _sandbox: Sandbox, sqlite_url: str) -> Iterator[Desk
         assert ada
         world = World(ctx.settings.public_url, _sandbox)
         found = Desk(browser_tab, world, ctx, ada.actor)
-        _sandbox.offer(forge_manifest(world.url, APP_ID))
+        _sandbox.offer(forge_manifest(world.url, APP_ID), page_files())
         found.sign_in()
         yield found
         world.close()

@@ -11,6 +11,7 @@ from flagpost.flags.matchers import MATCHERS
 from tests.browser.conftest import Desk
 
 pytestmark = pytest.mark.browser
+FLAG_TABS = ("definition", "integrations", "integrations/preview", "audit", "settings")
 LOOKS = {
     "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 860}},
     "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 860}},
@@ -22,14 +23,16 @@ def console_pages(page: Page, base: str) -> dict[str, str]:
     """Every page of the console, by what it is, for one who is signed in on the list of flags."""
     home = page.url.partition("?")[0].rpartition("/")[0]
     flag = page.get_by_role("link", name="new_checkout").get_attribute("href")
-    pages = {f"flag's {tab}": f"{base}{flag}/{tab}" for tab in ("definition", "integrations", "audit", "settings")}
+    pages = {f"flag's {tab}": f"{base}{flag}/{tab}" for tab in FLAG_TABS}
     pages |= {f"project's {tab}": f"{home}/{tab}" for tab in ("flags", "flags?q=nothing", "environments", "audit")}
     admin = ("projects", "environments", "api-keys", "users", "groups", "integrations", "audit", "integrations/jira")
+    admin += ("integrations/jira/credentials",)
     pages |= {f"admin {tab}": f"{base}/admin/{tab}" for tab in admin}
     pages["admin configured"] = f"{base}/admin/integrations?tab=configured"
     pages["new flag"] = f"{base}/flags/new?issue=PAY-1"
     pages["connect"] = f"{base}/flags/connect?issue=PAY-1"
     pages["profile"] = f"{base}/profile"
+    pages["link with Jira"] = f"{base}/jira/link"
     pages["missing"] = f"{base}/projects/none/flags"
     return pages
 

@@ -17,7 +17,9 @@ from jira_sandbox import cli as sandbox_cli
 from jira_sandbox import control
 from jira_sandbox.atlassian import Platform
 from jira_sandbox.state import Faults, World
+from jira_sandbox.state import Settings as SandboxSettings
 from tests.conftest import ROOT
+from tests.web.test_guard import routes_of
 from tests.web.test_openapi import document
 
 REFERENCE = ROOT / "docs" / "reference"
@@ -79,26 +81,24 @@ def test_every_endpoint_is_documented(prefix: str, page: str) -> None:
 
 def test_what_is_not_in_the_openapi_document_is_documented_too() -> None:
     said = text("api-v1.md")
-    app = FastAPI()
+    app = FastAPI(openapi_url=None)
     app.include_router(forge.router)
     app.include_router(health.router)
-    paths = [
-        route.path for part in (forge.router, health.router) for route in part.routes if isinstance(route, APIRoute)
-    ]
-    assert len(paths) > 6
+    paths = [route.path for route in routes_of(app)]
+    assert len(paths) > 12
     for path in paths:
         assert f"`{path}`" in said or f"`GET {path}`" in said or path == "/openapi.json"
 
 
-def test_every_call_and_fault_of_the_sandbox_is_documented() -> None:
+def test_every_call_fault_and_setting_of_the_sandbox_is_documented() -> None:
     said = text("sandbox.md")
     world = World("http://127.0.0.1:1")
     for route in control.router(world, Platform(world)).routes:
         assert isinstance(route, APIRoute)
         path = route.path.replace("{flag_id}", "{id}")
         assert f"`{path}`" in said, path
-    for fault in fields(Faults):
-        assert f"`{fault.name}`" in said
+    for switch in (*fields(Faults), *fields(SandboxSettings)):
+        assert f"`{switch.name}`" in said, switch.name
 
 
 def test_every_field_of_an_import_is_documented() -> None:

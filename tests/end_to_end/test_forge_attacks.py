@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import itertools
 import json
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from jira_sandbox.state import CLOUD_ID
+from tests.end_to_end.panel import ask, done, refused
 from tests.end_to_end.world import World
 
 
@@ -154,3 +157,114 @@ def test_events_may_come_twice(connected: World) -> None:
         )
         assert sent["status"] == 200
     connected.expect_equal()
+
+
+# The panel on an issue --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def flagged(connected: World) -> World:
+    """A flag on PAY-1, and one on WEB-1."""
+    connected.new_flag("pay", "PAY-1")
+    connected.new_flag("web", "WEB-1")
+    return connected
+
+
+def names(shown: dict[str, Any]) -> list[str]:
+    return [flag["name"] for flag in shown["flags"]]
+
+
+def test_an_invocation_of_another_site_or_installation_sees_nothing(flagged: World) -> None:
+    base = f"{flagged.sandbox.url}/ex/jira"
+    elsewhere = {"app": {"installationId": "elsewhere", "apiBaseUrl": f"{base}/{CLOUD_ID}"}}
+    assert done(flagged, claims=elsewhere)["status"] == "not_connected"
+    assert "not connected" in refused(flagged, "/link", {"code": "ABCDE-FGHJK"}, 409, claims=elsewhere)
+    other = {"app": {"installationId": flagged.installation, "apiBaseUrl": f"{base}/other"}}
+    here = {"cloudId": "other", "extension": {"issue": {"id": "10001", "key": "PAY-1"}}}
+    shown = done(flagged, claims={**other, "context": here})
+    assert (shown["status"], shown["flags"]) == ("not_connected", [])
+
+
+STRANGE_PEOPLE: list[Any] = [None, "", 5, {"id": "557058:eli"}, "x" * 129, "557058:eli\0", "557058: eli"]
+
+
+def test_a_panel_of_nobody_is_refused(flagged: World) -> None:
+    for person in STRANGE_PEOPLE:
+        assert "names no issue, or nobody" in refused(flagged, "", None, 400, person=person)
+
+
+STRANGE_ISSUES: list[Any] = [
+    None,
+    "PAY-1",
+    {},
+    {"id": "10001"},
+    {"key": "PAY-1"},
+    {"id": 10001, "key": "PAY-1"},
+    {"id": "10001", "key": ["PAY-1"]},
+    {"id": "1" * 41, "key": "PAY-1"},
+    {"id": "-1", "key": "PAY-1"},
+    {"id": "١", "key": "PAY-1"},
+    {"id": "10001", "key": "PAY-1\0"},
+    {"id": "10001", "key": "PAY-1' OR 1=1 --"},
+    {"id": "10001", "key": "P" * 300 + "-1"},
+]
+
+
+def test_a_panel_of_no_issue_is_refused(flagged: World) -> None:
+    for extension in ("strange", {}, *({"issue": issue} for issue in STRANGE_ISSUES)):
+        assert "names no issue, or nobody" in refused(flagged, "", None, 400, extension=extension)
+
+
+def test_what_a_body_says_of_issue_and_person_is_ignored(flagged: World) -> None:
+    lies = {"issue": {"id": "10002", "key": "WEB-1"}, "issueKey": "WEB-1", "principal": "557058:ada", "q": ""}
+    assert names(done(flagged, "/unlink", lies)) == ["pay"]
+    assert "Link your Flagpost account" in refused(flagged, "/search", lies, 403)
+    flag = flagged.in_jira("web") or flagged.on_issue("web")
+    for what in ("/connect", "/disconnect"):
+        refused(flagged, what, {**lies, "flag": flag["id"]}, 403)
+    flagged.expect_equal()
+
+
+def test_a_panels_token_is_believed_once_for_looking_too(flagged: World) -> None:
+    sent = ask(flagged)
+    again = {"headers": {"Authorization": f"Bearer {sent['token']}"}, "trust_env": False}
+    assert httpx2.get(f"{flagged.url}/forge/panel", **again).status_code == 401
+    for what, body in (("search", {"q": ""}), ("link", {"code": "x"}), ("unlink", {})):
+        assert httpx2.post(f"{flagged.url}/forge/panel/{what}", json=body, **again).status_code == 401
+
+
+def test_over_long_and_strange_values_are_refused_by_name(flagged: World) -> None:
+    for what, body in (("link", {"code": "A" * 65}), ("search", {"q": "x" * 256}), ("search", {"q": "a\0"})):
+        sent = ask(flagged, f"/{what}", body)
+        assert (sent["status"], sent["body"]["error"]["problems"][0]["path"]) == (400, next(iter(body)))
+    for flag in ("x" * 65, "../pay", "a\0", "%"):
+        assert ask(flagged, "/connect", {"flag": flag})["status"] == 400
+
+
+def test_guessing_codes_comes_to_an_end(flagged: World) -> None:
+    guesses = [ask(flagged, "/link", {"code": f"AAAAA-{number:05}"})["status"] for number in range(11)]
+    assert guesses == [400] * 10 + [429]
+
+
+POSTS = ("configure", "installed", "events", "token", "uninstall", "panel", "panel/search", "panel/link", "nowhere")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_is_too_large_is_refused_however_it_is_sent(connected: World, chunked: bool) -> None:
+    sizes = {f"/forge/{path}": 600_000 for path in POSTS} | {"/webhooks/jira/x": 6_000_000}
+    for path, size in sizes.items():
+        large = b'{"token": "' + b"x" * size + b'"}'
+        content = iter([large[:300_000], large[300_000:]]) if chunked else large
+        headers = {"Content-Type": "application/json"}
+        answer = httpx2.post(f"{connected.url}{path}", content=content, headers=headers, trust_env=False)
+        assert (answer.status_code, answer.json()) == (413, {"error": {"message": "The request is too large."}}), path
+    assert connected.integration()["state"] == "connected"
+
+
+def test_a_body_that_is_no_object_is_refused(connected: World) -> None:
+    bodies = (b"", b"{", b"[]", b"null", b'"x"')
+    for path, body in itertools.product(("events", "panel/search", "configure"), bodies):
+        headers = {"Content-Type": "application/json"}
+        answer = httpx2.post(f"{connected.url}/forge/{path}", content=body, headers=headers, trust_env=False)
+        assert answer.status_code in (400, 401), (path, answer.text)
+        assert answer.json()["error"]["message"]

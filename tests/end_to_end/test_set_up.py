@@ -15,10 +15,9 @@ def test_the_state_says_how_far_the_set_up_is(world_on_both: World) -> None:
     assert world.integration()["state"] == "waiting_for_jira"
     world.install()
     assert world.integration()["state"] == "waiting_for_jira"
-    assert world.sandbox.configure(world.installation, token) == (
-        200,
-        {"status": "connected", "projects": [{"project": "Default", "environment": "Production"}]},
-    )
+    status, said = world.sandbox.configure(world.installation, token)
+    assert (status, said["status"]) == (200, "connected")
+    assert said["projects"] == [{"project": "Default", "environment": "Production"}]
     state = world.integration()
     assert (state["state"], state["site"]) == ("connected", world.sandbox.url)
 
@@ -180,7 +179,8 @@ def test_uninstalling_and_installing_again_sends_everything(connected: World) ->
 def test_the_configure_page_says_how_the_site_stands(world: World) -> None:
     world.install()
     asked = world.sandbox.call(world.installation, endpoint="configure", method="GET")
-    assert asked["body"] == {"status": "not_connected", "projects": []}
+    addresses = {"flagpost": world.url, "site": world.sandbox.url}
+    assert asked["body"] == {"status": "not_connected", "projects": [], **addresses}
 
 
 def test_no_page_and_no_log_shows_the_token(connected: World, capfd: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 from cryptography.fernet import Fernet
 
+from flagpost.forge_app import page_files
 from flagpost.jira.manifest import forge_manifest
 from jira_sandbox.embedded import Sandbox
 from jira_sandbox.state import CLOUD_ID
@@ -77,6 +78,15 @@ class World:
         status, said = self.sandbox.configure(self.installation, token)
         assert status == 200, said
 
+    def connect_with_credentials(self, **projects: str) -> None:
+        """The way without an app: the integration, and the OAuth credentials that the sandbox has."""
+        self.set_up(**projects)
+        self.call("PUT", "/api/v1/jira/integration/credentials", json=self.credentials())
+
+    def credentials(self, **changed: str) -> dict[str, str]:
+        secret = "sandbox-secret"
+        return {"site": self.sandbox.url, "client_id": "sandbox-client", "client_secret": secret, **changed}
+
     def set_up(self, **projects: str) -> str:
         """Flagpost's half; the token."""
         chosen = [
@@ -86,7 +96,7 @@ class World:
         return token
 
     def install(self) -> None:
-        self.installation = self.sandbox.install(forge_manifest(self.url, APP_ID))
+        self.installation = self.sandbox.install(forge_manifest(self.url, APP_ID), page_files())
 
     # Working -----------------------------------------------------------------------------------------------------
 
@@ -165,7 +175,7 @@ class World:
         expected = {}
         for flag in self._all(f"/internal/api/v2/splits/ws/{home}"):
             issues = self.call("GET", f"/api/v1/projects/{home}/flags/{flag['id']}/issues")["issues"]
-            keys = sorted(issue["key"] for issue in issues if issue["state"] != "missing")
+            keys = sorted(issue["key"] for issue in issues if issue["state"] not in ("missing", "deleted"))
             if keys:
                 expected[flag["id"]] = {"name": flag["name"], "issues": keys, "environment": place}
                 expected[flag["id"]] |= shown(definitions.get(flag["name"]))

@@ -1,9 +1,11 @@
 """What Jira is to show of a flag, by the seed document's rule."""
 
+from dataclasses import replace
+
 from hypothesis import given
 
 from flagpost.flags.model import Bucket, Definition, Matcher, Rule, Treatment
-from flagpost.flags.rollout import Rollout, flag_state, in_words
+from flagpost.flags.rollout import Rollout, flag_state, in_words, plainly
 from tests.flags.definitions import definitions
 
 ON, OFF = Treatment("on"), Treatment("off")
@@ -53,3 +55,26 @@ def test_exactly_one_field_of_a_rollout_is_set(definition: Definition) -> None:
     for killed in (True, False):
         rollout = flag_state(definition, killed=killed).rollout
         assert sum(value is not None for value in (rollout.percentage, rollout.rules, rollout.text)) == 1
+
+
+def said(definition: Definition | None, **how: bool) -> str:
+    return plainly(definition, flag_state(definition, **{"killed": False, **how}))
+
+
+def test_plain_words() -> None:
+    assert said(simple(30)) == "On for 70 %"
+    assert said(simple(rules=(ANY,))) == "On with 1 rule"
+    assert said(simple(rules=(ANY, ANY))) == "On with 2 rules"
+    assert said(simple(), killed=True) == "Off (killed)"
+    assert said(simple(), archived=True) == "Off (archived)"
+    assert said(None) == "Not set up yet"
+
+
+def test_plain_words_count_what_limit_exposure_leaves_out() -> None:
+    assert said(replace(simple(30), traffic_allocation=50)) == "On for 35 %"
+    assert said(replace(simple(30), traffic_allocation=33, default_treatment="on")) == "On for 90.1 %"
+
+
+def test_plain_words_name_treatments_that_are_not_on_and_off() -> None:
+    colours = Definition((Treatment("red"), Treatment("blue")), "red", (Bucket("blue", 25), Bucket("red", 75)))
+    assert said(colours) == "On: 75 % red, 25 % blue"

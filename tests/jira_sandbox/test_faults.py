@@ -3,62 +3,16 @@
 import json
 import socket
 import time
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
-from jira_sandbox.embedded import Sandbox, running_sandbox
-from jira_sandbox.state import CLOUD_ID
+from jira_sandbox.embedded import Sandbox
+from tests.jira_sandbox.conftest import OAUTH_FLAGS, flag, send
 
-BULK = f"/ex/jira/{CLOUD_ID}/rest/featureflags/0.1/bulk"
-FLAG = f"/ex/jira/{CLOUD_ID}/rest/featureflags/0.1/flag"
-
-
-@pytest.fixture(scope="module")
-def _sandbox() -> Iterator[Sandbox]:
-    with running_sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(_sandbox: Sandbox) -> Sandbox:
-    _sandbox.reset()
-    return _sandbox
-
-
-@pytest.fixture
-def api(sandbox: Sandbox) -> Iterator[httpx2.Client]:
-    """A client with a token from the token endpoint."""
-    asked = {
-        "grant_type": "client_credentials",
-        "audience": "api.atlassian.com",
-        "client_id": "sandbox-client",
-        "client_secret": "sandbox-secret",
-    }
-    token = httpx2.post(f"{sandbox.url}/oauth/token", json=asked, trust_env=False).json()["access_token"]
-    headers = {"Authorization": f"Bearer {token}"}
-    with httpx2.Client(base_url=sandbox.url, headers=headers, trust_env=False) as client:
-        yield client
-
-
-def flag(id: str = "f1", sequence: int = 1, issues: tuple[str, ...] = ("PAY-1",), **changed: Any) -> dict[str, Any]:
-    summary = {"url": "https://x/y", "status": {"enabled": True}, "lastUpdated": "2026-01-01T00:00:00Z"}
-    return {
-        "id": id,
-        "key": id,
-        "updateSequenceId": sequence,
-        "associations": [{"associationType": "issueIdOrKeys", "values": list(issues)}],
-        "summary": summary,
-        "details": [{**summary, "environment": {"name": "Production", "type": "production"}}],
-        **changed,
-    }
-
-
-def send(api: httpx2.Client, *flags: dict[str, Any], **more: Any) -> httpx2.Response:
-    return api.post(BULK, json={"flags": list(flags), **more})
+BULK, FLAG = f"{OAUTH_FLAGS}/bulk", f"{OAUTH_FLAGS}/flag"
 
 
 def test_what_was_sent_can_be_read_and_deleted(api: httpx2.Client, sandbox: Sandbox) -> None:
@@ -101,16 +55,15 @@ def test_a_request_that_breaks_the_schema_is_refused(api: httpx2.Client, sandbox
 def test_deleting_by_properties(api: httpx2.Client, sandbox: Sandbox) -> None:
     send(api, flag("f1"), properties={"account": "a"})
     send(api, flag("f2"), properties={"account": "b"})
-    path = f"/ex/jira/{CLOUD_ID}/rest/featureflags/0.1/bulkByProperties"
+    path = f"{OAUTH_FLAGS}/bulkByProperties"
     assert api.delete(path).status_code == 400
     assert api.delete(path, params={"account": "a"}).status_code == 202
     assert list(sandbox.flags()) == ["f2"]
 
 
-def test_both_base_paths_lead_to_the_same(api: httpx2.Client) -> None:
+def test_another_cloud_id_is_not_found(api: httpx2.Client) -> None:
     send(api, flag())
-    assert api.get(f"/jira/featureflags/0.1/cloud/{CLOUD_ID}/flag/f1").status_code == 200
-    assert api.get("/ex/jira/another-cloud/rest/featureflags/0.1/flag/f1").status_code == 404
+    assert api.get("/jira/featureflags/0.1/cloud/another-cloud/flag/f1").status_code == 404
 
 
 @pytest.mark.parametrize("token", ["", "Bearer nonsense", "Basic abc"])
@@ -132,16 +85,6 @@ def test_a_lost_answer_did_the_work_and_a_cut_connection_did_not(api: httpx2.Cli
     assert send(api, flag("f3")).status_code == 202
 
 
-def test_too_many_requests_are_refused_and_noted(api: httpx2.Client, sandbox: Sandbox) -> None:
-    sandbox.settings(post_per_second=3)
-    answers = [send(api, flag(sequence=n)) for n in range(1, 8)]
-    refused = [answer for answer in answers if answer.status_code == 429]
-    assert refused
-    assert refused[0].headers["retry-after"].isdigit()
-    assert refused[0].headers["ratelimit-reason"] == "jira-burst-based"
-    assert {one["kind"] for one in sandbox.breaches()} == {"rate limit"}
-
-
 def test_a_caller_that_dies_while_it_sends_is_no_breach(sandbox: Sandbox) -> None:
     head = f"POST {BULK} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
     with socket.create_connection((urlsplit(sandbox.url).hostname, urlsplit(sandbox.url).port)) as line:
@@ -150,14 +93,6 @@ def test_a_caller_that_dies_while_it_sends_is_no_breach(sandbox: Sandbox) -> Non
     time.sleep(0.1)
     assert sandbox.breaches() == []
     assert sandbox.requests(BULK) == []
-
-
-def test_a_moved_issue_is_found_by_its_old_key(sandbox: Sandbox, api: httpx2.Client) -> None:
-    new = sandbox.move_issue("PAY-1", "WEB")
-    found = api.get(f"/ex/jira/{CLOUD_ID}/rest/api/3/issue/PAY-1").json()
-    assert found["key"] == new
-    sandbox.delete_issue(new)
-    assert api.get(f"/ex/jira/{CLOUD_ID}/rest/api/3/issue/{new}").status_code == 404
 
 
 def test_what_flagpost_sends_is_in_the_log_and_no_secret_is(api: httpx2.Client, sandbox: Sandbox) -> None:

@@ -89,6 +89,20 @@ def test_a_delivery_that_fails_does_not_stop_the_next() -> None:
     engine.stop()
 
 
+def test_chores_run_as_often_as_the_sweep_and_survive_their_failures() -> None:
+    calls: list[str] = []
+
+    def chore() -> None:
+        calls.append("chore")
+        raise RuntimeError("broken")
+
+    engine = EmbeddedEngine(Deliveries(), lambda: [], 0.05, [chore])
+    engine.start()
+    until(lambda: len(calls) > 2)
+    assert engine.alive()
+    engine.stop()
+
+
 def test_a_stop_waits_for_the_run_in_hand_and_begins_nothing_new() -> None:
     deliveries = Deliveries()
     engine = EmbeddedEngine(deliveries, lambda: [], 60)

@@ -30,8 +30,15 @@ def _browser(app: FastAPI) -> TestClient:
 
 
 @pytest.fixture
-def console(sqlite_url: str) -> Iterator[Console]:
-    app = create_app(Settings(database_url=sqlite_url, allow_insecure_jira=True))
+def atlassian_url() -> str:
+    """Where Atlassian would be; a test with a sandbox says so."""
+    return "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def console(sqlite_url: str, atlassian_url: str) -> Iterator[Console]:
+    settings = Settings(database_url=sqlite_url, allow_insecure_jira=True, atlassian_api_url=atlassian_url)
+    app = create_app(settings)
     with _browser(app) as admin:
         ctx = app.state.context
         first_start.ensure_account(ctx)

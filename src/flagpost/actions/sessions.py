@@ -1,13 +1,10 @@
 """Signing in and out, and the links that work once: the first admin's, invitations, forgotten passwords.
 
 Passwords are hashed with argon2 (the library's defaults, which follow RFC 9106). Session tokens and links are 256
-random bits and stored as SHA-256. Guessing is slowed down by account and by address, in this process's memory: an
-attacker who restarts Flagpost has other means.
+random bits and stored as SHA-256. Guessing is slowed down by account and by address.
 """
 
 import secrets
-import threading
-from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -16,9 +13,10 @@ import argon2
 
 from flagpost.actions.access import RIGHTS_OF_USER_ROLE, Actor, ActorType
 from flagpost.actions.api_keys import hash_of
+from flagpost.actions.attempts import Attempts
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
-from flagpost.errors import InvalidInput, NotFound, NotSignedIn, Problem, TooManyRequests
+from flagpost.errors import InvalidInput, NotFound, NotSignedIn, Problem
 from flagpost.flags.names import email_problem, title_problem
 from flagpost.store import accounts, people
 from flagpost.store.db import Transaction
@@ -29,7 +27,6 @@ MAX_PASSWORD = 1000
 LINK_DAYS = 7
 _DAY_MS = 86_400_000
 _SEEN_EVERY_MS = 5 * 60_000
-_ATTEMPTS, _WINDOW_MS = 10, 10 * 60_000
 _WRONG = "That email and password do not fit together."
 
 _hasher = argon2.PasswordHasher()
@@ -50,36 +47,7 @@ class SignedIn:
     session_id: str
 
 
-class _Attempts:
-    """Counts failed attempts in a sliding window."""
-
-    def __init__(self) -> None:
-        self._times: defaultdict[str, deque[int]] = defaultdict(deque)
-        self._lock = threading.Lock()
-
-    def require_patience(self, now: int, *names: str) -> None:
-        with self._lock:
-            for name in names:
-                times = self._times[name]
-                while times and times[0] <= now - _WINDOW_MS:
-                    times.popleft()
-                if len(times) >= _ATTEMPTS:
-                    wait = (times[0] + _WINDOW_MS - now) // 1000 + 1
-                    raise TooManyRequests(f"Too many attempts. Try again in {wait // 60 + 1} minutes.", wait)
-
-    def note(self, now: int, *names: str) -> None:
-        with self._lock:
-            if len(self._times) > 10_000:
-                self._times.clear()
-            for name in names:
-                self._times[name].append(now)
-
-    def forget(self, name: str) -> None:
-        with self._lock:
-            self._times.pop(name, None)
-
-
-_attempts = _Attempts()
+_attempts = Attempts(10)
 
 
 def sign_in(ctx: Context, email: str, password: str, *, address: str = "", user_agent: str = "") -> str:

@@ -32,11 +32,21 @@ def parse_issue_refs(text: str) -> tuple[list[str], list[Problem]]:
     return refs, problems
 
 
+def is_issue_key(text: str) -> bool:
+    """Whether this is an issue's key, in any case."""
+    return _KEY.fullmatch(text) is not None
+
+
+def is_issue_id(text: str) -> bool:
+    """Whether this is an issue's numeric id."""
+    return _ID.fullmatch(text) is not None
+
+
 def _read(part: str) -> str | None:
     if "://" in part:
         return _from_address(part)
     part = part.strip("\"'()[]<>.").removeprefix("#")
-    return part.upper() if _KEY.fullmatch(part) or _ID.fullmatch(part) else None
+    return part.upper() if is_issue_key(part) or is_issue_id(part) else None
 
 
 def _from_address(address: str) -> str | None:
@@ -45,4 +55,4 @@ def _from_address(address: str) -> str | None:
     except ValueError:
         return None
     candidates = [*parse_qs(parts.query).get("selectedIssue", []), *reversed(parts.path.split("/"))]
-    return next((part.upper() for part in candidates if _KEY.fullmatch(part)), None)
+    return next((part.upper() for part in candidates if is_issue_key(part)), None)

@@ -8,6 +8,9 @@ before the default rule does.
 from dataclasses import dataclass
 
 from flagpost.flags.model import Definition
+from flagpost.wording import counted
+
+_PLAIN = {"Archived": "Off (archived)", "Not initiated": "Not set up yet", "Killed": "Off (killed)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,5 +58,31 @@ def in_words(state: FlagState) -> str:
     if rollout.text is not None:
         return rollout.text
     if rollout.rules is not None:
-        return f"On · {rollout.rules} rule{'' if rollout.rules == 1 else 's'}"
+        return f"On · {counted(rollout.rules, 'rule')}"
     return f"On · {rollout.percentage} % {state.default_value}"
+
+
+def plainly(definition: Definition | None, state: FlagState) -> str:
+    """The same for somebody who does not know Flagpost's words, for example “On for 10 %” or “Off (killed)”.
+
+    The shares are those that traffic gets in the end: what limit exposure leaves out gets the default treatment. Of a
+    flag with the treatments *on* and *off* it is the share of *on*; otherwise each treatment is named.
+    """
+    rollout = state.rollout
+    if definition is None or rollout.text is not None:
+        return _PLAIN[rollout.text or "Not initiated"]
+    if rollout.rules is not None:
+        return f"On with {counted(rollout.rules, 'rule')}"
+    shares = _shares(definition)
+    if {treatment.name for treatment in definition.treatments} == {"on", "off"}:
+        return f"On for {shares['on']:g} %"
+    return "On: " + ", ".join(f"{share:g} % {name}" for name, share in shares.items() if share)
+
+
+def _shares(definition: Definition) -> dict[str, float]:
+    """The percentage of traffic that gets each treatment where only the default rule is used, to two decimals."""
+    shares = {treatment.name: 0.0 for treatment in definition.treatments}
+    for bucket in definition.default_rule:
+        shares[bucket.treatment] += bucket.size * definition.traffic_allocation / 100
+    shares[definition.default_treatment] += 100 - definition.traffic_allocation
+    return {name: round(share, 2) for name, share in shares.items()}

@@ -32,7 +32,6 @@ from typing import Any
 import structlog
 
 from flagpost.errors import JiraError
-from flagpost.flags.issue_keys import parse_issue_refs
 from flagpost.jira import removal
 from flagpost.jira.access import OAUTH, Keyring, TokenNotGiven, WaitingForToken
 from flagpost.jira.client import Answer, JiraClient
@@ -40,6 +39,7 @@ from flagpost.jira.flags_api import FlagsApi
 from flagpost.jira.limits import Busy, IssueWrites, Limits
 from flagpost.jira.payload import MAX_FLAGS, FlagToTell, bulk_request, farewell_payload, flag_payload
 from flagpost.jira.removal import Remover
+from flagpost.jira.submit_answer import refusal, unknown_issues
 from flagpost.jira.trouble import Stop, Trouble
 from flagpost.store import credentials, integrations, issues, pushes, removals, telling
 from flagpost.store.db import Database, Transaction
@@ -198,7 +198,7 @@ class Delivery:
     def _send(self, api: FlagsApi, project_id: str, rows: Sequence[Push], to_tell: dict[str, FlagToTell]) -> None:
         properties = removal.properties(api.site.account_id, project_id)
         body = bulk_request([flag_payload(to_tell[row.flag_id]) for row in rows], properties)
-        answer = api.bulk(body, [issue for row in rows for issue in to_tell[row.flag_id].issues])
+        answer = self._bulk(api, body, [to_tell[row.flag_id].issues for row in rows])
         if answer.ok:
             self._record_bulk(api, rows, to_tell, answer)
         elif answer.status in (400, 413) and len(rows) > 1:
@@ -212,15 +212,21 @@ class Delivery:
 
     def _record_bulk(self, api: FlagsApi, rows: Sequence[Push], to_tell: dict[str, FlagToTell], answer: Answer) -> None:
         body = answer.body if isinstance(answer.body, dict) else {}
-        unknown = _unknown_issues(body)
+        unknown = unknown_issues(body)
         answers = []
         for row in rows:
             told = to_tell[row.flag_id].issues
-            words = _refusal(row.flag_id, told, body, unknown)
+            words = refusal(row.flag_id, told, body, unknown)
             shown = row.told_issues if words else told
             answers.append(pushes.Answer(row.flag_id, row.wanted, True, words, answer.trace_id, shown))
         stale = [one.flag_id for one in answers if one.told_issues and set(to_tell[one.flag_id].issues) <= set(unknown)]
         self._record(api.site, answers, unknown, stale)
+
+    def _bulk(self, api: FlagsApi, body: dict[str, Any], told: Sequence[Sequence[str]]) -> Answer:
+        """Send flags once their issues may be written: a batch that is halved writes to them again."""
+        while wait := _until_free(api.writes, told):
+            self.pause(wait)
+        return api.bulk(body, [issue for refs in told for issue in refs])
 
     # Deleting ----------------------------------------------------------------------------------------------------
 
@@ -261,20 +267,15 @@ class Delivery:
             words = f"{refusal} It may still be shown."
             self._record(api.site, [pushes.Answer(row.flag_id, row.wanted, True, words)])
             return
-        self._wait_for(api.writes, told)
         flag = farewell_payload(row.flag_id, row.flag_name, row.wanted, told, self.public_url, self.clock())
         body = bulk_request([flag], removal.properties(api.site.account_id, row.project_id))
-        answer = api.bulk(body, told)
+        answer = self._bulk(api, body, [told])
         if answer.ok or answer.status in (400, 413):
             words = f"{refusal} Its issues show it as off, “Disconnected in Flagpost”."
             words = words if answer.ok else f"{refusal} It may still be shown: {answer.words()}"
             self._record(api.site, [_refused(row, answer, words)])
         else:
             self._trouble.give_up(api.site, answer)
-
-    def _wait_for(self, writes: IssueWrites, issue_refs: Sequence[str]) -> None:
-        while wait := writes.wait_for(issue_refs, {}):
-            self.pause(wait)
 
     # What came of it ---------------------------------------------------------------------------------------------
 
@@ -349,6 +350,16 @@ def _pick(rows: Sequence[Push], to_tell: dict[str, FlagToTell], writes: IssueWri
     return _Batch(picked, to_tell, min(waits, default=0.0))
 
 
+def _until_free(writes: IssueWrites, told: Sequence[Sequence[str]]) -> float:
+    """How many seconds until flags with these issues may all go in one request; 0: now."""
+    planned: Counter[str] = Counter()
+    longest = 0.0
+    for refs in told:
+        longest = max(longest, writes.wait_for(refs, planned))
+        planned.update(refs)
+    return longest
+
+
 def _by_project(rows: Sequence[Push]) -> dict[str, list[Push]]:
     found: defaultdict[str, list[Push]] = defaultdict(list)
     for row in rows:
@@ -358,29 +369,6 @@ def _by_project(rows: Sequence[Push]) -> dict[str, list[Push]]:
 
 def _refused(row: Push, answer: Answer, words: str) -> pushes.Answer:
     return pushes.Answer(row.flag_id, row.wanted, True, words, answer.trace_id, row.told_issues)
-
-
-def _unknown_issues(body: dict[str, Any]) -> list[str]:
-    """Every issue Jira says it does not know (Atlassian: unknownIssueKeys, unknownAssociations)."""
-    named = list(body.get("unknownIssueKeys") or [])
-    for association in body.get("unknownAssociations") or []:
-        named += association.get("values") or []
-    refs, _ = parse_issue_refs(" ".join(str(one) for one in named)) if named else ([], [])
-    return refs
-
-
-def _refusal(flag_id: str, told: tuple[str, ...], body: dict[str, Any], unknown: Sequence[str]) -> str | None:
-    """Why Jira does not hold this version of a flag; None where it does."""
-    failed = body.get("failedFeatureFlags") or {}
-    accepted = body.get("acceptedFeatureFlags")
-    if flag_id in failed:
-        words = "; ".join(str(one.get("message")) for one in failed[flag_id] if isinstance(one, dict))
-        return words or "Jira refused it and gave no reason."
-    if told and set(told) <= set(unknown):
-        return f"Jira knows none of its issues: {', '.join(told[:10])}."
-    if accepted is not None and flag_id not in accepted:
-        return "Jira did not accept it and gave no reason."
-    return None
 
 
 def waiting_sites(db: Database, clock: Callable[[], int]) -> Iterator[str]:

@@ -21,6 +21,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from flagpost.errors import NotSignedIn, SetupError
+from flagpost.flags.issue_keys import is_issue_id, is_issue_key
 from flagpost.jira.client import JiraClient, JiraUnreachable
 from flagpost.settings import Settings
 from flagpost.store import integrations
@@ -32,14 +33,23 @@ MAX_TOKEN_CHARACTERS = 16_384
 _KEY_SET_LIFE = 3600.0
 _WAIT_AFTER_FRUITLESS_FETCH = 30.0
 _KEY_ID = re.compile(r"[A-Za-z0-9._:/=+-]{1,200}")
+_PERSON = re.compile(r"[!-~]{1,128}")
 _CLOUD_ID_IN_URL = re.compile(r"/ex/jira/([A-Za-z0-9-]{1,100})$")
+
+
+@dataclass(frozen=True, slots=True)
+class InvokedIssue:
+    """The issue whose page a call comes from: its numeric id, and its key in upper case."""
+
+    id: str
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
     """A call of the Jira app that was proven to come from Atlassian.
 
-    `site_url` and `account_id` (the person in Jira) are there only for calls from a page.
+    `site_url` and `account_id` (the person in Jira) are there only for calls from a page, `issue` for one on an issue.
     """
 
     installation_id: str
@@ -48,6 +58,7 @@ class Invocation:
     site_url: str | None
     account_id: str | None
     module_key: str | None
+    issue: InvokedIssue | None = None
 
 
 class InvocationVerifier:
@@ -112,8 +123,9 @@ class InvocationVerifier:
             cloud_id=cloud_id,
             api_base_url=api_base_url,
             site_url=site_url.rstrip("/")[:500] if isinstance(site_url, str) else None,
-            account_id=principal if isinstance(principal, str) else None,
+            account_id=principal if isinstance(principal, str) and _PERSON.fullmatch(principal) else None,
             module_key=context.get("moduleKey"),
+            issue=_issue(_object(_object(context.get("extension")).get("issue"))),
         )
 
     def _key_for(self, header: Any) -> Any:
@@ -144,6 +156,12 @@ class InvocationVerifier:
 
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _issue(issue: dict[str, Any]) -> InvokedIssue | None:
+    id, key = issue.get("id"), issue.get("key")
+    named = isinstance(id, str) and is_issue_id(id) and isinstance(key, str) and is_issue_key(key)
+    return InvokedIssue(str(id), str(key).upper()) if named else None
 
 
 def _cloud_id(app: dict[str, Any], context: dict[str, Any], api_base_url: str) -> str:

@@ -61,8 +61,8 @@ class Remover:
         with self.db.read() as tx:
             kept = len(removals.held_flags(tx, removal))
         if kept and delete_refused:
-            words = f"{delete_refused} {kept} flags stay on their issues, shown as off."
-            self._end(removal, LEFT, words)
+            stay = "1 flag stays on its issues" if kept == 1 else f"{kept} flags stay on their issues"
+            self._end(removal, LEFT, f"{delete_refused} {stay}, shown as off.")
         elif not removal.sample:
             said = removal.words or "Jira showed none of the sample before either."
             self._end(removal, UNPROVEN, f"Every flag was deleted, but reading back proved nothing. {said}")

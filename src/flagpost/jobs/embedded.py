@@ -9,6 +9,7 @@ under the same lock, before it ends. If it is there, it runs once more. However 
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import wraps
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -95,6 +96,7 @@ class EmbeddedEngine:
 
 
 def _guarded(chore: Callable[[], None]) -> Callable[[], None]:
+    @wraps(chore)
     def run() -> None:
         try:
             chore()

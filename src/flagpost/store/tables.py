@@ -89,7 +89,7 @@ one_time_links = sa.Table(
     metadata,
     sa.Column("token_hash", sa.String(64), primary_key=True),
     reference("account_id", "accounts"),
-    sa.Column("purpose", sa.String(20), nullable=False),  # first_admin, invitation, password_reset
+    sa.Column("purpose", sa.String(20), nullable=False),  # first_admin, invitation, jira_person
     reference("user_id", "users", nullable=True),
     time_column("created_at"),
     time_column("expires_at"),

@@ -1,14 +1,13 @@
 """How values are shown on pages."""
 
 import time
-from datetime import UTC, datetime
 
 from jinja2 import Environment
 from markupsafe import Markup
 
 from flagpost import wording
 from flagpost.flags.rollout import in_words
-from flagpost.wording import exactly
+from flagpost.wording import exactly, iso
 
 
 def install(environment: Environment) -> None:
@@ -25,5 +24,4 @@ def when(moment: int | None) -> Markup:
     """A time as an element: relative to read, exact on hover."""
     if moment is None:
         return Markup("<span class=muted>never</span>")
-    machine = datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="seconds")
-    return Markup('<time datetime="{}" title="{}">{}</time>').format(machine, exactly(moment), ago(moment))
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(iso(moment), exactly(moment), ago(moment))

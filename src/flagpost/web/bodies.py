@@ -1,0 +1,52 @@
+"""How much Jira may send. What calls these paths is read whole, up to a limit, before anybody knows who it is."""
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from flagpost.errors import TooLarge
+from flagpost.web.render import answer
+
+MOST_BYTES = {
+    "/forge/": 512 * 1024,  # Atlassian: a page's request carries at most 500 KB
+    "/webhooks/": 5 * 1024 * 1024,  # an issue as a whole, with all of its fields
+}
+
+
+class BoundedBodies:
+    """ASGI middleware: a body that is too long is answered with 413, whether its length was declared or not."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request; what goes elsewhere passes."""
+        path = scope["path"] if scope["type"] == "http" else ""
+        most = next((most for prefix, most in MOST_BYTES.items() if path.startswith(prefix)), None)
+        if most is None:
+            await self._app(scope, receive, send)
+            return
+        body = await _read(receive, most)
+        if len(body) > most:
+            await answer(Request(scope), TooLarge())(scope, receive, send)
+        else:
+            await self._app(scope, _given(body, receive), send)
+
+
+async def _read(receive: Receive, most: int) -> bytes:
+    """The whole body, or as much of it as shows that it is too long."""
+    body, more = bytearray(), True
+    while more and len(body) <= most:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
+def _given(body: bytes, receive: Receive) -> Receive:
+    """What gives the body that was read, and then whatever comes after it."""
+    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def wrapped() -> Message:
+        return next(messages, None) or await receive()
+
+    return wrapped

@@ -1,0 +1,37 @@
+"""Where somebody gets the code that links them with their account in Jira, and ends such links."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from flagpost.actions import jira_people
+from flagpost.actions.context import Context
+from flagpost.actions.sessions import SignedIn
+from flagpost.web.console.shell import Form, go, show, words
+from flagpost.web.guard import Person
+from flagpost.web.state import Ctx
+
+router = APIRouter(prefix="/jira/link")
+
+
+@router.get("")
+def page(request: Request, ctx: Ctx, who: Person) -> Response:
+    """What linking is, and what is linked."""
+    return _page(request, ctx, who)
+
+
+@router.post("")
+def new_code(request: Request, ctx: Ctx, who: Person) -> Response:
+    """Show a new code, this once."""
+    return _page(request, ctx, who, jira_people.new_code(ctx, who.actor))
+
+
+@router.post("/end")
+def end(ctx: Ctx, who: Person, form: Form) -> Response:
+    """End one of one's own links."""
+    jira_people.end_link(ctx, who.actor, words(form, "account"))
+    return go("/jira/link")
+
+
+def _page(request: Request, ctx: Context, who: SignedIn, code: str = "") -> Response:
+    links = jira_people.links_of(ctx, who.actor)
+    return show(request, ctx, who, "jira_link.html", links=links, code=code, minutes=jira_people.CODE_MINUTES)
