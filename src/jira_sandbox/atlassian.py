@@ -89,7 +89,7 @@ class Platform:
 
     def event(self, app: App, name: str, payload: dict[str, Any]) -> None:
         """Send an event to whoever declared it, in the background, again and again until it is taken."""
-        for module in modules(app, "trigger"):
+        for module in modules(app, "trigger") if not self.world.settings.events_off else ():
             if name in module.get("events", []):
                 target = (app, module, {"eventType": name, **payload})
                 threading.Thread(target=self._send_event, args=target, daemon=True).start()
@@ -98,20 +98,16 @@ class Platform:
         """Tell every app and webhook what happened to an issue: it was created, updated or deleted."""
         changelog = {"changelog": payload["changelog"]} if "changelog" in payload else {}
         self._tell(f"avi:jira:{what}:issue", {"issue": {"id": issue.id, "key": issue.key}, **payload})
-        self._hook(f"jira:issue_{what}", issue=issue_json(self.world, issue), **changelog)
+        self.webhooks.tell(f"jira:issue_{what}", issue=issue_json(self.world, issue), **changelog)
 
     def project_event(self, what: str, project: Project) -> None:
         """Tell every app and webhook what happened to a project. Its issues get no events of their own (Atlassian)."""
         self._tell(f"avi:jira:{what}:project", {"project": {"id": project.id, "key": project.key}})
-        self._hook(f"project_{what}", project={"id": int(project.id), "key": project.key, "name": project.name})
+        self.webhooks.tell(f"project_{what}", project={"id": int(project.id), "key": project.key, "name": project.name})
 
     def _tell(self, name: str, payload: dict[str, Any]) -> None:
-        for app in list(self.world.apps.values()) if not self.world.settings.events_off else ():
+        for app in list(self.world.apps.values()):
             self.event(app, name, payload)
-
-    def _hook(self, name: str, **what: Any) -> None:
-        if not self.world.settings.events_off:
-            self.webhooks.tell(name, **what)
 
     def _send_event(self, app: App, module: dict[str, Any], payload: dict[str, Any]) -> None:
         for attempt in range(1 + self.world.settings.event_retries):

@@ -1,5 +1,7 @@
 """The sandbox's own calls, under /sandbox: what tests, and the control page, steer it with."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -7,7 +9,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from jira_sandbox.atlassian import ManifestError, Platform
-from jira_sandbox.state import App, Issue, Project, Webhook, World, new_id
+from jira_sandbox.state import App, Faults, Issue, Project, Webhook, World, new_id
 
 Json = dict[str, Any]
 _CHANGEABLE = {"summary", "type", "status", "assignee", "description"}
@@ -70,8 +72,6 @@ def _switches(api: APIRouter, world: World, platform: Platform) -> None:
 
     @api.delete("/faults")
     def no_faults() -> Json:
-        from jira_sandbox.state import Faults
-
         return world.set_faults(asdict(Faults()))
 
     @api.get("/settings")
@@ -96,9 +96,25 @@ def _switches(api: APIRouter, world: World, platform: Platform) -> None:
 def _set(change: Any, body: Json) -> Json:
     try:
         done: Json = change(body)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise HTTPException(400, f"There is no such switch: {error}") from None
     return done
+
+
+@contextmanager
+def _conflicts() -> Iterator[None]:
+    """A key that is taken is answered 409."""
+    try:
+        yield
+    except ValueError as error:
+        raise HTTPException(409, str(error)) from None
+
+
+def _given(body: Json, name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise HTTPException(400, f"Give a {name}")
+    return value
 
 
 def _issues(api: APIRouter, world: World, platform: Platform) -> None:
@@ -119,10 +135,8 @@ def _issues(api: APIRouter, world: World, platform: Platform) -> None:
         unknown = set(body) - _CHANGEABLE
         if not project or unknown:
             raise HTTPException(400, f"Give a project or a key, and only {', '.join(sorted(_CHANGEABLE))}")
-        try:
+        with _conflicts():
             issue = world.add_issue(project, key=key, **{"summary": key or "An issue", **body})
-        except ValueError as error:
-            raise HTTPException(409, str(error)) from None
         platform.issue_event("created", issue)
         return asdict(issue)
 
@@ -147,14 +161,17 @@ def _issues(api: APIRouter, world: World, platform: Platform) -> None:
 
     @api.post("/issues/{key}/move")
     def move(key: str, body: Json) -> Json:
-        issue = world.move_issue(reach(key), str(body["project"]))
-        changelog = {"items": [{"field": "Key", "fromString": issue.old_keys[-1], "toString": issue.key}]}
+        issue = reach(key)
+        before = world.project_of(issue)
+        world.move_issue(issue, _given(body, "project"))
+        changelog = _move(issue, before, world.project_of(issue))
         platform.issue_event("updated", issue, jiraEventTypeName="issue_moved", changelog=changelog)
         return asdict(issue)
 
     @api.post("/issues/{key}/restore")
     def restore(key: str) -> Json:
-        issue = world.restore_issue(key)
+        with _conflicts():
+            issue = world.restore_issue(key)
         if issue is None:
             raise HTTPException(404, f"There is no deleted issue {key}")
         platform.issue_event("created", issue)
@@ -169,6 +186,13 @@ def _issues(api: APIRouter, world: World, platform: Platform) -> None:
         return asdict(issue)
 
 
+def _move(issue: Issue, before: Project, after: Project) -> Json:
+    """A move as Jira's change log has it."""
+    project = {"from": before.id, "fromString": before.name, "to": after.id, "toString": after.name}
+    key = {"fromString": issue.old_keys[-1], "toString": issue.key}
+    return {"items": [{"field": "project", **project}, {"field": "Key", **key}]}
+
+
 def _projects(api: APIRouter, world: World, platform: Platform) -> None:
     def reach(key: str) -> Project:
         if key not in world.projects:
@@ -178,7 +202,8 @@ def _projects(api: APIRouter, world: World, platform: Platform) -> None:
     @api.post("/projects/{key}/rename")
     def rename(key: str, body: Json) -> Json:
         project = reach(key)
-        world.rename_project(project, str(body["key"]))
+        with _conflicts():
+            world.rename_project(project, _given(body, "key"))
         platform.project_event("updated", project)
         return asdict(project)
 
@@ -197,7 +222,7 @@ def _webhooks(api: APIRouter, world: World, platform: Platform) -> None:
 
     @api.post("/webhooks", status_code=201)
     def add(body: Json) -> Json:
-        hook = Webhook(new_id(), str(body["url"]), str(body.get("secret", "")), list(body.get("events", [])))
+        hook = Webhook(new_id(), _given(body, "url"), str(body.get("secret", "")), list(body.get("events", [])))
         world.webhooks[hook.id] = hook
         return {"id": hook.id}
 

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -95,10 +95,15 @@ class Sandbox:
         """Delete a project with its issues."""
         self._checked("DELETE", f"/projects/{key}")
 
-    def add_webhook(self, url: str, secret: str = "") -> str:
-        """Have Jira call an address when something changes; the webhook's id."""
-        added: str = self._checked("POST", "/webhooks", json={"url": url, "secret": secret})["id"]
+    def add_webhook(self, url: str, secret: str = "", events: Sequence[str] = ()) -> str:
+        """Have Jira call an address when one of these events happens, or any (none named); the webhook's id."""
+        body = {"url": url, "secret": secret, "events": list(events)}
+        added: str = self._checked("POST", "/webhooks", json=body)["id"]
         return added
+
+    def remove_webhook(self, webhook: str) -> None:
+        """Have Jira call it no more."""
+        self._checked("DELETE", f"/webhooks/{webhook}")
 
     def webhook_deliveries(self) -> list[dict[str, Any]]:
         """What webhooks were called with, the earliest first."""

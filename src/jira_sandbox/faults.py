@@ -13,11 +13,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jira_sandbox.limits import Call, Limits, call_of, too_many
+from jira_sandbox.limits import Call, Limits, too_many
 from jira_sandbox.state import World
 
-_OF_THE_SITE = ("/rest/api/", "/_edge/")
-_ATLASSIAN = ("/ex/", "/jira/featureflags/", "/oauth/", *_OF_THE_SITE)
+_ATLASSIAN = ("/ex/", "/jira/featureflags/", "/oauth/", "/rest/", "/_edge/")
+_OF_THE_SITE = ("/rest/", "/_edge/", "/browse/")
 _LONGEST_LOGGED_BODY = 20_000
 
 
@@ -31,9 +31,14 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; the sandbox's own pages and control calls pass as they are."""
-        if scope["type"] != "http" or not scope["path"].startswith(_ATLASSIAN):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
+        elif scope["path"].startswith(_ATLASSIAN):
+            await self._as_jira(scope, receive, send)
+        else:
+            await (self._moved(scope) or self._app)(scope, receive, send)
+
+    async def _as_jira(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.monotonic()
         entry: dict[str, Any] = {
             "method": scope["method"],
@@ -54,7 +59,7 @@ class Gate:
     def _call(self, scope: Scope, body: bytes) -> Call:
         proof = Headers(scope=scope).get("authorization", "")
         caller = self._world.provider_of(proof) or proof
-        return call_of(scope["method"], scope["path"], caller, proof.lower().startswith("basic "), body)
+        return Call(scope["method"], scope["path"], caller, proof.lower().startswith("basic "), body)
 
     async def _spoil_or_pass(self, scope: Scope, receive: Receive, answering: Send, raw_send: Send, call: Call) -> None:
         faults = self._world.faults
@@ -75,9 +80,10 @@ class Gate:
     def _moved(self, scope: Scope) -> Response | None:
         """A site that was renamed answers 302 at its old address; the gateway knows it by its cloud id."""
         where = self._world.settings.moved_to
-        return (
-            RedirectResponse(where + scope["path"], 302) if where and scope["path"].startswith(_OF_THE_SITE) else None
-        )
+        if not where or not scope["path"].startswith(_OF_THE_SITE):
+            return None
+        query = "?" + scope["query_string"].decode("latin-1") if scope["query_string"] else ""
+        return RedirectResponse(where + scope["path"] + query, 302)
 
     def _limit(self, call: Call) -> Response | None:
         counted = self._world.settings.enforce_limits and call.caller

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from jira_sandbox.state import StoredFlag, World
-from jira_sandbox.validation import flag_problems, request_problems
+from jira_sandbox.validation import flag_problems, issue_refs, request_problems
 
 
 def routes(world: World) -> list[Route]:
@@ -56,10 +56,17 @@ class _Api:
             return JSONResponse(self._store_all(provider, body), 202)
 
     def _who(self, request: Request, operation: str = "bulk") -> tuple[Response | None, str]:
-        """Who calls, or why they may not: a token opens only the way it is for (inferred from Atlassian's scopes)."""
+        """Who calls, or why they may not.
+
+        A token opens only the way it is for: 401, as for one that lacks the scope. An API token that the gateway knows
+        opens none: 403. (Both are inferred: Atlassian lists the kinds of token for each way, not these answers.)
+        """
         world, settings = self._world, self._world.settings
         by_oauth = request.url.path.startswith("/jira/")
-        provider = world.provider_of(request.headers.get("authorization", ""))
+        proof = request.headers.get("authorization", "")
+        provider = world.provider_of(proof)
+        if world.accepts_api_token(proof, at_gateway=True):
+            return Response(status_code=403), ""
         if world.faults.unauthorized or provider is None or provider.startswith("oauth:") != by_oauth:
             return Response(status_code=401), ""
         if world.faults.forbidden or (by_oauth and not settings.oauth_flags_permitted):
@@ -100,10 +107,7 @@ class _Api:
 
     def _store(self, provider: str, flag: dict[str, Any], properties: dict[str, str], unknown: list[str]) -> bool:
         """Whether Jira says it accepted the flag; one with only unknown issues is not persisted."""
-        refs = list(flag.get("issueKeys") or [])
-        for association in flag.get("associations") or []:
-            refs += association["values"]
-        found = {ref: self._world.find_issue(ref) for ref in refs}
+        found = {ref: self._world.find_issue(ref) for ref in issue_refs(flag)}
         missing = [ref for ref, issue in found.items() if issue is None]
         unknown += missing
         if len(missing) == len(found):

@@ -1,6 +1,7 @@
 """Everything the sandbox knows, in memory, behind one lock."""
 
 import base64
+import itertools
 import threading
 import time
 import uuid
@@ -11,6 +12,7 @@ from typing import Any
 
 CLOUD_ID = "11111111-2222-4333-8444-555555555555"
 LOG_LENGTH = 5000
+OAUTH_OPERATIONS = frozenset({"get", "delete", "delete_by_properties"})
 
 
 @dataclass
@@ -127,6 +129,11 @@ class Settings:
     api_tokens_scoped: bool = False
     browse_permitted: bool = True
 
+    def __post_init__(self) -> None:
+        """Refuse operations that are none."""
+        if unknown := set(self.oauth_refuses) - OAUTH_OPERATIONS:
+            raise ValueError(f"oauth_refuses: {', '.join(sorted(unknown))}")
+
 
 class World:
     """The site: projects, issues, what was sent, who is installed, and a log of every request."""
@@ -161,8 +168,9 @@ class World:
             self.requests: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
             self.breaches: list[dict[str, Any]] = []
             self.webhooks: dict[str, Webhook] = {}
-            self.deliveries: list[dict[str, Any]] = []
+            self.deliveries: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
             self._next_issue = 10000
+            self._project_ids = itertools.count(10000)
             if self._fill:
                 self._fill(self)
 
@@ -171,11 +179,28 @@ class World:
     def add_project(self, key: str, name: str) -> "Project":
         """The project with this key; a new one where there is none."""
         with self.lock:
-            return self.projects.setdefault(key, Project(str(10_000 + len(self.projects)), key, name))
+            if key not in self.projects:
+                self.projects[key] = Project(str(next(self._project_ids)), key, name)
+            return self.projects[key]
+
+    def project_of(self, issue: Issue) -> "Project":
+        """The project that an issue is in."""
+        with self.lock:
+            return self.projects[issue.project]
+
+    def visible_projects(self) -> list["Project"]:
+        """The projects that the app may see, by key."""
+        with self.lock:
+            return sorted(self.projects.values(), key=lambda one: one.key) if self.settings.browse_permitted else []
 
     def rename_project(self, project: "Project", key: str) -> None:
-        """Give a project another key, and its issues with it; the old keys still lead to them."""
+        """Give a project another key, and its issues with it; the old keys still lead to them.
+
+        ValueError where a project has this key already.
+        """
         with self.lock:
+            if key in self.projects:
+                raise ValueError(f"There is a project {key} already")
             for issue in [one for one in self.issues.values() if one.project == project.key]:
                 issue.old_keys.append(issue.key)
                 issue.key = f"{key}-{issue.key.rpartition('-')[2]}"
@@ -194,17 +219,18 @@ class World:
     def add_issue(self, project: str, *, key: str | None = None, **fields: Any) -> Issue:
         """A new issue, with the next number of its project unless a key is given."""
         with self.lock:
-            self.add_project(project, project.title())
             self._next_issue += 1
             issue = Issue(str(self._next_issue), key or self._next_key(project), **fields)
             if issue.key in self.by_key:
                 raise ValueError(f"{issue.key} exists already")
+            self.add_project(issue.project, issue.project.title())
             self.issues[issue.id] = issue
             self.by_key[issue.key] = issue.id
             return issue
 
     def _next_key(self, project: str) -> str:
-        numbers = [int(key.rpartition("-")[2]) for key in self.by_key if key.startswith(f"{project}-")]
+        used = (*self.by_key, *(issue.key for issue in self.deleted.values()))
+        numbers = [int(key.rpartition("-")[2]) for key in used if key.startswith(f"{project}-")]
         return f"{project}-{max(numbers, default=0) + 1}"
 
     def find_issue(self, ref: str, *, as_app: bool = False) -> Issue | None:
@@ -230,10 +256,16 @@ class World:
             self.by_key = {key: id for key, id in self.by_key.items() if id != issue.id}
 
     def restore_issue(self, key: str) -> Issue | None:
-        """Bring a deleted issue back, as it was; None where there is no such one."""
+        """Bring a deleted issue back, as it was; None where there is no such one.
+
+        ValueError where another issue was given its key in the meantime.
+        """
         with self.lock:
             issue = next((one for one in self.deleted.values() if one.key == key), None)
             if issue:
+                if key in self.by_key:
+                    raise ValueError(f"{key} exists already")
+                self.add_project(issue.project, issue.project.title())
                 self.issues[issue.id] = self.deleted.pop(issue.id)
                 self.by_key |= dict.fromkeys((*issue.old_keys, issue.key), issue.id)
             return issue

@@ -51,6 +51,12 @@ def _properties(properties: Any) -> Iterator[str]:
             yield f"properties.{name}: must be a string of at most {MAX_TEXT} characters"
 
 
+def issue_refs(flag: dict[str, Any]) -> list[str]:
+    """The issues that a well-formed flag names, by key or id."""
+    associations = flag.get("associations") or []
+    return [*(flag.get("issueKeys") or []), *(ref for one in associations for ref in one["values"])]
+
+
 def flag_problems(flag: dict[str, Any]) -> list[str]:
     """What is wrong with one flag."""
     return [*_identity(flag), *_associations(flag), *_state(flag)]

@@ -11,6 +11,12 @@ from jira_sandbox.state import CLOUD_ID
 
 OAUTH_FLAGS = f"/jira/featureflags/0.1/cloud/{CLOUD_ID}"
 GATEWAY = f"/ex/jira/{CLOUD_ID}"
+CREDENTIALS = {
+    "grant_type": "client_credentials",
+    "audience": "api.atlassian.com",
+    "client_id": "sandbox-client",
+    "client_secret": "sandbox-secret",
+}
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +38,8 @@ def client(sandbox: Sandbox, **how: Any) -> httpx2.Client:
 @pytest.fixture
 def api(sandbox: Sandbox) -> Iterator[httpx2.Client]:
     """With a token for OAuth credentials."""
-    asked = {
-        "grant_type": "client_credentials",
-        "audience": "api.atlassian.com",
-        "client_id": "sandbox-client",
-        "client_secret": "sandbox-secret",
-    }
     with client(sandbox) as found:
-        token = found.post("/oauth/token", json=asked).json()["access_token"]
+        token = found.post("/oauth/token", json=CREDENTIALS).json()["access_token"]
         found.headers["Authorization"] = f"Bearer {token}"
         yield found
 

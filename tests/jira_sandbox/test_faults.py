@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from jira_sandbox.embedded import Sandbox
-from tests.jira_sandbox.conftest import OAUTH_FLAGS, flag, send
+from tests.jira_sandbox.conftest import CREDENTIALS, OAUTH_FLAGS, client, flag, send
 
 BULK, FLAG = f"{OAUTH_FLAGS}/bulk", f"{OAUTH_FLAGS}/flag"
 
@@ -103,5 +103,7 @@ def test_what_flagpost_sends_is_in_the_log_and_no_secret_is(api: httpx2.Client, 
 
 
 def test_a_wrong_client_secret_is_refused(sandbox: Sandbox) -> None:
-    body = {"client_id": "sandbox-client", "client_secret": "wrong", "audience": "api.atlassian.com"}
-    assert httpx2.post(f"{sandbox.url}/oauth/token", json=body, trust_env=False).status_code == 401
+    with client(sandbox) as stranger:
+        refused = stranger.post("/oauth/token", json={**CREDENTIALS, "client_secret": "wrong"})
+        assert (refused.status_code, refused.json()["error"]) == (401, "access_denied")
+        assert stranger.post("/oauth/token", json={**CREDENTIALS, "grant_type": "password"}).status_code == 400

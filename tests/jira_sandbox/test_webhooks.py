@@ -46,7 +46,7 @@ def listener() -> Iterator[tuple[Listener, str]]:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield found, f"http://127.0.0.1:{server.server_port}/hook"
         server.shutdown()
 
@@ -84,11 +84,74 @@ def test_projects_are_told_of_too_and_their_issues_are_not(sandbox: Sandbox, lis
     sandbox.rename_project("PAY", "CASH")
     heard.wait_for(lambda: len(heard.calls) == 1)
     assert (heard.said(0)["webhookEvent"], heard.said(0)["project"]["key"]) == ("project_updated", "CASH")
+    sandbox.delete_project("CASH")
+    heard.wait_for(lambda: len(heard.calls) == 2)
+    assert (heard.said(1)["webhookEvent"], heard.said(1)["project"]["name"]) == ("project_deleted", "Payments")
+
+
+def test_a_move_says_from_where_to_where(sandbox: Sandbox, listener: tuple[Listener, str]) -> None:
+    heard, url = listener
+    sandbox.add_webhook(url)
+    new = sandbox.move_issue("PAY-1", "WEB")
+    heard.wait_for(lambda: len(heard.calls) == 1)
+    said = heard.said(0)
+    assert (said["webhookEvent"], said["issue"]["key"]) == ("jira:issue_updated", new)
+    changes = {item["field"]: (item["fromString"], item["toString"]) for item in said["changelog"]["items"]}
+    assert changes == {"project": ("Payments", "Web shop"), "Key": ("PAY-1", new)}
+
+
+def test_only_what_was_asked_for_is_told_and_nothing_once_removed(
+    sandbox: Sandbox, listener: tuple[Listener, str]
+) -> None:
+    heard, url = listener
+    webhook = sandbox.add_webhook(url, events=["jira:issue_created"])
+    sandbox.delete_issue("PAY-1")
+    sandbox.restore_issue("PAY-1")
+    heard.wait_for(lambda: len(heard.calls) == 1)
+    assert [one["event"] for one in sandbox.webhook_deliveries()] == ["jira:issue_created"]
+    assert sandbox.get("/webhooks") == [{"id": webhook, "url": url, "events": ["jira:issue_created"]}]
+    sandbox.remove_webhook(webhook)
+    sandbox.add_issue("PAY-77")
+    assert len(sandbox.webhook_deliveries()) == 1
+
+
+def app_that_hears(url: str, *events: str) -> dict[str, Any]:
+    return {
+        "app": {"id": "ari:cloud:ecosystem::app/8db33309-2a52-4d0e-9c0f-5a4e1a1d2f5a"},
+        "remotes": [{"key": "own", "baseUrl": url}],
+        "modules": {
+            "endpoint": [{"key": "hear", "remote": "own", "route": {"path": "/events"}}],
+            "trigger": [{"key": "all", "endpoint": "hear", "events": list(events)}],
+        },
+    }
+
+
+def test_apps_hear_of_projects_and_of_issues_that_come_back(sandbox: Sandbox, listener: tuple[Listener, str]) -> None:
+    heard, url = listener
+    known = ("created:issue", "deleted:issue", "updated:project", "deleted:project")
+    sandbox.install(app_that_hears(url, *(f"avi:jira:{one}" for one in known)))
+    changes = (
+        lambda: sandbox.delete_issue("PAY-1"),
+        lambda: sandbox.restore_issue("PAY-1"),
+        lambda: sandbox.rename_project("PAY", "CASH"),
+        lambda: sandbox.delete_project("CASH"),
+    )
+    for number, change in enumerate(changes, start=1):
+        change()
+        heard.wait_for(lambda number=number: len(heard.calls) == number)
+    told = [heard.said(number)["eventType"].removeprefix("avi:jira:") for number in range(4)]
+    assert told == ["deleted:issue", "created:issue", "updated:project", "deleted:project"]
+    assert heard.said(2)["project"]["key"] == "CASH"
+    assert heard.said(2)["project"]["id"] == heard.said(3)["project"]["id"]
 
 
 def test_events_can_get_lost(sandbox: Sandbox, listener: tuple[Listener, str]) -> None:
-    _, url = listener
+    heard, url = listener
     sandbox.add_webhook(url)
     sandbox.settings(events_off=True)
+    sandbox.install(app_that_hears(url, "avi:forge:installed:app", "avi:jira:updated:issue"))
     sandbox.change_issue("PAY-1", summary="New")
-    assert sandbox.webhook_deliveries() == []
+    sandbox.settings(events_off=False)
+    sandbox.change_issue("PAY-1", summary="Newer")
+    heard.wait_for(lambda: len(heard.calls) == 2)  # the webhook and the app, once each
+    assert len(sandbox.webhook_deliveries()) == 1
