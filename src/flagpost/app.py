@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import socket
 import threading
 import time
@@ -30,6 +31,8 @@ from flagpost.jira.receive import InvocationVerifier
 from flagpost.jira.refresh import Refresher
 from flagpost.jira.trouble import Trouble
 from flagpost.jobs.embedded import EmbeddedEngine
+from flagpost.jobs.port import Engine
+from flagpost.jobs.postgres import PostgresEngine
 from flagpost.observe import set_up_logging
 from flagpost.settings import Settings
 from flagpost.store import migrate
@@ -38,6 +41,8 @@ from flagpost.web import api, api_v1, bodies, console, forge, headers, health, r
 from flagpost.web.templating import STATIC
 
 log = structlog.get_logger(__name__)
+
+_LONGEST_STOP_SECONDS = 30.0
 
 _DESCRIPTION = """Split's Admin API under `/internal/api/v2`, and Flagpost's own for the Jira side under `/api/v1`.
 Both take an admin API key, as `Authorization: Bearer …` or `x-api-key: …`."""
@@ -83,19 +88,25 @@ def context_on(database: Database, settings: Settings, clock: Callable[[], int] 
     )
 
 
-def _engine(context: Context) -> EmbeddedEngine:
+def _engine(context: Context, *, works: bool = True) -> Engine:
+    """Deliveries in this process on SQLite; on PostgreSQL, in whichever process works."""
     db, settings, reader = context.db, context.settings, context.issues
     delivery = Delivery(db, context.jira, context.keyring, reader.limits, context.clock, settings.public_url)
     refresher = Refresher(db, context.jira, reader, context.clock, settings.issue_refresh_budget)
     waiting = partial(waiting_sites, db, context.clock)
-    return EmbeddedEngine(delivery.deliver, waiting, settings.sweep_seconds, [refresher.run])
+    if db.is_sqlite:
+        return EmbeddedEngine(delivery.deliver, waiting, settings.sweep_seconds, [refresher.run])
+    return PostgresEngine(db, delivery.deliver, waiting, settings.sweep_seconds, [refresher.run], works=works)
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The whole application for these settings. Delivery to Jira runs from its start-up to its shutdown."""
+def create_app(settings: Settings, *, works: bool = True) -> FastAPI:
+    """The whole application for these settings. Delivery to Jira runs from its start-up to its shutdown.
+
+    Without `works`, on PostgreSQL, workers elsewhere deliver.
+    """
     database = open_database(settings)
     quiet = context_on(database, settings)
-    engine = _engine(quiet)
+    engine = _engine(quiet, works=works)
     context = replace(quiet, wake=engine.wake)
 
     @asynccontextmanager
@@ -104,7 +115,7 @@ def create_app(settings: Settings) -> FastAPI:
         stored_secrets.encrypt_with_newest_key(context)
         engine.start()
         yield
-        engine.stop()
+        engine.stop(_LONGEST_STOP_SECONDS)
         context.jira.close()
         database.close()
 
@@ -132,12 +143,17 @@ def _compose(app: FastAPI) -> None:
     render.install_error_handlers(app)
 
 
-def serve(settings: Settings) -> None:
-    """Run until told to stop; says where, and how to begin where nobody can sign in yet."""
+def serve(settings: Settings, *, works: bool = True) -> None:
+    """Run until told to stop; says where, and how to begin where nobody can sign in yet.
+
+    Without `works` this process does not deliver to Jira: on PostgreSQL, `work` does, elsewhere.
+    """
+    if not works and settings.sqlite_file:
+        raise SetupError("On SQLite there is one process, and it delivers. Leave out --no-worker.")
     set_up_logging(settings.log_level, settings.log_format)
     with _listen(settings) as listening:
         settings = settings.model_copy(update={"port": listening.getsockname()[1]})
-        app = create_app(settings)
+        app = create_app(settings, works=works)
         context: Context = app.state.context
         first_start.ensure_account(context)
         print(f"Flagpost {__version__} is at {settings.public_url}", flush=True)
@@ -145,6 +161,22 @@ def serve(settings: Settings) -> None:
             print(f"Nobody can sign in yet. Create the first admin, once, here:\n  {link}", flush=True)
         _spare_what_stays()
         _server(app, settings).run(sockets=[listening])
+
+
+def work(settings: Settings) -> None:
+    """Deliver to Jira until told to stop, beside processes that serve. On PostgreSQL only."""
+    set_up_logging(settings.log_level, settings.log_format)
+    if settings.sqlite_file:
+        raise SetupError("On SQLite, `flagpost serve` delivers by itself. Workers are for PostgreSQL.")
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    with _context(settings) as context:
+        engine = _engine(context)
+        engine.start()
+        print("The Flagpost worker runs.", flush=True)
+        stopping.wait()
+        engine.stop(_LONGEST_STOP_SECONDS)
 
 
 def _spare_what_stays() -> None:
@@ -215,10 +247,16 @@ def operator_context(settings: Settings) -> Iterator[tuple[Context, Actor]]:
 
     A serving process finds what this one changed by its sweep.
     """
+    with _context(settings) as context:
+        yield context, system(first_start.ensure_account(context))
+
+
+@contextmanager
+def _context(settings: Settings) -> Iterator[Context]:
     database = open_database(settings)
     context = context_on(database, settings)
     try:
-        yield context, system(first_start.ensure_account(context))
+        yield context
     finally:
         context.jira.close()
         database.close()

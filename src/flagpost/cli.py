@@ -32,11 +32,20 @@ def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on.  [env: FLAGPOST_HOST]")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on.  [env: FLAGPOST_PORT]")] = None,
     database_url: DatabaseUrl = None,
+    worker: Annotated[bool, typer.Option(help="Deliver to Jira from this process too.")] = True,
 ) -> None:
     """Run Flagpost: console, APIs and delivery to Jira, in one process."""
     from flagpost.app import serve as run
 
-    run(settings_module.load(host=host, port=port, database_url=database_url))
+    run(settings_module.load(host=host, port=port, database_url=database_url), works=worker)
+
+
+@app.command()
+def worker(database_url: DatabaseUrl = None) -> None:
+    """Deliver to Jira, beside processes that serve, on this host or others. On PostgreSQL only."""
+    from flagpost.app import work
+
+    work(_settings(database_url))
 
 
 @app.command()

@@ -232,14 +232,15 @@ def shown(definition: dict[str, Any] | None) -> dict[str, Any]:
 class Process:
     """`flagpost serve` as a process of its own, that can be killed and started again on the same port."""
 
-    def __init__(self, sandbox: Sandbox, database_url: str) -> None:
+    def __init__(self, sandbox: Sandbox, database_url: str, *options: str) -> None:
         self.port = free_port()
+        self._options = options
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = {**os.environ, **environment(sandbox, database_url), "FLAGPOST_LOG_LEVEL": "error"}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "flagpost", "serve", "--port", str(self.port)]
+        command = [sys.executable, "-m", "flagpost", "serve", "--port", str(self.port), *self._options]
         self._process = subprocess.Popen(command, env=self._environment, stdout=subprocess.DEVNULL)
         until(self._ready, "Flagpost is ready")
 
@@ -266,9 +267,9 @@ class Process:
 
 
 @contextmanager
-def process(sandbox: Sandbox, database_url: str) -> Iterator[Process]:
+def process(sandbox: Sandbox, database_url: str, *options: str) -> Iterator[Process]:
     """One that ends with the block."""
-    found = Process(sandbox, database_url)
+    found = Process(sandbox, database_url, *options)
     found.start()
     try:
         yield found

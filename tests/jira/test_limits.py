@@ -138,3 +138,15 @@ def test_a_process_that_takes_over_allows_only_what_is_certainly_left() -> None:
         writes.note(["A"])
         written += 1
     assert written <= 10
+
+
+def test_where_another_process_delivered_last_the_buckets_begin_empty() -> None:
+    time = Time()
+    limits = Limits(time)
+    mine = limits.begin_delivery("one", None, 1_000_000)
+    limits.note_delivery("one", 1_000_100)
+    assert limits.begin_delivery("one", 1_000_100, 1_000_200) is mine
+    assert limits.take_turn("one", "app", BULK) == 0
+    assert limits.begin_delivery("one", 1_000_500, 1_001_000) is not mine
+    assert limits.take_turn("one", "app", BULK)
+    assert limits.take_turn("one", "app", GET_ISSUE) == 0

@@ -11,9 +11,11 @@ Atlassian counts in three systems, each of which answers 429 (`RateLimit-Reason`
 - **Writes to one issue**: 20 in 2 seconds and 100 in 30. Whether sending a flag counts as writing to its issues is not
   documented, so it is counted here as if it did, for each flag and each of its issues.
 
-All of it is kept in the memory of the process that delivers. *Problem*: a process that takes over from one that died
-does not know what that one had just sent. *Solution*: it is told when the site was last delivered to; was that within
-the longest window, it allows an issue only what is certain to be left.
+All of it is kept in the memory of the process that delivers. *Problem*: a process that takes over from another, because
+that one died or because there are several, does not know what that one had just sent. *Solution*: it is told when the
+site was last delivered to. If that was by another, it begins with empty buckets, and within the longest window allows
+an issue only what is certain to be left. Points are counted by each process for itself; near the limit Jira says so to
+all of them.
 """
 
 import threading
@@ -56,7 +58,8 @@ DELETE_FLAG = Endpoint("DELETE", "flag", 30, 40.0)
 DELETE_BY_PROPERTIES = Endpoint("DELETE", "bulkByProperties", 30, 40.0)
 GET_ISSUE = Endpoint("GET", "issue", 60, 80.0)
 FETCH_ISSUES = Endpoint("POST", "bulkfetch", 60, 80.0)
-ASK_SITE = Endpoint("GET", "site", 20, 20.0)
+_OF_DELIVERIES = (BULK, GET_FLAG, DELETE_FLAG, DELETE_BY_PROPERTIES)
+_BURST_SECONDS = 2.0  # after which another process's bucket at Jira has filled up again
 
 
 @dataclass
@@ -92,6 +95,7 @@ class Limits:
         self._slow_until: dict[tuple[str, Endpoint], float] = {}
         self._closed_until: dict[tuple[str, Endpoint], float] = {}
         self._writes: dict[str, IssueWrites] = {}
+        self._delivered: dict[str, int] = {}
 
     def take_turn(
         self, cloud_id: str, pool: str, endpoint: Endpoint, *, points: float = 1, patience: float | None = None
@@ -120,13 +124,29 @@ class Limits:
             if answer.status == 429 and not is_quota(answer):
                 self._closed_until[place] = now + (answer.retry_after or 2)
 
-    def writes_of(self, cloud_id: str, *, seconds_since_last: float | None) -> "IssueWrites":
-        """The count of writes to a site's issues. `seconds_since_last`: when any process last delivered to it."""
+    def begin_delivery(self, cloud_id: str, last_delivery: int | None, now: int) -> "IssueWrites":
+        """The count of writes to a site's issues, at the beginning of a delivery to it. Times are in milliseconds.
+
+        Where another process delivered last, nothing is known of what it used up just before: see above.
+        """
         with self._lock:
-            found = self._writes.get(cloud_id)
-            if found is None:
-                found = self._writes[cloud_id] = IssueWrites(self._now, seconds_since_last)
-            return found
+            known = self._writes.get(cloud_id)
+            if known is None or (last_delivery or 0) > self._delivered.get(cloud_id, 0):
+                since = None if last_delivery is None else (now - last_delivery) / 1000
+                known = self._writes[cloud_id] = IssueWrites(self._now, since)
+                self._take_over(cloud_id, since)
+            return known
+
+    def note_delivery(self, cloud_id: str, now: int) -> None:
+        """This process has just delivered to a site."""
+        with self._lock:
+            self._delivered[cloud_id] = now
+
+    def _take_over(self, cloud_id: str, seconds_since_last: float | None) -> None:
+        if seconds_since_last is not None and seconds_since_last < _BURST_SECONDS:
+            for endpoint in _OF_DELIVERIES:
+                empty = Pace(endpoint.most, endpoint.per_second, 0.0, self._now())
+                self._paces[cloud_id, endpoint] = empty
 
 
 def is_quota(answer: Answer) -> bool:

@@ -103,8 +103,7 @@ class Delivery:
         return site if site and site.may_be_told(self.clock()) else None
 
     def _api(self, site: Site) -> FlagsApi:
-        since = (self.clock() - site.last_success_at) / 1000 if site.last_success_at else None
-        writes = self.limits.writes_of(site.cloud_id, seconds_since_last=since)
+        writes = self.limits.begin_delivery(site.cloud_id, site.last_success_at, self.clock())
         return FlagsApi(site, self.client, self.keyring, self.limits, writes, self.pause)
 
     def _put_off_or_halt(self, site: Site, error: JiraError) -> None:
@@ -292,6 +291,7 @@ class Delivery:
             pushes.record_answers(tx, answers, now)
             self._follow_unknown(tx, site, unknown, stale, now)
             integrations.update_site(tx, site.id, last_success_at=now, last_error=None, failures=0, paused_until=None)
+        self.limits.note_delivery(site.cloud_id, now)
         refused = sum(bool(answer.refused) for answer in answers)
         log.info("jira.delivered", site=site.site_url, flags=len(answers), refused=refused)
 

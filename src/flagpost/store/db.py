@@ -25,6 +25,9 @@ Condition = sa.ColumnElement[bool]
 """A condition for the database, handed on by those who do not look inside."""
 
 _READERS = 16
+_TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
+_UNLOCK = sa.text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
+_NOTICE_WHO_VANISHES = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3"
 
 
 class Database:
@@ -37,7 +40,9 @@ class Database:
             self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", 1)
             self._reader = _sqlite_engine(self.url, "BEGIN", _READERS)
         else:
-            self._writer = self._reader = sa.create_engine(self.url, pool_size=_READERS, pool_pre_ping=True)
+            self._writer = self._reader = sa.create_engine(
+                self.url, pool_size=_READERS, pool_pre_ping=True, connect_args={"options": _NOTICE_WHO_VANISHES}
+            )
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -50,6 +55,30 @@ class Database:
         """A transaction that is committed when the block ends, and undone when it raises."""
         with self._writer.begin() as tx:
             yield tx
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[bool]:
+        """Whether this is the only block of this name that runs, over all processes and hosts, until it ends.
+
+        PostgreSQL: an advisory lock, which belongs to a connection and ends with it, whatever became of its process;
+        a connection whose host has vanished is given up by the server within seconds. SQLite: always True, because
+        there is one process, and whoever needs it to be alone among that one's threads sees to it.
+        """
+        if self.is_sqlite:
+            yield True
+            return
+        with self._reader.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            held = bool(connection.scalar(_TRY_LOCK, {"name": name}))
+            try:
+                yield held
+            finally:
+                if held:
+                    connection.execute(_UNLOCK, {"name": name})
+
+    @property
+    def conninfo(self) -> str:
+        """The address for psycopg itself, without SQLAlchemy."""
+        return self.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     @property
     def engine(self) -> Engine:

@@ -1,0 +1,171 @@
+"""Many processes on PostgreSQL: whoever is free delivers, one at a time for a site, and a dead one is replaced."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+import sqlalchemy as sa
+
+from jira_sandbox.embedded import Sandbox
+from tests.end_to_end.world import FEATURE_FLAGS, World, environment, process, until
+
+pytestmark = pytest.mark.slow
+TAKEN_OVER_WITHIN = 30.0
+CUT_EVERY_CONNECTION = sa.text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+
+
+class Worker:
+    """`flagpost worker` as a process of its own."""
+
+    def __init__(self, sandbox: Sandbox, database_url: str) -> None:
+        values = {**os.environ, **environment(sandbox, database_url), "FLAGPOST_LOG_LEVEL": "error"}
+        command = [sys.executable, "-m", "flagpost", "worker"]
+        self.process = subprocess.Popen(command, env=values, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        assert "worker runs" in self.process.stdout.readline()
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def end(self) -> int:
+        if self.process.poll() is None:
+            self.send(signal.SIGCONT)
+            self.send(signal.SIGTERM)
+        code = self.process.wait(40)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+
+class Workers(list[Worker]):
+    """Those of a test; they end with it."""
+
+    def __init__(self, sandbox: Sandbox, database_url: str) -> None:
+        super().__init__()
+        self._where = (sandbox, database_url)
+
+    def start(self, count: int = 1) -> None:
+        self.extend(Worker(*self._where) for _ in range(count))
+
+
+@pytest.fixture
+def workers(sandbox: Sandbox, postgres_url: str) -> Iterator[Workers]:
+    found = Workers(sandbox, postgres_url)
+    yield found
+    for worker in found:
+        worker.end()
+
+
+@pytest.fixture
+def served(sandbox: Sandbox, postgres_url: str) -> Iterator[World]:
+    """Flagpost serves in a process that does not deliver; the site is connected."""
+    with process(sandbox, postgres_url, "--no-worker") as running:
+        world = World(running.url, sandbox)
+        world.connect_jira()
+        yield world
+        world.close()
+
+
+def in_the_middle(world: World) -> None:
+    """A delivery is under way: the sandbox has its request and has yet to answer."""
+    seen = len(world.sandbox.requests(FEATURE_FLAGS))
+    until(lambda: len(world.sandbox.requests(FEATURE_FLAGS)) > seen, "a delivery is under way")
+
+
+def test_a_process_that_only_serves_leaves_delivery_to_workers(served: World, workers: Workers) -> None:
+    served.new_flag("pay", "PAY-1")
+    time.sleep(1)
+    assert served.sandbox.flags() == {}
+    workers.start()
+    served.expect_equal()
+    assert workers[0].end() == 0
+
+
+def test_the_processes_see_each_others_changes_and_deliver_one_at_a_time(served: World, workers: Workers) -> None:
+    workers.start(2)
+    served.sandbox.faults(latency_ms=20, prefix=FEATURE_FLAGS)
+    for number in range(12):
+        served.new_flag(f"flag{number}", "PAY-1" if number % 2 else "PAY-2", share=number)
+    for number in range(0, 12, 3):
+        served.act("kill", f"flag{number}")
+    served.expect_equal()
+    spans = [(one["at"], one["at"] + one["ms"] / 1000) for one in served.sandbox.requests(FEATURE_FLAGS)]
+    overlaps = [one for one, other in pairwise(spans) if other[0] < one[1] - 0.005]
+    assert overlaps == []
+
+
+def test_a_worker_that_is_killed_is_replaced_within_half_a_minute(served: World, workers: Workers) -> None:
+    workers.start(1)
+    served.new_flag("pay", "PAY-1")
+    served.settled()
+    served.sandbox.faults(latency_ms=4000, prefix=FEATURE_FLAGS)
+    served.act("kill", "pay")
+    in_the_middle(served)
+    workers[0].send(signal.SIGKILL)
+    killed = time.monotonic()
+    served.sandbox.no_faults()
+    workers.start(1)
+    served.settled(TAKEN_OVER_WITHIN)
+    assert time.monotonic() - killed < TAKEN_OVER_WITHIN  # the promise, not a measurement of speed
+    served.expect_equal()
+
+
+def test_a_worker_that_only_seemed_dead_sends_nothing_over_its_successor(served: World, workers: Workers) -> None:
+    workers.start(2)
+    served.new_flag("pay", "PAY-1")
+    served.settled()
+    served.sandbox.faults(latency_ms=1500, prefix=FEATURE_FLAGS)
+    served.act("kill", "pay")
+    in_the_middle(served)
+    for worker in workers:
+        worker.send(signal.SIGSTOP)
+    served.sandbox.no_faults()
+    served.act("restore", "pay")
+    time.sleep(2)
+    for worker in workers:
+        worker.send(signal.SIGCONT)
+    served.expect_equal()
+
+
+def test_cut_connections_to_the_database_lose_nothing(served: World, workers: Workers, postgres_url: str) -> None:
+    workers.start(2)
+    served.new_flag("pay", "PAY-1")
+    served.settled()
+    engine = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    for number in range(5):
+        served.define("pay", share=number)
+        with engine.connect() as connection:
+            connection.execute(CUT_EVERY_CONNECTION)
+    served.act("kill", "pay")
+    served.expect_equal()
+    for worker in workers:
+        assert worker.process.poll() is None
+    engine.dispose()
+
+
+def test_a_worker_that_is_told_to_stop_finishes_the_batch_in_hand(served: World, workers: Workers) -> None:
+    workers.start(1)
+    served.new_flag("pay", "PAY-1")
+    served.settled()
+    served.sandbox.faults(latency_ms=1500, prefix=FEATURE_FLAGS)
+    served.act("kill", "pay")
+    in_the_middle(served)
+    assert workers[0].end() == 0
+    assert served.integration()["behind"] == 0
+    served.expect_equal()
+
+
+def test_on_sqlite_there_are_no_workers(sandbox: Sandbox, sqlite_url: str) -> None:
+    for command in (["worker"], ["serve", "--no-worker", "--port", "0"]):
+        values = {**os.environ, **environment(sandbox, sqlite_url)}
+        done = subprocess.run(
+            [sys.executable, "-m", "flagpost", *command], env=values, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, "On SQLite" in done.stderr) == (1, True)
