@@ -193,3 +193,12 @@ def test_credentials_that_were_deleted_in_jira_stop_delivery_until_newer_ones_ar
     world.sandbox.no_faults()
     world.call("PUT", CREDENTIALS, json=world.credentials(client_secret="another"))
     world.expect_equal()
+
+
+def test_who_only_sees_flags_sees_no_credentials(world: World) -> None:
+    world.connect_with_credentials()
+    key = {"name": "viewer", "apiKeyType": "admin", "roles": ["API_FEATURE_FLAG_VIEWER"]}
+    secret = world.call("POST", "/internal/api/v2/apiKeys", json=key)["key"]
+    seen = world.call("GET", "/api/v1/jira/integration", headers={"Authorization": f"Bearer {secret}"})
+    assert (seen["credentials"], seen["way"]) == (None, "oauth")
+    assert "sandbox-secret" not in str(world.integration())

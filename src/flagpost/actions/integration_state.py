@@ -1,6 +1,6 @@
 """How the Jira integration of an account stands: everything an admin wants to see at a glance."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from flagpost.actions.access import Actor, Right
@@ -56,10 +56,11 @@ class IntegrationState:
 
 
 def get_integration(ctx: Context, actor: Actor) -> IntegrationState:
-    """How the integration stands."""
+    """How the integration stands. The credentials are left out for those who do not manage integrations."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        return _read(tx, actor.account_id, ctx.clock())
+        found = _read(tx, actor.account_id, ctx.clock())
+    return found if actor.may(Right.MANAGE_INTEGRATIONS) else replace(found, credentials=None)
 
 
 def _read(tx: Transaction, account_id: str, now: int) -> IntegrationState:

@@ -76,12 +76,16 @@ class Pace:
 
         Where that is longer than `patience`, nothing is taken and the answer is None.
         """
-        left = self.most if self._left is None else min(self.most, self._left + (now - self._at) * self.per_second)
+        left = self.left(now)
         wait = max(0.0, (cost - left) / self.per_second)
         if patience is not None and wait > patience:
             return None
         self._left, self._at = left - cost, now
         return wait
+
+    def left(self, now: float) -> float:
+        """How much it holds; less than nothing where more was promised than was there."""
+        return self.most if self._left is None else min(self.most, self._left + (now - self._at) * self.per_second)
 
 
 class Limits:

@@ -71,10 +71,14 @@ class Refresher:
 
     def _due(self, site: Site) -> list[issues.Issue]:
         """The next issues to look up; empty where there are none, or the budget has no room for them."""
-        with self.db.read() as tx:
-            due = issues.due(tx, site.account_id, self.clock(), MOST_AT_ONCE)
         pace = self._paces.setdefault(site.id, Pace(self.budget * _AT_ONCE_SHARE, self.budget / 3600))
-        return due if due and pace.take(self.now(), len(due), patience=0) is not None else []
+        room = min(MOST_AT_ONCE, int(pace.left(self.now())))
+        if room < 1:
+            return []
+        with self.db.read() as tx:
+            due = issues.due(tx, site.account_id, self.clock(), room)
+        pace.take(self.now(), len(due))
+        return due
 
     def _ask_address(self, site: Site) -> None:
         """See whether the site still lives where it did (a renamed one answers with a redirect)."""
