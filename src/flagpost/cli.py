@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -141,6 +142,52 @@ def forge_app(
     for path in write_app(base_url, out, allow_localhost=allow_localhost):
         print(path)
     print(f"\nNext, in {out}: see README.md there, or docs/how-to/connect-jira.md.")
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write; it must not be there yet.")],
+    with_key: Annotated[bool, typer.Option("--with-key", help="Copy the key file too, beside it.")] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Copy the SQLite database to a file, while Flagpost runs or not."""
+    from flagpost.backup import back_up
+
+    for path in back_up(_settings(database_url), file, with_key=with_key):
+        out.print(f"Written: {path}", markup=False)
+    if not with_key:
+        out.print("The key to its secrets is not in it: keep flagpost.key, or FLAGPOST_SECRET_KEYS, with it.")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `flagpost backup` wrote.")],
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Put a backup where there is no database yet."""
+    from flagpost.backup import restore as put_back
+
+    _print_counts(put_back(_settings(database_url), file))
+    out.print(
+        "Start Flagpost, and press “Send everything again” on the integration's page: Jira may know newer things."
+    )
+
+
+@app.command("copy-to")
+def copy_to(
+    target_url: Annotated[str, typer.Argument(help="An empty database: postgresql://…, or sqlite:///file.db")],
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Carry everything over into another, empty database: from SQLite to PostgreSQL, or back. Stop Flagpost first."""
+    from flagpost.backup import copy_to as carry_over
+
+    _print_counts(carry_over(_settings(database_url), target_url, Console(stderr=True)))
+    out.print("The counts of every table agree. Start Flagpost on the new database with the same secret keys.")
+
+
+def _print_counts(counts: Mapping[str, int]) -> None:
+    shown = {"flags": "flags", "connections": "connections", "users": "people", "audit_entries": "audit entries"}
+    out.print(", ".join(f"{counts[table]} {noun}" for table, noun in shown.items() if table in counts))
 
 
 @user_app.command("create")
