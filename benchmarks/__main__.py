@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx2
 
+from benchmarks.fill import ISSUES
 from benchmarks.stage import (
     APP_ID,
     CLIENT_CORE,
@@ -39,6 +40,7 @@ from flagpost.jira.manifest import forge_manifest
 
 FLAGS = int(os.environ.get("FLAGPOST_BENCH_FLAGS", "10000"))
 SECONDS = float(os.environ.get("FLAGPOST_BENCH_SECONDS", "5"))
+IN_TURN = 40  # flags that change one after the other, so that none is written more often than Jira allows
 DEFINITION = {
     "treatments": [{"name": "on"}, {"name": "off"}],
     "defaultTreatment": "off",
@@ -63,6 +65,14 @@ def connect(url: str, sandbox_url: str) -> Client:
     return jira
 
 
+def add_issues(sandbox_url: str, keys: list[str]) -> None:
+    """Issues for flags to be connected with."""
+    jira = Client(sandbox_url)
+    for key in keys:
+        jira.send("POST", "/sandbox/issues", {"key": key})
+    jira.close()
+
+
 def settle(client: Client) -> None:
     """Wait until Jira has heard of everything; asking costs the server time too, so not too often."""
     while client.get("/api/v1/jira/integration")["behind"]:
@@ -71,27 +81,36 @@ def settle(client: Client) -> None:
 
 def bulk_requests(jira: Client) -> tuple[str, list[dict[str, Any]]]:
     """The path of the bulk call and its bodies, as Flagpost sent them last."""
-    sent = [one for one in jira.get("/sandbox/requests?path=/bulk") if one["status"] == 202]
+    sent = [one for one in jira.get("/sandbox/requests?path=featureflags/0.1/bulk") if one["status"] == 202]
     return str(sent[-1]["path"]), [one["body"] for one in sent if isinstance(one["body"], dict)]
+
+
+def connected_flag(client: Client, home: str, issue: str) -> str:
+    """A flag that is set up and connected with an issue; where its definition is."""
+    name = issue.lower()
+    client.send("POST", f"/internal/api/v2/splits/ws/{home}/trafficTypes/user", {"name": name})
+    place = f"/internal/api/v2/splits/ws/{home}/{name}/environments/Production"
+    client.send("POST", place, DEFINITION)
+    client.send("POST", f"/api/v1/projects/{home}/flags/{name}/issues", {"issues": [issue]})
+    return place
 
 
 def bench_change(folder: Path) -> None:
     """One change, until it is stored in Jira; beside a bare POST of the same body."""
     with sandbox() as jira_url, flagpost(folder / "change.db", jira_url) as (url, _):
+        add_issues(jira_url, ISSUES[:IN_TURN])
         jira, client = connect(url, jira_url), Client(url)
         home = client.get("/internal/api/v2/workspaces")["objects"][0]["id"]
-        client.send("POST", f"/internal/api/v2/splits/ws/{home}/trafficTypes/user", {"name": "pay"})
-        place = f"/internal/api/v2/splits/ws/{home}/pay/environments/Production"
-        client.send("POST", place, DEFINITION)
-        client.send("POST", f"/api/v1/projects/{home}/flags/pay/issues", {"issues": ["PAY-1"]})
+        places = [connected_flag(client, home, key) for key in ISSUES[:IN_TURN]]
         settle(client)
         begun = []
         for number in range(200):
             time.sleep(0.03)
             begun.append(time.time())
-            client.send("PUT", f"{place}/{'restore' if number % 2 else 'kill'}")
+            verb = "restore" if number // IN_TURN % 2 else "kill"
+            client.send("PUT", f"{places[number % IN_TURN]}/{verb}")
         settle(client)
-        sent = [one for one in jira.get("/sandbox/requests?path=/bulk") if one["at"] >= begun[0]]
+        sent = [one for one in jira.get("/sandbox/requests?path=featureflags/0.1/bulk") if one["at"] >= begun[0]]
         took = [one["at"] + one["ms"] / 1000 - start for start, one in zip(begun, sent, strict=True)]
         path, bodies = bulk_requests(jira)
         token = {"Authorization": f"Bearer {jira.get('/sandbox/tokens')[-1]}"}
@@ -116,6 +135,7 @@ def bench_back_fill(database: Path) -> None:
     """Everything again, beside a bare client that sends the same requests, built before."""
     with sandbox() as jira_url, flagpost(database, jira_url) as (url, _):
         client = Client(url)
+        add_issues(jira_url, ISSUES)
         jira = connect(url, jira_url)
         settle(client)
         jira.send("DELETE", "/sandbox/requests")

@@ -9,13 +9,17 @@ from flagpost.flags.model import Bucket, Definition, Treatment
 from flagpost.settings import load
 from flagpost.store.issues import Issue
 
+A_DAY = 86_400_000
+ISSUES = [f"BIG-{number + 1}" for number in range(1000)]
+"""So many that Jira's limit of writes to one of them is not what is measured."""
 DEFINITION = Definition((Treatment("on"), Treatment("off")), "off", (Bucket("on", 30), Bucket("off", 70)))
 
 
 def fill(count: int) -> None:
     """Flags `flag00000` …, each set up in Production and connected with one of the sandbox's issues."""
     with operator_context(load()) as (ctx, operator):
-        issues = [Issue("", str(10001 + n), f"PAY-{1 + n}", "", "", "", "", "", "known", ctx.clock()) for n in range(4)]
+        now = ctx.clock()
+        issues = [Issue("", None, key, "", "", "", "", "", "known", now, due_at=now + A_DAY) for key in ISSUES]
         for start in range(0, count, 1000):
             with ctx.db.write() as tx:
                 project = reach_project(tx, operator, "Default")
@@ -26,7 +30,7 @@ def fill(count: int) -> None:
                         tx, operator, project, now, name=name, traffic_type="user", tags=[f"tag{number % 20}"]
                     )
                     definitions.add_definition(tx, operator, project, flag, place, DEFINITION, now)
-                    connections.add_connections(tx, operator, flag, [issues[number % 4]], now)
+                    connections.add_connections(tx, operator, flag, [issues[number % len(issues)]], now)
 
 
 if __name__ == "__main__":

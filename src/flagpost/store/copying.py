@@ -96,7 +96,7 @@ def _copy_table(
 
 
 def _count_on(writing: Transaction, table: sa.Table) -> None:
-    """PostgreSQL gives numbers out of a sequence, which has to know of those that came along; SQLite looks for itself."""
+    """PostgreSQL gives numbers out of a sequence, which has to know of those that came along."""
     column = table.autoincrement_column
     if column is None or writing.dialect.name == "sqlite":
         return
