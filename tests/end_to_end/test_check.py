@@ -12,6 +12,8 @@ import pytest
 from tests.end_to_end.test_connections import RULE
 from tests.end_to_end.world import World, environment, until
 
+pytestmark = pytest.mark.slow
+
 INTEGRATION = "/api/v1/jira/integration"
 
 

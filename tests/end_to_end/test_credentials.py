@@ -6,6 +6,8 @@ import pytest
 
 from tests.end_to_end.world import World, free_port, until
 
+pytestmark = pytest.mark.slow
+
 CREDENTIALS = "/api/v1/jira/integration/credentials"
 OAUTH_PATH = "/jira/featureflags/"
 

@@ -4,6 +4,8 @@ import pytest
 
 from tests.end_to_end.world import FEATURE_FLAGS, World, until
 
+pytestmark = pytest.mark.slow
+
 FAULTS = {
     "asked to wait": {"rate_limited": {"count": 3, "retry_after": 1}},
     "unavailable": {"unavailable": {"count": 2, "retry_after": 1}},

@@ -15,6 +15,8 @@ from jira_sandbox.state import CLOUD_ID
 from tests.end_to_end.panel import ask, done, refused
 from tests.end_to_end.world import World
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def ready(world: World) -> tuple[World, str]:

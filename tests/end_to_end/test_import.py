@@ -10,6 +10,8 @@ import pytest
 from tests.conftest import SHARED
 from tests.end_to_end.world import World, environment
 
+pytestmark = pytest.mark.slow
+
 DATA = SHARED / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared folder with the Kubernetes data is not here")
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.end_to_end.world import World, until
 
+pytestmark = pytest.mark.slow
+
 CREDENTIALS = "/api/v1/jira/integration/credentials"
 
 

@@ -8,6 +8,8 @@ import pytest
 from tests.end_to_end.test_import import run_import
 from tests.end_to_end.world import FEATURE_FLAGS, World, until
 
+pytestmark = pytest.mark.slow
+
 FLAGS, ISSUES, ROUNDS = 1000, 250, 100
 
 

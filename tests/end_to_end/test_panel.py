@@ -14,6 +14,8 @@ from tests.end_to_end.panel import ask, done, refused
 from tests.end_to_end.world import World
 from tests.web.conftest import PASSWORD
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def on_both(world_on_both: World) -> World:

@@ -1,8 +1,11 @@
 """What is taken out of the integration is gone from Jira, and reading a sample back proves it."""
 
 import httpx2
+import pytest
 
 from tests.end_to_end.world import FEATURE_FLAGS, World, until
+
+pytestmark = pytest.mark.slow
 
 INTEGRATION = "/api/v1/jira/integration"
 

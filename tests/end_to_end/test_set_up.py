@@ -7,6 +7,8 @@ import pytest
 from flagpost.jira.manifest import forge_manifest
 from tests.end_to_end.world import APP_ID, World, until
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_state_says_how_far_the_set_up_is(world_on_both: World) -> None:
     world = world_on_both

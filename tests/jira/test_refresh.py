@@ -18,6 +18,8 @@ from flagpost.store.issues import Issue
 from jira_sandbox.embedded import Sandbox, running_sandbox
 from tests.conftest import Clock, new_account
 
+pytestmark = pytest.mark.slow
+
 HOURS = 3600
 
 

@@ -16,6 +16,8 @@ from flagpost.store.copying import copy_all, copy_file
 from flagpost.store.db import Database
 from flagpost.store.jira_tables import metadata
 
+pytestmark = pytest.mark.slow
+
 
 def value_for(column: sa.Column[Any], number: int) -> Any:
     """Something of the column's type that tells rows apart."""

@@ -7,6 +7,8 @@ import pytest
 from jira_sandbox.embedded import Sandbox, running_sandbox
 from tests.web.conftest import Console
 
+pytestmark = pytest.mark.slow
+
 HERE = "/admin/integrations/jira/credentials"
 HOME = "/admin/integrations"
 
