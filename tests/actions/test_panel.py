@@ -27,6 +27,8 @@ from flagpost.store import issues
 from tests.actions.test_flags import definition
 from tests.conftest import AccountFixture, Clock, new_account
 
+pytestmark = pytest.mark.slow
+
 PAY_1 = InvokedIssue("10001", "PAY-1")
 
 
