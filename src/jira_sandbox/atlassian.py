@@ -238,6 +238,12 @@ def modules(app: App, kind: str) -> list[dict[str, Any]]:
     return found if isinstance(found, list) else []
 
 
+def page_of(app: App, endpoint: str) -> str:
+    """The key of the page whose calls go to this endpoint; empty where it is not a page's."""
+    pages = (*modules(app, "jira:adminPage"), *modules(app, "jira:issuePanel"))
+    return next((str(one["key"]) for one in pages if one.get("resolver", {}).get("endpoint") == endpoint), "")
+
+
 def actions(world: World, issue: Issue) -> list[dict[str, str]]:
     """The entries of the Releases menu: where each installed app creates and connects flags."""
     flags = ",".join(str(flag["id"]) for flag in world.flags_of(issue))

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from jira_sandbox.atlassian import ManifestError, Platform
+from jira_sandbox.atlassian import ManifestError, Platform, page_of
 from jira_sandbox.state import App, Faults, Issue, Project, Webhook, World, new_id
 
 Json = dict[str, Any]
@@ -282,7 +282,9 @@ def _apps(api: APIRouter, world: World, platform: Platform) -> None:
 
     @api.post("/apps/{installation_id}/configure")
     def configure(installation_id: str, body: Json) -> Json:
-        status, said = platform.call(reach(installation_id), "configure", body, module="configure", from_page=True)
+        app = reach(installation_id)
+        page = page_of(app, "configure")
+        status, said = platform.call(app, "configure", body, module=page, from_page=bool(page))
         return {"status": status, "body": said}
 
     @api.post("/apps/{installation_id}/tick")
@@ -294,7 +296,8 @@ def _apps(api: APIRouter, world: World, platform: Platform) -> None:
         """A call with a token of the caller's making: claims changed, signed by a stranger, or given whole."""
         app = reach(installation_id)
         endpoint = str(body.get("endpoint", "configure"))
-        claims = platform.claims(app, endpoint, from_page=True) | body.get("claims", {})
+        page = str(body.get("page", page_of(app, endpoint)))
+        claims = platform.claims(app, page or endpoint, from_page=bool(page)) | body.get("claims", {})
         claims = {name: value for name, value in claims.items() if value is not None}
         token = body.get("token") or platform.sign(
             claims, by_stranger=bool(body.get("by_stranger")), header=body.get("header")
@@ -304,7 +307,7 @@ def _apps(api: APIRouter, world: World, platform: Platform) -> None:
             endpoint,
             body.get("body"),
             method=body.get("method", "POST"),
-            from_page=True,
+            from_page=bool(page),
             token=token,
             path=body.get("path", ""),
         )

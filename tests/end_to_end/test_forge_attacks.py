@@ -125,6 +125,29 @@ def test_a_token_is_believed_once(ready: tuple[World, str]) -> None:
     assert configure(world, changed, token) == 401
 
 
+ROUTES = ("configure", "installed", "events", "token", "uninstall", "panel")
+
+
+def test_a_pages_token_opens_the_routes_of_that_page_only(connected: World) -> None:
+    """Anybody who sees an issue holds tokens of its panel: they must not configure, tell events, or uninstall."""
+    connected.new_flag("pay", "PAY-1")
+    own = {"configure-integration": {"configure"}, "feature-flags": {"panel"}}
+    for page, route in itertools.product(own, ROUTES):
+        asked = {"endpoint": "panel", "page": page, "path": f"/forge/{route}"}
+        method = "GET" if route in ("panel", "configure") else "POST"
+        sent = connected.sandbox.call(connected.installation, **asked, method=method, body={})
+        assert (sent["status"] == 401) is (route not in own[page]), (page, route, sent)
+    connected.expect_equal()
+    assert connected.integration()["state"] == "connected"
+
+
+def test_an_events_token_opens_no_page(connected: World) -> None:
+    for route in ("configure", "panel"):
+        sent = connected.sandbox.call(connected.installation, endpoint="events", path=f"/forge/{route}", method="GET")
+        assert sent["status"] == 401, sent
+    assert connected.sandbox.call(connected.installation, endpoint="events", body={})["status"] == 200
+
+
 def test_a_new_key_of_atlassians_is_fetched(ready: tuple[World, str]) -> None:
     world, token = ready
     world.sandbox.rotate_keys()
@@ -182,7 +205,7 @@ def test_an_invocation_of_another_site_or_installation_sees_nothing(flagged: Wor
     assert done(flagged, claims=elsewhere)["status"] == "not_connected"
     assert "not connected" in refused(flagged, "/link", {"code": "ABCDE-FGHJK"}, 409, claims=elsewhere)
     other = {"app": {"installationId": flagged.installation, "apiBaseUrl": f"{base}/other"}}
-    here = {"cloudId": "other", "extension": {"issue": {"id": "10001", "key": "PAY-1"}}}
+    here = {"cloudId": "other", "moduleKey": "feature-flags", "extension": {"issue": {"id": "10001", "key": "PAY-1"}}}
     shown = done(flagged, claims={**other, "context": here})
     assert (shown["status"], shown["flags"]) == ("not_connected", [])
 

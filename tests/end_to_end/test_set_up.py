@@ -145,7 +145,7 @@ def test_one_jira_site_an_account_and_one_account_a_site(connected: World) -> No
         connected.installation,
         endpoint="configure",
         body={"token": token},
-        claims={"context": {**other, "siteUrl": "https://other.atlassian.net"}},
+        claims={"context": {**other, "moduleKey": "configure-integration", "siteUrl": "https://other.atlassian.net"}},
     )
     assert said["status"] == 409
     assert "one Jira site" in said["body"]["error"]["message"]

@@ -10,6 +10,10 @@ from flagpost.errors import InvalidInput
 MAX_URL_TEMPLATE = 255
 """Atlassian: the longest `actions.*.urlTemplate` of a `devops:featureFlagInfoProvider`, placeholders as written."""
 
+CONFIGURE_PAGE, ISSUE_PANEL = "configure-integration", "feature-flags"
+PAGES = frozenset({CONFIGURE_PAGE, ISSUE_PANEL})
+"""The keys of the app's pages, which their calls are told by (Atlassian: `context.moduleKey` of an invocation)."""
+
 LIFECYCLE = ("avi:forge:installed:app", "avi:forge:upgraded:app")
 
 CHANGES = (
@@ -93,7 +97,7 @@ def _url_template(base_url: str, path: str) -> str:
 
 def _configure_page() -> dict[str, Any]:
     return {
-        "key": "configure-integration",
+        "key": CONFIGURE_PAGE,
         "title": "Configure integration",
         "useAsConfig": True,
         "resource": "configure",
@@ -103,7 +107,7 @@ def _configure_page() -> dict[str, Any]:
 
 def _issue_panel() -> dict[str, Any]:
     return {
-        "key": "feature-flags",
+        "key": ISSUE_PANEL,
         "title": "Feature flags",
         "icon": "resource:panel;icon.svg",  # an absolute address would need a permission for images from outside
         "resource": "panel",

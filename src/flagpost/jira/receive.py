@@ -49,7 +49,8 @@ class InvokedIssue:
 class Invocation:
     """A call of the Jira app that was proven to come from Atlassian.
 
-    `site_url` and `account_id` (the person in Jira) are there only for calls from a page, `issue` for one on an issue.
+    `site_url`, `account_id` (the person in Jira) and `page` (the key of the page's module) are there only for calls
+    from a page, `issue` for one on an issue.
     """
 
     installation_id: str
@@ -57,7 +58,7 @@ class Invocation:
     api_base_url: str
     site_url: str | None
     account_id: str | None
-    module_key: str | None
+    page: str | None
     issue: InvokedIssue | None = None
 
 
@@ -124,7 +125,7 @@ class InvocationVerifier:
             api_base_url=api_base_url,
             site_url=site_url.rstrip("/")[:500] if isinstance(site_url, str) else None,
             account_id=principal if isinstance(principal, str) and _PERSON.fullmatch(principal) else None,
-            module_key=context.get("moduleKey"),
+            page=module if isinstance(module := context.get("moduleKey"), str) else None,
             issue=_issue(_object(_object(context.get("extension")).get("issue"))),
         )
 

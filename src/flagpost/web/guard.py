@@ -3,7 +3,9 @@
 - `anyone`: no proof needed.
 - `person`: somebody who is signed in, by the session cookie.
 - `key_holder`: a program with an API key, as ``Authorization: Bearer …`` or ``x-api-key: …`` (Split takes both).
-- `jira_app`: the app in Jira, by an invocation token that Atlassian signed.
+- `jira_app`: the app in Jira itself, by an invocation token that Atlassian signed.
+- `configure_page`, `issue_panel`: somebody who has that page of the app before them, by the same kind of token. Anybody
+  who can see an issue holds such tokens of its panel; so they open the panel's routes, and no others.
 - `jira_webhook`: a webhook of a Jira site, by the signature over what it sends.
 
 What they may then *do* is decided by the actions.
@@ -19,9 +21,11 @@ from starlette.concurrency import run_in_threadpool
 
 from flagpost.actions.access import Actor
 from flagpost.actions.api_keys import authenticate_key
+from flagpost.actions.context import Context
 from flagpost.actions.issue_events import HookCall, proven_hook
 from flagpost.actions.sessions import SignedIn, signed_in
 from flagpost.errors import NotSignedIn
+from flagpost.jira.manifest import CONFIGURE_PAGE, ISSUE_PANEL, PAGES
 from flagpost.jira.receive import Invocation
 from flagpost.web.state import Ctx
 
@@ -70,7 +74,35 @@ class JiraCall:
 
 
 def jira_app(request: Request, ctx: Ctx) -> JiraCall:
-    """The app in Jira."""
+    """The app in Jira, without a person: an event, the hourly trigger, its end.
+
+    Atlassian describes the `context` of tokens from a page only. So a page's is refused, rather than one that lacks
+    the trigger's key.
+    """
+    call = _jira_call(request, ctx)
+    if call.invocation.page in PAGES:
+        raise NotSignedIn("This address is not for the pages of the app.")
+    return call
+
+
+def configure_page(request: Request, ctx: Ctx) -> JiraCall:
+    """An admin of the Jira site, on the app's Configure page (only they can open a `jira:adminPage`)."""
+    return _page_call(request, ctx, CONFIGURE_PAGE)
+
+
+def issue_panel(request: Request, ctx: Ctx) -> JiraCall:
+    """Somebody who sees an issue, in the app's panel on it."""
+    return _page_call(request, ctx, ISSUE_PANEL)
+
+
+def _page_call(request: Request, ctx: Context, page: str) -> JiraCall:
+    call = _jira_call(request, ctx)
+    if call.invocation.page != page:
+        raise NotSignedIn("This address is for another page of the app.")
+    return call
+
+
+def _jira_call(request: Request, ctx: Context) -> JiraCall:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise NotSignedIn("This address is for the Flagpost app in Jira: an invocation token is missing.")
@@ -86,5 +118,7 @@ async def jira_webhook(request: Request, ctx: Ctx, credentials: str) -> HookCall
 Person = Annotated[SignedIn, Depends(person)]
 KeyHolder = Annotated[Actor, Depends(key_holder)]
 FromJira = Annotated[JiraCall, Depends(jira_app)]
+FromConfigurePage = Annotated[JiraCall, Depends(configure_page)]
+FromPanel = Annotated[JiraCall, Depends(issue_panel)]
 FromWebhook = Annotated[HookCall, Depends(jira_webhook)]
-GUARDS = (anyone, person, key_holder, jira_app, jira_webhook)
+GUARDS = (anyone, person, key_holder, jira_app, configure_page, issue_panel, jira_webhook)

@@ -12,7 +12,7 @@ from flagpost.actions import configure as actions
 from flagpost.actions import issue_events
 from flagpost.actions.configure import SiteStatus
 from flagpost.actions.context import Context
-from flagpost.web.guard import FromJira, JiraCall
+from flagpost.web.guard import FromConfigurePage, FromJira, JiraCall
 from flagpost.web.state import Ctx
 
 router = APIRouter()
@@ -29,13 +29,13 @@ class ConfigureBody(BaseModel):
 
 
 @router.get("/configure")
-def status(ctx: Ctx, call: FromJira) -> dict[str, Any]:
+def status(ctx: Ctx, call: FromConfigurePage) -> dict[str, Any]:
     """How the site stands, for the Configure page."""
     return _shown(ctx, call, actions.site_status(ctx, call.invocation, call.system_token))
 
 
 @router.post("/configure")
-def configure(ctx: Ctx, call: FromJira, body: ConfigureBody) -> dict[str, Any]:
+def configure(ctx: Ctx, call: FromConfigurePage, body: ConfigureBody) -> dict[str, Any]:
     """The Configure page's Save: connect the site with the token."""
     return _shown(ctx, call, actions.configure(ctx, call.invocation, body.token, call.system_token))
 

@@ -10,7 +10,7 @@ from flagpost.actions import panel as actions
 from flagpost.actions.context import Context
 from flagpost.actions.panel import Panel
 from flagpost.store.panel import FlagOnIssue, Standing
-from flagpost.web.guard import FromJira
+from flagpost.web.guard import FromPanel
 from flagpost.web.state import Ctx
 from flagpost.wording import iso
 
@@ -36,38 +36,38 @@ class CodeBody(BaseModel):
 
 
 @router.get("")
-def show(ctx: Ctx, call: FromJira) -> dict[str, Any]:
+def show(ctx: Ctx, call: FromPanel) -> dict[str, Any]:
     """The issue's flags, and what the person may do."""
     return _shown(ctx, actions.show(ctx, call.invocation))
 
 
 @router.post("/search")
-def search(ctx: Ctx, call: FromJira, body: SearchBody) -> dict[str, Any]:
+def search(ctx: Ctx, call: FromPanel, body: SearchBody) -> dict[str, Any]:
     """Flags that could be connected."""
     found, more = actions.search(ctx, call.invocation, body.q.strip())
     return {"flags": [{"id": one.id, "name": one.name, "project": one.project_name} for one in found], "more": more}
 
 
 @router.post("/connect")
-def connect(ctx: Ctx, call: FromJira, body: FlagBody) -> dict[str, Any]:
+def connect(ctx: Ctx, call: FromPanel, body: FlagBody) -> dict[str, Any]:
     """Connect a flag with the issue."""
     return _shown(ctx, actions.connect(ctx, call.invocation, body.flag))
 
 
 @router.post("/disconnect")
-def disconnect(ctx: Ctx, call: FromJira, body: FlagBody) -> dict[str, Any]:
+def disconnect(ctx: Ctx, call: FromPanel, body: FlagBody) -> dict[str, Any]:
     """Take a flag off the issue."""
     return _shown(ctx, actions.disconnect(ctx, call.invocation, body.flag))
 
 
 @router.post("/link")
-def link(ctx: Ctx, call: FromJira, body: CodeBody) -> dict[str, Any]:
+def link(ctx: Ctx, call: FromPanel, body: CodeBody) -> dict[str, Any]:
     """Link the person with the user whose code this is."""
     return _shown(ctx, actions.link(ctx, call.invocation, body.code))
 
 
 @router.post("/unlink")
-def unlink(ctx: Ctx, call: FromJira) -> dict[str, Any]:
+def unlink(ctx: Ctx, call: FromPanel) -> dict[str, Any]:
     """End the person's link."""
     return _shown(ctx, actions.unlink(ctx, call.invocation))
 
