@@ -82,18 +82,25 @@ def router(world: World) -> APIRouter:
     return api
 
 
-Bouncer = Callable[[Request], JSONResponse | None]
-"""Answers whoever may not call; None where they may."""
+Bouncer = Callable[..., JSONResponse | None]
+"""Answers whoever may not call, as it is given to answer strangers where they are answered; None where they may."""
+
+_STRANGER = {"x-seraph-loginreason": "AUTHENTICATED_FAILED"}
 
 
 def _bouncer(world: World, *, at_gateway: bool) -> Bouncer:
     """Apps come through the gateway; API tokens, too, if they have scopes, else to the site (Atlassian)."""
 
-    def refused(request: Request) -> JSONResponse | None:
+    def refused(request: Request, stranger: JSONResponse | None = None) -> JSONResponse | None:
         proof = request.headers.get("authorization", "")
         by_app = at_gateway and not (world.provider_of(proof) or "oauth:").startswith("oauth:")
         allowed = by_app or world.accepts_api_token(proof, at_gateway=at_gateway)
-        return None if allowed else _error(401, "Client must be authenticated to access this resource.")
+        if allowed:
+            return None
+        if stranger and proof and world.settings.expired_tokens_are_strangers:
+            stranger.headers.update(_STRANGER)
+            return stranger
+        return _error(401, "Client must be authenticated to access this resource.")
 
     return refused
 
@@ -120,17 +127,18 @@ def _site_routes(api: APIRouter, world: World, base: str, refused: Bouncer) -> N
 def _issue_routes(api: APIRouter, world: World, base: str, refused: Bouncer) -> None:
     @api.get(f"{base}/issue/{{ref}}")
     def get_issue(request: Request, ref: str) -> Any:
-        if answer := refused(request):
+        nothing = _error(404, "Issue does not exist or you do not have permission to see it.")
+        if answer := refused(request, nothing):
             return answer
         with world.lock:
             issue = world.find_issue(ref, as_app=True)
             found = issue_json(world, issue) if issue else None
-        return found or _error(404, "Issue does not exist or you do not have permission to see it.")
+        return found or nothing
 
     @api.post(f"{base}/issue/bulkfetch")
     def bulk_fetch(request: Request, body: dict[str, Any]) -> Any:
         refs = body.get("issueIdsOrKeys")
-        if answer := refused(request):
+        if answer := refused(request, JSONResponse({"issues": [], "issueErrors": []})):
             return answer
         if not isinstance(refs, list) or not 1 <= len(refs) <= 100:
             return _error(400, "issueIdsOrKeys: 1 to 100 are needed")

@@ -128,6 +128,7 @@ class Settings:
     api_tokens: dict[str, str] = field(default_factory=dict)
     api_tokens_scoped: bool = False
     browse_permitted: bool = True
+    expired_tokens_are_strangers: bool = False
 
     def __post_init__(self) -> None:
         """Refuse operations that are none."""

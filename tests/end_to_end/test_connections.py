@@ -188,8 +188,10 @@ def test_a_moved_issue_keeps_its_connection(connected: World) -> None:
 
 def test_keys_are_accepted_while_jira_is_away_and_looked_up_later(connected: World) -> None:
     connected.new_flag("pay")
-    connected.sandbox.faults(drop_connections=1)
+    connected.settled()
+    connected.sandbox.faults(drop_connections=100, prefix="/ex/")
     found = connected.connect("pay", "PAY-1", "PAY-998")["issues"]
+    connected.sandbox.no_faults()
     assert {issue["state"] for issue in found} <= {"unchecked", "known", "missing"}
     connected.settled()
     assert connected.in_jira("pay")["issues"] == ["PAY-1"]

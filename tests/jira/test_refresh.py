@@ -11,8 +11,10 @@ from flagpost.actions import connections, credentials, definitions, environments
 from flagpost.actions.access import Actor
 from flagpost.actions.context import Context
 from flagpost.flags.definition_json import parse
+from flagpost.jira.push import Delivery
 from flagpost.jira.refresh import Refresher
 from flagpost.settings import Settings
+from flagpost.store import credentials as stored_credentials
 from flagpost.store.db import Database
 from flagpost.store.issues import Issue
 from jira_sandbox.embedded import Sandbox, running_sandbox
@@ -32,6 +34,11 @@ class Site:
     clock: Clock
     sandbox: Sandbox
     refresher: Refresher
+
+    def deliver(self) -> None:
+        Delivery(
+            self.ctx.db, self.ctx.jira, self.ctx.issues.keyring, self.ctx.issues.limits, self.clock, "http://flagpost"
+        ).deliver(self.actor.account_id)
 
     def issues(self) -> dict[str, Issue]:
         shown = connections.list_connections(self.ctx, self.actor, "Shop", "pay")
@@ -96,7 +103,35 @@ def test_a_deletion_that_no_event_told_of_is_found_too(site: Site) -> None:
     site.sandbox.delete_issue("PAY-1")
     site.clock.forward(seconds=6 * HOURS + 1)
     site.refresher.run()
-    assert site.issues()["PAY-1"].state == "missing"
+    assert site.issues()["PAY-1"].state == "hidden"
+    site.deliver()
+    assert site.issues()["PAY-1"].state == "missing"  # Jira said so when the flag was sent for it
+
+
+def test_issues_that_a_lost_permission_hides_keep_their_flags(site: Site) -> None:
+    site.deliver()
+    site.sandbox.settings(browse_permitted=False)
+    site.clock.forward(seconds=6 * HOURS + 1)
+    site.refresher.run()
+    site.deliver()
+    assert site.issues()["PAY-1"].state == "hidden"
+    assert len(site.sandbox.flags()) == 1
+    site.sandbox.settings(browse_permitted=True)
+    site.clock.forward(seconds=6 * HOURS + 1)
+    site.refresher.run()
+    assert site.issues()["PAY-1"].state == "known"
+
+
+def test_answers_to_a_token_that_expired_are_not_believed(site: Site) -> None:
+    site.deliver()
+    site.sandbox.settings(api_tokens={}, expired_tokens_are_strangers=True)
+    site.clock.forward(seconds=6 * HOURS + 1)
+    site.refresher.run()
+    assert site.issues()["PAY-1"].state == "known"
+    with site.ctx.db.read() as tx:
+        given = stored_credentials.of_account(tx, site.actor.account_id)
+    assert given is not None
+    assert "does not accept the API token" in str(given.api_refused)
 
 
 def test_the_budget_bounds_what_is_asked_for_in_an_hour(site: Site) -> None:

@@ -222,6 +222,6 @@ def _site_to_ask(ctx: Context, account_id: str) -> Site | None:
 
 def _shown(connection: Connection, site: Site | None) -> ConnectedIssue:
     there = site is not None and not site.disconnected_at and site.site_url.startswith("http")
-    there = there and connection.issue.state != "deleted"
+    there = there and connection.issue.state != "deleted" and not connection.issue.key_passed_on
     url = f"{site.site_url}/browse/{connection.issue.key}" if site and there else ""
     return ConnectedIssue(connection.issue, url, connection.connected_at, connection.connected_by)

@@ -128,7 +128,7 @@ def _take_its_word(ctx: Context, tx: Transaction, site: Site, body: Mapping[str,
     if isinstance(issue, dict):
         return _describe(ctx, tx, site, issue, _said_at(body, now))
     if isinstance(project, dict):
-        _rename(tx, site, project)
+        _rename(tx, site, project, _said_at(body, now))
     return False
 
 
@@ -148,8 +148,10 @@ def _describe(ctx: Context, tx: Transaction, site: Site, described: Mapping[str,
     return bool(jira_issues.store(tx, site.account_id, known, seen, ctx.clock()))
 
 
-def _rename(tx: Transaction, site: Site, project: Mapping[str, Any]) -> None:
-    """Bring the keys of a project's issues up to date with the project's."""
+def _rename(tx: Transaction, site: Site, project: Mapping[str, Any], said_at: int) -> None:
+    """Bring the keys of a project's issues up to date with the project's, unless something newer was heard of them."""
     key = _key_in(project)
     for issue in issues.in_project(tx, site.account_id, _id_in(project)) if key else ():
-        issues.save(tx, site.account_id, replace(issue, key=f"{key}-{issue.key.rpartition('-')[2]}"))
+        if (issue.checked_at or 0) <= said_at and not issue.key_passed_on:
+            renamed = f"{key}-{issue.key.rpartition('-')[2]}"
+            issues.save(tx, site.account_id, replace(issue, key=renamed, checked_at=said_at))

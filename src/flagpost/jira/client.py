@@ -70,6 +70,15 @@ class Answer:
         return self.headers.get("x-ratelimit-nearlimit", "").lower() == "true"
 
     @property
+    def login_failed(self) -> bool:
+        """Whether Jira did not accept a token and answered all the same, as it would a stranger.
+
+        Seen on Jira Cloud, and documented nowhere: with a token that has expired, a site that shows something to
+        everybody answers 200 or 404 and this header, not 401.
+        """
+        return self.headers.get("x-seraph-loginreason", "").upper() == "AUTHENTICATED_FAILED"
+
+    @property
     def moved_to(self) -> str | None:
         """Where the answer sends whoever asked, as it says it; None where it is no redirect."""
         return self.headers.get("location") if self.status in _REDIRECTS else None

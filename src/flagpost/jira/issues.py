@@ -92,16 +92,11 @@ class IssueReader:
             due_at=now + self.refresh_ms,
         )
 
-    def _follow(self, tx: Transaction, site: Site, old: Issue, new: Issue | None) -> int:
+    def _follow(self, tx: Transaction, site: Site, asked: Issue, answer: Issue | None) -> int:
         now = self.clock()
-        absent = "deleted" if old.state == "deleted" else "missing"
-        return store(
-            tx,
-            site.account_id,
-            old,
-            new or replace(old, state=absent, checked_at=now, due_at=now + self.refresh_ms),
-            now,
-        )
+        if answer is not None:
+            return store(tx, site.account_id, asked, answer, now)
+        return store_absent(tx, asked, now, now + self.refresh_ms)
 
     def _fetch(self, site: Site, refs: list[str], patience: Patience) -> list[Issue]:
         body = {"issueIdsOrKeys": refs, "fields": _FIELDS}
@@ -112,7 +107,7 @@ class IssueReader:
     def _find(self, site: Site, ref: str, patience: Patience) -> Issue | None:
         fields = {"fields": ",".join(_FIELDS)}
         answer = self._ask(site, limits.GET_ISSUE, f"/{ref}", patience, points=2, params=fields)
-        if answer.status == 404:
+        if answer.status == 404 and not answer.login_failed:
             return None
         _require_answer(answer)
         return self.issue(answer.body)
@@ -146,19 +141,45 @@ class IssueReader:
             self.trouble.keep_quiet(site, answer)
         elif answer.moved_to:
             self.trouble.moved(site, answer)
-        elif answer.status == 401 and access.pool != APP:
+        elif access.pool != APP and (answer.status == 401 or answer.login_failed):
             self.keyring.refuse_api_token(site, "Jira does not accept the API token any more (401).")
 
 
-def store(tx: Transaction, account_id: str, old: Issue, current: Issue, now: int) -> int:
-    """Bring one issue up to date; how many flags Jira must hear of because of it."""
-    issues.save(tx, account_id, current)
-    if old.gone == current.gone and old.jira_id == current.jira_id:
+def store(tx: Transaction, account_id: str, asked: Issue, answer: Issue, now: int) -> int:
+    """Bring one issue up to date; how many flags Jira must hear of because of it.
+
+    `asked` is the row as it was before Jira was asked. Something that Jira has told since may not be in the answer yet:
+    then the issue is due at once, again, and what was said to be deleted stays so until that look.
+    """
+    row = issues.present(tx, asked.id)
+    if row and row.marks != asked.marks:
+        answer = replace(answer, due_at=0, state="deleted" if row.state == "deleted" else answer.state)
+    issues.save(tx, account_id, answer)
+    was_gone = row.gone if row else asked.gone
+    if was_gone == answer.gone and asked.jira_id == answer.jira_id:
         return 0
-    return pushes.mark_changed(tx, issues.flags_of_issues(tx, account_id, [current.key]), now)
+    return pushes.mark_changed(tx, issues.flags_of_issues(tx, account_id, [answer.key]), now)
+
+
+def store_absent(tx: Transaction, asked: Issue, now: int, due_at: int) -> int:
+    """Note that an issue was not shown; how many flags Jira must hear of because of it.
+
+    One that was there before may be gone, or Flagpost may not see it any more: flags are sent for it once more, and
+    the answer to that says which.
+    """
+    row = issues.present(tx, asked.id)
+    if row is None:
+        return 0
+    state = row.state if row.gone else "hidden" if row.jira_id else "missing"
+    issues.note_absent(tx, row.id, state, now, 0 if row.marks != asked.marks else due_at)
+    if row.state == state:
+        return 0
+    return pushes.mark_changed(tx, issues.flags_of_issue(tx, row.id), now)
 
 
 def _require_answer(answer: Answer) -> None:
+    if answer.login_failed:
+        raise JiraError("Jira does not accept what Flagpost asks with, and answered as it would anybody.")
     if not answer.ok or not isinstance(answer.body, dict):
         raise JiraError(answer.words())
 

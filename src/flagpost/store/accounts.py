@@ -15,6 +15,15 @@ def insert(tx: Transaction, name: str, now: int) -> str:
     return account_id
 
 
+def hold(tx: Transaction, account_id: str) -> None:
+    """Wait until no other transaction holds this account, and hold it until this one ends.
+
+    For what reads before it writes. PostgreSQL: a row lock that lets rows be inserted that refer to the account;
+    SQLite: nothing to do, there is one writer.
+    """
+    tx.execute(sa.select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
+
+
 def first(tx: Transaction) -> str | None:
     """The id of the oldest account; None before the first start."""
     return tx.scalar(sa.select(accounts.c.id).order_by(accounts.c.created_at, accounts.c.id).limit(1))

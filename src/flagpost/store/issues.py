@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
+from flagpost.store import accounts, pushes
 from flagpost.store.db import Condition, Transaction, insert_new
 from flagpost.store.jira_tables import connections, issues
 
@@ -16,8 +17,9 @@ from flagpost.store.jira_tables import connections, issues
 class Issue:
     """An issue. `jira_id` is Atlassian's numeric id, None until Jira was asked. `checked_at`: when it last was.
 
-    `state`: `known`; `unchecked`, accepted as it was typed; `missing`, Jira says there is none or it cannot be seen;
-    `deleted`, Jira said that it was. `due_at`: when to look it up again; 0, as soon as may be.
+    `state`: `known`; `unchecked`, accepted as it was typed; `hidden`, known before, and not shown to Flagpost any more;
+    `missing`, Jira says there is none; `deleted`, Jira said that it was. `due_at`: when to look it up again; 0, as
+    soon as may be. `marks`: how often Jira has told that something happened to it.
     """
 
     id: str
@@ -32,11 +34,21 @@ class Issue:
     checked_at: int | None
     jira_project_id: str | None = None
     due_at: int = 0
+    marks: int = 0
 
     @property
     def gone(self) -> bool:
-        """Whether there is nothing in Jira that a flag could show on."""
+        """Whether there is nothing in Jira that a flag could show on.
+
+        A hidden issue is not gone: that Flagpost may not see it, because a permission or a token was lost, is no
+        reason to take its flags from those who do. Whether it is there, Jira says when flags are sent for it.
+        """
         return self.state in ("missing", "deleted")
+
+    @property
+    def key_passed_on(self) -> bool:
+        """Whether its key belongs to another issue by now, and its own new one was not looked up yet."""
+        return "#" in self.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +67,12 @@ def save(tx: Transaction, account_id: str, seen: Issue) -> Issue:
     """Note what is known of an issue now; an issue is recognised by its numeric id, and until that is known by its key.
 
     Where an issue was renamed or moved, its row follows it, and so do its connections. A key that another row still
-    carries (of an issue that was moved away since) is taken from it. What comes back carries the row's own id.
+    carries is taken from it: if that is an issue of its own, it keeps its row and is looked up again; if nothing but
+    the key was known of it, it is this one, and the two become one. What comes back carries the row's own id.
+
+    One transaction an account at a time does this, so that two that see a new issue at once make one row of it.
     """
+    accounts.hold(tx, account_id)
     old = _find(tx, account_id, seen)
     if old is None:
         new = replace(seen, id=str(uuid4()))
@@ -66,7 +82,7 @@ def save(tx: Transaction, account_id: str, seen: Issue) -> Issue:
         return _hope_again(tx, old)
     holder = _by_key(tx, account_id, seen.key)
     if holder and holder.id != old.id:
-        _merge(tx, holder.id, old.id)
+        _give_way(tx, holder, old.id, seen.checked_at or 0)
     tx.execute(sa.update(issues).where(issues.c.id == old.id).values(**_values(seen)))
     return replace(seen, id=old.id)
 
@@ -80,7 +96,7 @@ def _hope_again(tx: Transaction, old: Issue) -> Issue:
 
 
 def _values(issue: Issue) -> dict[str, Any]:
-    return {name: getattr(issue, name) for name in Issue.__slots__ if name != "id"}
+    return {name: getattr(issue, name) for name in Issue.__slots__ if name not in ("id", "marks")}
 
 
 def _find(tx: Transaction, account_id: str, seen: Issue) -> Issue | None:
@@ -91,8 +107,8 @@ def _find(tx: Transaction, account_id: str, seen: Issue) -> Issue | None:
             return Issue(*row)
     by_key = _by_key(tx, account_id, seen.key)
     same = by_key and (by_key.jira_id is None or seen.jira_id is None or by_key.jira_id == seen.jira_id)
-    if by_key and not same:  # the key went to another issue: the old row keeps its id, and a key nobody types
-        tx.execute(sa.update(issues).where(issues.c.id == by_key.id).values(key=f"{by_key.key}#{by_key.jira_id}"))
+    if by_key and not same:
+        _pass_key_on(tx, by_key)
     return by_key if same else None
 
 
@@ -101,11 +117,39 @@ def _by_key(tx: Transaction, account_id: str, key: str) -> Issue | None:
     return Issue(*row) if row else None
 
 
-def _merge(tx: Transaction, loser: str, winner: str) -> None:
+def _give_way(tx: Transaction, holder: Issue, to: str, now: int) -> None:
+    if holder.jira_id is None:
+        _merge(tx, holder.id, to, now)
+    else:
+        _pass_key_on(tx, holder)
+
+
+def _pass_key_on(tx: Transaction, holder: Issue) -> None:
+    """The key went to another issue: until this one's own is looked up, at once, it has one that nobody types."""
+    values = {"key": f"{holder.key}#{holder.jira_id}", "due_at": 0}
+    tx.execute(sa.update(issues).where(issues.c.id == holder.id).values(**values))
+
+
+def _merge(tx: Transaction, loser: str, winner: str, now: int) -> None:
+    """Both were the same issue. The loser's flags were sent with its key; they are told to go out with its id."""
+    of_loser = flags_of_issue(tx, loser)
     both = sa.select(connections.c.flag_id).where(connections.c.issue_id == winner)
     tx.execute(sa.delete(connections).where(connections.c.issue_id == loser, connections.c.flag_id.in_(both)))
     tx.execute(sa.update(connections).where(connections.c.issue_id == loser).values(issue_id=winner))
     tx.execute(sa.delete(issues).where(issues.c.id == loser))
+    pushes.mark_changed(tx, of_loser, now)
+
+
+def present(tx: Transaction, issue_id: str) -> Issue | None:
+    """The row with this id as it is now."""
+    row = tx.execute(sa.select(*_ISSUE).where(issues.c.id == issue_id)).first()
+    return Issue(*row) if row else None
+
+
+def note_absent(tx: Transaction, issue_id: str, state: str, now: int, due_at: int) -> None:
+    """Jira did not show an issue that was asked for. What else is known of it stays."""
+    values = {"state": state, "checked_at": now, "due_at": due_at}
+    tx.execute(sa.update(issues).where(issues.c.id == issue_id).values(**values))
 
 
 def find(tx: Transaction, account_id: str, ref: str) -> Issue | None:
@@ -119,8 +163,12 @@ def _named(account_id: str, refs: Collection[str]) -> Condition:
     return (issues.c.account_id == account_id) & sa.or_(issues.c.key.in_(refs), issues.c.jira_id.in_(refs))
 
 
+_MARKED: dict[str, Any] = {"due_at": 0, "marks": issues.c.marks + 1}
+"""What an event does to a row: a look-up that was on its way when it came is not the last word (see `marks`)."""
+
+
 def mark_missing(tx: Transaction, account_id: str, refs: Collection[str], now: int, due_at: int) -> None:
-    """Jira does not know these, or does not show them."""
+    """Jira does not know these."""
     values = {"state": "missing", "checked_at": now, "due_at": due_at}
     tx.execute(sa.update(issues).where(_named(account_id, refs), issues.c.state != "deleted").values(values))
 
@@ -136,7 +184,7 @@ def mark_deleted(tx: Transaction, account_id: str, refs: Collection[str], now: i
 
     The ids of the flags that Jira must hear of because of it.
     """
-    values = {"state": "deleted", "checked_at": now, "due_at": 0}
+    values = {"state": "deleted", "checked_at": now, **_MARKED}
     there = _named(account_id, refs) & (issues.c.state != "deleted")
     marked = tx.execute(sa.update(issues).where(there).values(values)).rowcount
     return flags_of_issues(tx, account_id, refs) if marked else []
@@ -144,13 +192,13 @@ def mark_deleted(tx: Transaction, account_id: str, refs: Collection[str], now: i
 
 def mark_due(tx: Transaction, account_id: str, refs: Collection[str]) -> int:
     """Something happened to these; how many of them are known here."""
-    return tx.execute(sa.update(issues).where(_named(account_id, refs)).values(due_at=0)).rowcount
+    return tx.execute(sa.update(issues).where(_named(account_id, refs)).values(_MARKED)).rowcount
 
 
 def mark_project_due(tx: Transaction, account_id: str, jira_project_id: str) -> int:
     """Something happened to a project of Jira's, and so to each of its issues."""
     mine = (issues.c.account_id == account_id) & (issues.c.jira_project_id == jira_project_id)
-    return tx.execute(sa.update(issues).where(mine).values(due_at=0)).rowcount
+    return tx.execute(sa.update(issues).where(mine).values(_MARKED)).rowcount
 
 
 def in_project(tx: Transaction, account_id: str, jira_project_id: str) -> list[Issue]:
@@ -164,11 +212,6 @@ def due(tx: Transaction, account_id: str, now: int, limit: int) -> list[Issue]:
     connected = sa.exists().where(connections.c.issue_id == issues.c.id)
     query = sa.select(*_ISSUE).where(issues.c.account_id == account_id, issues.c.due_at <= now, connected)
     return [Issue(*row) for row in tx.execute(query.order_by(issues.c.due_at).limit(limit))]
-
-
-def put_off(tx: Transaction, issue_ids: Collection[str], due_at: int) -> None:
-    """Look these up again later: nobody could be asked."""
-    tx.execute(sa.update(issues).where(issues.c.id.in_(issue_ids)).values(due_at=due_at))
 
 
 # Connections ------------------------------------------------------------------------------------------------------
@@ -230,6 +273,11 @@ def count_connections(tx: Transaction, flag_id: str) -> int:
     """How many issues a flag is connected with."""
     mine = connections.c.flag_id == flag_id
     return tx.scalar(sa.select(sa.func.count()).select_from(connections).where(mine)) or 0
+
+
+def flags_of_issue(tx: Transaction, issue_id: str) -> list[str]:
+    """The ids of the flags connected with the issue of this row."""
+    return list(tx.scalars(sa.select(connections.c.flag_id).where(connections.c.issue_id == issue_id)))
 
 
 def flags_of_issues(tx: Transaction, account_id: str, refs: Collection[str]) -> list[str]:

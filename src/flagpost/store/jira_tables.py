@@ -69,7 +69,7 @@ jira_credentials = sa.Table(
     sa.Column("site_url", sa.String(500), nullable=False),
     sa.Column("cloud_id", sa.String(100), nullable=False),
     sa.Column("client_id", Name, nullable=False),
-    sa.Column("client_secret", sa.LargeBinary, nullable=False),  # encrypted; see `flagpost.jira.secrets`
+    sa.Column("client_secret", sa.LargeBinary, nullable=False),  # encrypted; see `flagpost.jira.auth`
     sa.Column("delete_refused", sa.Text),  # what Jira said when it would not delete through these credentials
     sa.Column("api_email", Name),  # of the API token that looks issues up; optional
     sa.Column("api_token", sa.LargeBinary),  # encrypted
@@ -102,10 +102,11 @@ issues = sa.Table(
     sa.Column("status", Name, nullable=False, server_default=""),
     sa.Column("status_category", sa.String(30), nullable=False, server_default=""),  # new, indeterminate, done
     sa.Column("assignee", Name, nullable=False, server_default=""),
-    sa.Column("state", sa.String(20), nullable=False),  # known, unchecked, missing, deleted
+    sa.Column("state", sa.String(20), nullable=False),  # known, unchecked, hidden, missing, deleted
     time_column("checked_at", nullable=True),
     sa.Column("jira_project_id", sa.String(30)),  # Atlassian's numeric project id: it survives a new project key
     sa.Column("due_at", sa.BigInteger, nullable=False, server_default="0"),  # when to look it up again; 0: at once
+    sa.Column("marks", sa.Integer, nullable=False, server_default="0"),  # raised by whatever Jira tells of it
     sa.Index(None, "account_id", "due_at"),
     sa.Index(None, "account_id", "jira_project_id"),
     sa.UniqueConstraint("account_id", "key"),
