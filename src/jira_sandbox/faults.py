@@ -66,7 +66,7 @@ class Gate:
         touched = scope["path"].startswith(faults.prefix)
         if touched and faults.latency_ms:
             await asyncio.sleep(faults.latency_ms / 1000)
-        spoilt = self._moved(scope) or self._limit(call) or (touched and self._busy())
+        spoilt = self._moved(scope) or self._limit(call) or (touched and (self._busy() or self._breaks(call)))
         if touched and self._counted("drop_connections"):
             await _cut(raw_send)
         elif spoilt:
@@ -116,6 +116,11 @@ class Gate:
                         return too_many(wait, str(fault.get("reason", "jira-burst-based")))
                     return Response(status_code=503, headers={"Retry-After": str(wait)})
         return None
+
+    def _breaks(self, call: Call) -> Response | None:
+        """A request about a flag that Jira breaks down over, alone or among others."""
+        named = call.path.encode() + call.raw
+        return Response(status_code=500) if any(id.encode() in named for id in self._world.faults.break_over) else None
 
     def _counted(self, name: str) -> bool:
         with self._world.lock:

@@ -90,6 +90,7 @@ class Faults:
     reject_flags: list[dict[str, str]] = field(default_factory=list)
     unauthorized: bool = False
     forbidden: bool = False
+    break_over: list[str] = field(default_factory=list)
     prefix: str = ""
 
 
@@ -286,16 +287,17 @@ class World:
         return sorted(found, key=lambda data: str(data.get("displayName") or data["id"]).lower())
 
     def all_flags(self) -> dict[str, dict[str, Any]]:
-        """Everything that was sent, by flag id, each with the present keys of its issues."""
+        """Everything that is kept, by flag id, each with the present keys of its issues.
+
+        A flag that two providers sent is on its issues twice: the second is shown under its id and provider.
+        """
+        found: dict[str, dict[str, Any]] = {}
         with self.lock:
-            return {
-                id: {
-                    **flag.data,
-                    "provider": flag.provider,
-                    "issues": sorted(self.issues[one].key for one in flag.issue_ids if one in self.issues),
-                }
-                for (_, id), flag in self.flags.items()
-            }
+            for (provider, id), flag in self.flags.items():
+                shown_on = sorted(self.issues[one].key for one in flag.issue_ids if one in self.issues)
+                name = f"{id} of {provider}" if id in found else id
+                found[name] = {**flag.data, "provider": provider, "issues": shown_on}
+        return found
 
     def forget_provider(self, provider: str) -> None:
         """Uninstalling deletes everything an app sent, at once."""

@@ -75,6 +75,32 @@ def test_the_site_can_be_connected_one_way_at_a_time(connected: World) -> None:
     assert (status, "OAuth credentials" in said["error"]["message"]) == (409, True)
 
 
+def test_a_new_client_id_takes_back_what_was_sent_with_the_old_one(world: World) -> None:
+    """Jira keeps flags apart by the credentials they came with: else each would be on its issues twice."""
+    world.connect_with_credentials()
+    world.new_flag("pay", "PAY-1")
+    world.settled()
+    new = {"client_id": "client-2", "client_secret": "secret-2"}
+    world.sandbox.settings(oauth_client_id=new["client_id"], oauth_client_secret=new["client_secret"])
+    world.call("PUT", CREDENTIALS, json=world.credentials(**new))
+    until(lambda: [one["provider"] for one in world.sandbox.flags().values()] == ["oauth:client-2"], "one flag is left")
+    taken_back = world.integration()["removals"][0]
+    assert (taken_back["name"], taken_back["outcome"]) == ("Sent with the client ID sandbox-client", "unproven")
+    world.expect_equal()
+
+
+def test_flags_of_a_client_id_that_may_not_delete_are_said_to_be_left(world: World) -> None:
+    world.connect_with_credentials()
+    world.new_flag("pay", "PAY-1")
+    world.settled()
+    new = {"client_id": "client-2", "client_secret": "secret-2"}
+    settings = {"oauth_client_id": new["client_id"], "oauth_client_secret": new["client_secret"]}
+    world.sandbox.settings(**settings, oauth_refuses=["delete_by_properties"])
+    world.call("PUT", CREDENTIALS, json=world.credentials(**new))
+    left = world.integration()["removals"][0]
+    assert (left["outcome"], "until the client ID is deleted in Jira" in left["words"]) == ("left", True)
+
+
 def test_without_an_integration_there_is_nothing_to_connect(world: World) -> None:
     refused(world, 404)
 
@@ -156,6 +182,23 @@ def test_a_refused_delete_is_tried_once_and_says_so_on_the_issue(world: World) -
     world.call("POST", "/api/v1/jira/integration/resend", expect=202)
     world.expect_equal()
     assert world.integration()["credentials"]["delete_refused"] is None
+
+
+@pytest.mark.parametrize("status", [401, 403, 405])
+def test_a_refused_delete_holds_up_nothing_else(world: World, status: int) -> None:
+    """Atlassian does not say with what an operation that credentials do not cover is answered."""
+    world.connect_with_credentials()
+    world.sandbox.settings(oauth_refuses=["get", "delete", "delete_by_properties"], oauth_refusal_status=status)
+    world.new_flag("pay", "PAY-1")
+    world.new_flag("ship", "PAY-2")
+    world.settled()
+    world.disconnect("pay", "PAY-1")
+    world.settled()
+    world.act("kill", "ship")
+    assert world.on_issue("ship")["summary"]["status"]["enabled"] is False
+    assert world.integration()["state"] == "connected"
+    preview = world.call("GET", "/api/v1/projects/Default/flags/pay/jira-preview")
+    assert (preview["method"], preview["body"]["flags"][0]["id"]) == ("POST", world.in_jira("pay")["id"])
 
 
 def test_removing_the_integration_where_nothing_may_be_deleted_ends_and_says_what_is_left(world: World) -> None:

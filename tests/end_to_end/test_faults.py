@@ -49,6 +49,26 @@ def test_a_poison_flag_does_not_hold_up_the_others(connected: World) -> None:
     assert [one["words"] for one in connected.integration()["refused_flags"]] == ["Bad flag"]
 
 
+@pytest.mark.parametrize("what", ["a flag", "a delete"])
+def test_one_flag_that_jira_breaks_down_over_does_not_hold_up_the_others(connected: World, what: str) -> None:
+    ids = {name: connected.new_flag(name, "PAY-1") for name in ("a", "b", "c")}
+    connected.settled()
+    connected.sandbox.faults(break_over=[ids["a"]])
+    if what == "a flag":
+        connected.act("kill", "a")
+    else:
+        connected.disconnect("a", "PAY-1")
+    connected.act("kill", "b")
+    connected.disconnect("c", "PAY-1")
+    until(lambda: connected.in_jira("c") is None, "c is gone from Jira", 60)
+    assert connected.in_jira("b")["summary"]["status"]["enabled"] is False
+    refused = until(lambda: connected.integration()["refused_flags"], "it is said which flag Jira fails at", 60)
+    assert "fails at it again and again (500)" in refused[0]["words"]
+    connected.sandbox.no_faults()
+    connected.call("POST", "/api/v1/jira/integration/resend")
+    connected.expect_equal()
+
+
 def test_a_body_that_is_too_large_goes_in_parts(connected: World) -> None:
     for number in range(9):
         connected.new_flag(f"flag{number}", "PAY-1")

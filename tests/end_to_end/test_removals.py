@@ -10,10 +10,14 @@ pytestmark = pytest.mark.slow
 INTEGRATION = "/api/v1/jira/integration"
 
 
-def with_two_projects(world: World, flags: int = 3) -> None:
+def with_mobile(world: World) -> None:
     home = world.call("POST", "/internal/api/v2/workspaces", json={"name": "Mobile"})["id"]
     world.call("POST", f"/internal/api/v2/environments/ws/{home}", json={"name": "Production", "production": True})
     world.call("POST", f"/internal/api/v2/trafficTypes/ws/{home}", json={"name": "user"})
+
+
+def with_two_projects(world: World, flags: int = 3) -> None:
+    with_mobile(world)
     world.connect_jira(Default="Production", Mobile="Production")
     for number in range(flags):
         world.new_flag(f"shop{number}", "PAY-1")
@@ -38,7 +42,7 @@ def removal(world: World) -> dict[str, object]:
 
 
 def deletes(world: World, kind: str) -> int:
-    return sum(one["method"] == "DELETE" and kind in one["path"] for one in world.sandbox.requests(FEATURE_FLAGS))
+    return sum(one["method"] == "DELETE" and kind in one["path"] for one in world.sandbox.requests("featureflags"))
 
 
 def as_an_older_flagpost_sent_them(world: World) -> None:
@@ -97,6 +101,23 @@ def test_what_is_added_again_meanwhile_stays(world: World) -> None:
     assert removal(world)["outcome"] in ("gone", "unproven")
     world.expect_equal()
     assert len(world.sandbox.flags()) == 6
+
+
+def test_what_is_added_again_once_the_sweep_is_done_stays(world: World) -> None:
+    with_mobile(world)
+    world.connect_with_credentials(Default="Production", Mobile="Production")
+    world.sandbox.settings(oauth_refuses=["get", "delete_by_properties"])
+    world.new_flag("shop", "PAY-1")
+    world.new_flag("app", "PAY-2", project="Mobile")
+    world.settled()
+    world.sandbox.faults(prefix="/jira/featureflags/", latency_ms=1000)
+    only_default(world)
+    until(lambda: deletes(world, "bulkByProperties"), "the sweep has begun")
+    both = [{"project": name, "environment": "Production"} for name in ("Default", "Mobile")]
+    world.call("PUT", INTEGRATION, json={"projects": both})
+    assert "added again" in str(removal(world)["words"])
+    world.sandbox.no_faults()
+    world.expect_equal()
 
 
 def test_jira_that_goes_away_in_the_middle_delays_and_loses_nothing(world: World) -> None:

@@ -1,5 +1,7 @@
 """Setting the integration up, on both sides, and what is answered to those who get it wrong."""
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -136,6 +138,21 @@ def test_a_restricted_project_is_invisible_to_jira_until_it_is_granted(connected
     assert granted["projects"][0]["visible"] is True
     connected.expect_equal()
     assert connected.in_jira("secret")
+
+
+def test_two_live_installations_on_a_site_do_not_take_it_from_each_other(connected: World) -> None:
+    """One from each of Forge's environments: each calls every hour, and the newer one keeps the site."""
+    connected.new_flag("pay", "PAY-1")
+    connected.settled()
+    ours = connected.sandbox.call(connected.installation, endpoint="token", body={})
+    payload = ours["token"].split(".")[1]
+    app = json.loads(base64.urlsafe_b64decode(payload + "=="))["app"]
+    other = {**app, "installationId": "another", "installation": {**app["installation"], "id": "another"}}
+    before = len(connected.sandbox.requests("/bulk"))
+    for claims in ({"app": other}, {}, {"app": other}, {}):
+        assert connected.sandbox.call(connected.installation, endpoint="token", body={}, claims=claims)["status"] == 200
+        connected.settled()
+    assert len(connected.sandbox.requests("/bulk")) - before <= 1
 
 
 def test_one_jira_site_an_account_and_one_account_a_site(connected: World) -> None:

@@ -137,9 +137,16 @@ def _connect(tx: Transaction, integration: Integration, invocation: Invocation, 
 
 
 def _take_over(tx: Transaction, invocation: Invocation, now: int) -> Site | None:
-    """A new installation of the app on a connected site: Jira forgot everything with the old one, so send it again."""
+    """A new installation of the app on a connected site: Jira forgot everything with the old one, so send it again.
+
+    An installation that is older than the connection takes nothing over while the connected one lives. Otherwise two
+    on one site (one from each of Forge's environments) would have everything sent again at each other's hourly call.
+    """
     site = integrations.site_of_cloud(tx, invocation.cloud_id)
     if site is None or site.way != APP or integrations.find(tx, site.account_id) is None:
+        return None
+    mine = integrations.find_installation(tx, invocation.installation_id)
+    if not (mine and mine.installed_at >= site.connected_at) and _lives(tx, site, now):
         return None
     return integrations.save_site(
         tx,
@@ -150,6 +157,12 @@ def _take_over(tx: Transaction, invocation: Invocation, now: int) -> Site | None
         installation_id=invocation.installation_id,
         now=now,
     )
+
+
+def _lives(tx: Transaction, site: Site, now: int) -> bool:
+    """Whether the installation that a site is connected through still has a token that works."""
+    connected = integrations.find_installation(tx, site.installation_id)
+    return bool(connected and not connected.removed_at and (connected.system_token_expires_at or 0) > now)
 
 
 def _remember(ctx: Context, tx: Transaction, invocation: Invocation, system_token: str | None, now: int) -> None:

@@ -22,7 +22,8 @@ from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound, Problem
 from flagpost.jira.access import OAUTH, CredentialsRefused
 from flagpost.jira.client import Answer, JiraUnreachable, basic, bearer
 from flagpost.jira.payload import bulk_request, farewell_payload
-from flagpost.store import credentials, integrations
+from flagpost.jira.removal import LEFT, UNPROVEN, properties
+from flagpost.store import credentials, integrations, removals
 from flagpost.store.credentials import Credentials
 from flagpost.store.db import Transaction
 from flagpost.store.integrations import Integration, Site
@@ -69,11 +70,49 @@ def connect_with_credentials(
             now=now,
             by=actor.name,
         )
-        same = old is not None and before is not None and before.client_id == client_id
-        connected = _connect(tx, actor.account_id, found, old if same else None, now)
+        replaced = before if before and (before.client_id, before.cloud_id) != (client_id, found.cloud_id) else None
+        left = _note_left(tx, replaced, now, actor.name) if replaced else None
+        connected = _connect(tx, actor.account_id, found, None if replaced else old, now)
         _record(tx, actor, now, connected, "connected_site", {"client_id": client_id})
+    if replaced and left:
+        _take_back(ctx, replaced, left)
     ctx.wake(actor.account_id)
     return saved
+
+
+def _note_left(tx: Transaction, replaced: Credentials, now: int, by: str) -> str | None:
+    """Note that Jira may hold flags of credentials that nobody has any more; None where it holds none.
+
+    Jira keeps flags apart by the credentials they were sent with, so that the new ones can not delete them.
+    """
+    name = f"Sent with the client ID {replaced.client_id}"
+    left = removals.request(tx, replaced.account_id, None, name[:255], now, by)
+    if left:
+        said = (
+            "These flags stay on their issues, beside those sent from now on, until the client ID is deleted in Jira."
+        )
+        removals.update(tx, left, outcome=LEFT, words=said, finished_at=now)
+    return left
+
+
+def _take_back(ctx: Context, replaced: Credentials, removal_id: str) -> None:
+    """Delete what was sent with credentials that were replaced, while they still work.
+
+    It comes after the new ones are in place, so that nothing is sent with the old ones any more. Should the process end
+    before it, or Jira refuse, it stays noted that the flags are left.
+    """
+    url = f"{ctx.jira.oauth_flags_url(replaced.cloud_id)}/bulkByProperties"
+    secret = ctx.box.decrypt(replaced.client_secret)
+    if secret is None:
+        return
+    try:
+        token = ctx.keyring.tokens.token(replaced.client_id, secret)
+        answer = ctx.jira.call("DELETE", url, authorization=bearer(token), params=properties(replaced.account_id, None))
+    except JiraError:
+        return
+    if answer.ok:
+        with ctx.db.write() as tx:
+            removals.update(tx, removal_id, outcome=UNPROVEN, words="Jira took the request to delete them.")
 
 
 def _require_filled(**fields: str) -> None:

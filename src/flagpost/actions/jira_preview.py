@@ -7,9 +7,10 @@ from urllib.parse import quote
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
 from flagpost.actions.reach import reach_flag, reach_project
-from flagpost.jira.payload import bulk_request, flag_payload
+from flagpost.jira.access import OAUTH
+from flagpost.jira.payload import bulk_request, farewell_payload, flag_payload
 from flagpost.jira.removal import properties
-from flagpost.store import integrations, issues, pushes, telling
+from flagpost.store import credentials, integrations, issues, pushes, telling
 from flagpost.store.db import Transaction
 from flagpost.store.integrations import Site
 from flagpost.store.pushes import Push
@@ -38,14 +39,28 @@ def preview(ctx: Context, actor: Actor, project: str, flag: str) -> Preview:
         push = pushes.find(tx, one.id) or _never_told(one, ctx.clock())
         told = telling.flags_to_tell(tx, actor.account_id, [push], ctx.settings.public_url).get(one.id)
         reason = "" if told else _why_not(tx, actor, one)
+        given = credentials.of_account(tx, actor.account_id)
+        refusal = given.delete_refused if given and site and site.way == OAUTH else None
     url = _flags_url(ctx, site)
     if told:
         body = bulk_request([flag_payload(told)], properties(actor.account_id, one.project_id))
         return Preview("Jira is told how the flag stands, and on which issues it belongs.", "POST", f"{url}/bulk", body)
     if push.held and site and not site.disconnected_at:
+        if refusal:
+            return _farewell(ctx, site, push, f"{reason} {refusal}", url)
         where = f"{url}/flag/{quote(one.id, safe='')}"
         return Preview(f"{reason} Jira was told of it before, so it is deleted there.", "DELETE", where)
     return Preview(f"{reason} Jira was not told of it before, so there is nothing to send.")
+
+
+def _farewell(ctx: Context, site: Site, push: Push, why: str, url: str) -> Preview:
+    """What is sent where Jira would not delete."""
+    if not push.told_issues:
+        return Preview(f"{why} It may still be shown.")
+    now = ctx.clock()
+    flag = farewell_payload(push.flag_id, push.flag_name, push.wanted, push.told_issues, ctx.settings.public_url, now)
+    body = bulk_request([flag], properties(site.account_id, push.project_id))
+    return Preview(f"{why} So its issues are told that it is off, and disconnected.", "POST", f"{url}/bulk", body)
 
 
 def _never_told(flag: Flag, now: int) -> Push:

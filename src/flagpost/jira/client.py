@@ -70,6 +70,11 @@ class Answer:
         return self.headers.get("x-ratelimit-nearlimit", "").lower() == "true"
 
     @property
+    def failed(self) -> bool:
+        """Whether Jira broke down over the request. 503 is no such case: it asks to come back later."""
+        return self.status >= 500 and self.status != 503
+
+    @property
     def login_failed(self) -> bool:
         """Whether Jira did not accept a token and answered all the same, as it would a stranger.
 

@@ -19,21 +19,26 @@ delete that may be wanted later is still sent. Whether OAuth credentials may del
 refuses, the flag is sent once more, as off and disconnected, and what Jira said is kept with the flag and with the
 credentials: nobody asks again until everything is sent anew or the credentials are entered again.
 
+**Failures.** Where Jira fails at a request (500 and the like) the site rests a little and everything is tried again. If
+that goes on, one flag may be what Jira fails at: the batch is halved until it is found, and that flag is put off for
+minutes, with Jira's words, while the others go on.
+
 **Limits.** Every request waits for its turn (`limits`). A flag whose issues were written as often as Jira allows is
 passed over, and those behind it go first; where all that is left has to wait, so does the delivery.
 """
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
 
 from flagpost.errors import JiraError
 from flagpost.jira import removal
 from flagpost.jira.access import OAUTH, Keyring, TokenNotGiven, WaitingForToken
+from flagpost.jira.batch import Batch, by_project, pick
 from flagpost.jira.client import Answer, JiraClient
 from flagpost.jira.flags_api import FlagsApi
 from flagpost.jira.limits import Busy, IssueWrites, Limits
@@ -45,21 +50,15 @@ from flagpost.store import credentials, integrations, issues, pushes, removals, 
 from flagpost.store.db import Database, Transaction
 from flagpost.store.integrations import Site
 from flagpost.store.pushes import Push
+from flagpost.store.removals import Removal
 
 log = structlog.get_logger(__name__)
 
 _FURTHEST = 32 * MAX_FLAGS  # rows looked at in one round, where those before them have to wait for their issues
 _LONGEST_NAP_SECONDS = 2.0
 _LOOK_AGAIN_AT_UNKNOWN_MS = 24 * 3600 * 1000
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """What one round works off: read in one snapshot. `wait`: seconds until a row that was passed over may go."""
-
-    rows: list[Push]
-    to_tell: dict[str, FlagToTell]
-    wait: float = 0.0
+_FAILURES_BEFORE_ONE_IS_BLAMED = 2
+_PUT_OFF_MS = 15 * 60_000
 
 
 @dataclass
@@ -152,36 +151,41 @@ class Delivery:
             integrations.update_site(tx, site.id, resend_wanted_at=None, backfill_finished_at=finished, **begun)
 
     def _sweep_removals(self, api: FlagsApi) -> None:
-        with self.db.read() as tx:
-            waiting = [one for one in removals.unfinished(tx, api.site.account_id) if one.swept_at is None]
-            covered = {one.project.id for one in integrations.chosen_projects(tx, api.site.account_id)}
-        for one in waiting:
-            again = covered if one.project_id is None else one.project_id in covered
-            if again:
-                self._remover.supersede(one)
-            else:
+        for one in self._open_removals(api.site):
+            if one.swept_at is None:
                 self._remover.sweep(api, one)
+
+    def _open_removals(self, site: Site) -> list[Removal]:
+        """Those under way, but for what is to be shown again: that ends here."""
+        with self.db.read() as tx:
+            under_way = removals.unfinished(tx, site.account_id)
+            covered = {one.project.id for one in integrations.chosen_projects(tx, site.account_id)}
+        again = [one for one in under_way if (covered if one.project_id is None else one.project_id in covered)]
+        for one in again:
+            self._remover.supersede(one)
+        return [one for one in under_way if one not in again]
 
     # One round ---------------------------------------------------------------------------------------------------
 
-    def _next_batch(self, api: FlagsApi, reach: int) -> _Batch | None:
+    def _next_batch(self, api: FlagsApi, reach: int) -> Batch | None:
         """Up to a hundred rows to work off; None where nothing is left. Stop where the site may be told no more."""
         account_id = api.site.account_id
         with self.db.read() as tx:
             site = integrations.site_of_account(tx, account_id)
             if site is None or not site.may_be_told(self.clock()) or _is_other(site, api.site):
                 raise Stop
-            rows = pushes.behind(tx, account_id, reach)
+            rows = pushes.behind(tx, account_id, reach, self.clock())
             to_tell = telling.flags_to_tell(tx, account_id, rows, self.public_url) if rows else {}
-        return _pick(rows, to_tell, api.writes) if rows else None
+        return pick(rows, to_tell, api.writes) if rows else None
 
-    def _work_off(self, api: FlagsApi, batch: _Batch) -> None:
+    def _work_off(self, api: FlagsApi, batch: Batch) -> None:
         sending = [row for row in batch.rows if row.flag_id in batch.to_tell]
         leaving = [row for row in batch.rows if row.flag_id not in batch.to_tell]
         if nothing := [pushes.Answer(row.flag_id, row.wanted, held=False) for row in leaving if not row.held]:
-            self._record(api.site, nothing)
+            with self.db.write() as tx:
+                pushes.record_answers(tx, nothing, self.clock())
         self._hold([row.flag_id for row in sending if not row.held])
-        for project_id, rows in _by_project(sending).items():
+        for project_id, rows in by_project(sending).items():
             self._send(api, project_id, rows, batch.to_tell)
         for row in leaving:
             if row.held:
@@ -200,14 +204,23 @@ class Delivery:
         answer = self._bulk(api, body, [to_tell[row.flag_id].issues for row in rows])
         if answer.ok:
             self._record_bulk(api, rows, to_tell, answer)
-        elif answer.status in (400, 413) and len(rows) > 1:
+        elif len(rows) > 1 and (answer.status in (400, 413) or _one_is_to_blame(api.site, answer)):
             middle = len(rows) // 2  # too much, or one flag spoils it: the halves tell which
             self._send(api, project_id, rows[:middle], to_tell)
             self._send(api, project_id, rows[middle:], to_tell)
         elif answer.status in (400, 413):
             self._record(api.site, [_refused(rows[0], answer, answer.words())])
         else:
-            self._trouble.give_up(api.site, answer)
+            self._fail(api.site, rows, answer)
+
+    def _fail(self, site: Site, rows: Sequence[Push], answer: Answer) -> NoReturn:
+        """Jira would not take a request: end the delivery, without this one flag next time if Jira fails at it."""
+        if len(rows) == 1 and _one_is_to_blame(site, answer):
+            with self.db.write() as tx:
+                words = f"Jira fails at it again and again ({answer.status}): {answer.words()}"
+                pushes.put_off(tx, rows[0].flag_id, self.clock() + _PUT_OFF_MS, words)
+            log.warning("jira.flag_put_off", site=site.site_url, flag=rows[0].flag_id, status=answer.status)
+        self._trouble.give_up(site, answer)
 
     def _record_bulk(self, api: FlagsApi, rows: Sequence[Push], to_tell: dict[str, FlagToTell], answer: Answer) -> None:
         body = answer.body if isinstance(answer.body, dict) else {}
@@ -239,10 +252,10 @@ class Delivery:
             self._record(api.site, [gone])
         elif answer.status == 400:
             self._record(api.site, [_refused(row, answer, f"Jira would not delete it: {answer.words()}")])
-        elif api.site.way == OAUTH and answer.status in (403, 404, 405):
+        elif api.site.way == OAUTH and answer.status in (401, 403, 404, 405):
             self._say_farewell(api, row, self._note_refusal(api.site, answer))
         else:
-            self._trouble.give_up(api.site, answer)
+            self._fail(api.site, [row], answer)
 
     def _known_refusal(self, site: Site) -> str | None:
         if site.way != OAUTH:
@@ -304,13 +317,13 @@ class Delivery:
         pushes.mark_changed(tx, stale, now)
 
     def _finish(self, api: FlagsApi) -> None:
-        """Jira has heard of everything. A site whose integration was removed is forgotten now."""
+        """Nothing is left that may go now. A site whose integration was removed is forgotten once all is heard."""
         site = api.site
         with self.db.read() as tx:
-            open_removals = removals.unfinished(tx, site.account_id)
             given = credentials.of_account(tx, site.account_id)
-        for one in open_removals:
-            if one.swept_at is not None:
+            all_heard = not pushes.count_behind(tx, site.account_id)
+        for one in self._open_removals(site):
+            if one.swept_at is not None and all_heard:
                 self._remover.conclude(api, one, given.delete_refused if given else None)
         with self.db.write() as tx:
             now_there = integrations.site_of_account(tx, site.account_id)
@@ -333,23 +346,6 @@ def _is_other(site: Site, begun_with: Site) -> bool:
     return (site.id, site.installation_id) != (begun_with.id, begun_with.installation_id)
 
 
-def _pick(rows: Sequence[Push], to_tell: dict[str, FlagToTell], writes: IssueWrites) -> _Batch:
-    """The first rows that may go now."""
-    picked: list[Push] = []
-    planned: Counter[str] = Counter()
-    waits = []
-    for row in rows:
-        told = to_tell[row.flag_id].issues if row.flag_id in to_tell else ()
-        if told and (wait := writes.wait_for(told, planned)):
-            waits.append(wait)
-            continue
-        planned.update(told)
-        picked.append(row)
-        if len(picked) == MAX_FLAGS:
-            break
-    return _Batch(picked, to_tell, min(waits, default=0.0))
-
-
 def _until_free(writes: IssueWrites, told: Sequence[Sequence[str]]) -> float:
     """How many seconds until flags with these issues may all go in one request; 0: now."""
     planned: Counter[str] = Counter()
@@ -360,11 +356,9 @@ def _until_free(writes: IssueWrites, told: Sequence[Sequence[str]]) -> float:
     return longest
 
 
-def _by_project(rows: Sequence[Push]) -> dict[str, list[Push]]:
-    found: defaultdict[str, list[Push]] = defaultdict(list)
-    for row in rows:
-        found[row.project_id].append(row)
-    return found
+def _one_is_to_blame(site: Site, answer: Answer) -> bool:
+    """Whether Jira's failure may be due to a single flag: it went on while the site rested in between."""
+    return answer.failed and site.failures >= _FAILURES_BEFORE_ONE_IS_BLAMED
 
 
 def _refused(row: Push, answer: Answer, words: str) -> pushes.Answer:
@@ -374,7 +368,7 @@ def _refused(row: Push, answer: Answer, words: str) -> pushes.Answer:
 def waiting_sites(db: Database, clock: Callable[[], int]) -> Iterator[str]:
     """The accounts whose Jira site has something to hear now: what the sweep wakes."""
     with db.read() as tx:
-        waiting = {*pushes.accounts_behind(tx), *integrations.accounts_with_wishes(tx)}
+        waiting = {*pushes.accounts_behind(tx, clock()), *integrations.accounts_with_wishes(tx)}
         waiting |= set(removals.accounts_with_unfinished(tx))
         for account_id in sorted(waiting):
             site = integrations.site_of_account(tx, account_id)

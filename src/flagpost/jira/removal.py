@@ -12,6 +12,7 @@ Whether OAuth credentials may delete and read is not documented. Where Jira refu
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from flagpost.jira.access import OAUTH
 from flagpost.jira.client import Answer
 from flagpost.jira.flags_api import FlagsApi
 from flagpost.jira.trouble import Trouble
@@ -22,6 +23,7 @@ from flagpost.wording import counted
 
 GONE, UNPROVEN, LEFT = "gone", "unproven", "left"
 _REFUSED = frozenset({400, 403, 404, 405})
+_REFUSED_WITH_CREDENTIALS = _REFUSED | {401}  # a token that is good for sending may be answered so elsewhere
 _LOOK_AGAIN_AFTER = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds: Jira deletes a little later
 _CHUNK = 1000
 
@@ -46,11 +48,11 @@ class Remover:
             held = removals.held_flags(tx, removal)
         shown, refusal = self._shown(api, removal.sample)
         answer = api.delete_by_properties(properties(removal.account_id, removal.project_id))
-        if not answer.ok and answer.status not in _REFUSED:
+        if not answer.ok and not _is_refusal(api, answer):
             self.trouble.give_up(api.site, answer)
-        if answer.ok and shown and not self._still_shown(api, shown):
+        if answer.ok and shown and self._still_shown(api, shown) == ([], ""):
             self._forget(held)
-            self._end(removal, GONE, _read_back(len(shown)))
+            self._end(removal, GONE, _gone(len(shown)))
             return
         said = refusal or ("" if answer.ok else f"Jira would not delete by properties: {answer.words()}")
         with self.db.write() as tx:
@@ -66,12 +68,16 @@ class Remover:
         elif not removal.sample:
             said = removal.words or "Jira showed none of the sample before either."
             self._end(removal, UNPROVEN, f"Every flag was deleted, but reading back proved nothing. {said}")
-        elif left := self._still_shown(api, removal.sample):
-            self._end(
-                removal, LEFT, f"Jira still shows {len(left)} of {len(removal.sample)} flags that were read back."
-            )
         else:
-            self._end(removal, GONE, _read_back(len(removal.sample)))
+            self._end(removal, *self._read_back(api, removal.sample))
+
+    def _read_back(self, api: FlagsApi, sample: Sequence[str]) -> tuple[str, str]:
+        left, refusal = self._still_shown(api, sample)
+        if refusal:
+            return UNPROVEN, f"Every flag was deleted, but reading back proved nothing. {refusal}"
+        if left:
+            return LEFT, f"Jira still shows {len(left)} of {len(sample)} flags that were read back."
+        return GONE, _gone(len(sample))
 
     def supersede(self, removal: Removal) -> None:
         """What was to go is to be shown again."""
@@ -89,19 +95,19 @@ class Remover:
         return shown, ""
 
     def _unreadable(self, api: FlagsApi, answer: Answer) -> str:
-        if answer.status not in _REFUSED:
+        if not _is_refusal(api, answer):
             self.trouble.give_up(api.site, answer)
         return f"Jira does not let them be read ({answer.status})."
 
-    def _still_shown(self, api: FlagsApi, shown: Sequence[str]) -> list[str]:
-        left = list(shown)
+    def _still_shown(self, api: FlagsApi, shown: Sequence[str]) -> tuple[list[str], str]:
+        """Those that Jira shows still, after it had time; and what it said where they may not be read any more."""
+        left, refusal = list(shown), ""
         for seconds in _LOOK_AGAIN_AFTER:
             self.pause(seconds)
-            now, refusal = self._shown(api, left)
-            left = left if refusal else now
-            if not left:
+            left, refusal = self._shown(api, left)
+            if refusal or not left:
                 break
-        return left
+        return left, refusal
 
     def _forget(self, held: list[tuple[str, int]]) -> None:
         for start in range(0, len(held), _CHUNK):
@@ -114,5 +120,10 @@ class Remover:
             removals.update(tx, removal.id, outcome=outcome, words=words, finished_at=self.clock())
 
 
-def _read_back(count: int) -> str:
+def _is_refusal(api: FlagsApi, answer: Answer) -> bool:
+    """Whether Jira would not do it, and will not when asked again."""
+    return answer.status in (_REFUSED_WITH_CREDENTIALS if api.site.way == OAUTH else _REFUSED)
+
+
+def _gone(count: int) -> str:
     return f"{counted(count, 'flag')} that Jira showed before {'was' if count == 1 else 'were'} read back: gone."

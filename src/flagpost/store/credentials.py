@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
+from flagpost.store import accounts
 from flagpost.store.db import Condition, Transaction
 from flagpost.store.jira_tables import jira_credentials, jira_installations
 
@@ -73,8 +74,10 @@ def save(
     """Put credentials in place. On the same site, the API token and the webhook stay as they were."""
     values: dict[str, Any] = {"site_url": site_url, "client_id": client_id, "client_secret": client_secret}
     values |= {"cloud_id": cloud_id, "created_at": now, "created_by": by, "delete_refused": None}
+    accounts.hold(tx, account_id)
     old = of_account(tx, account_id)
     if old and old.cloud_id == cloud_id:
+        move(tx, account_id, old.site_url, site_url)
         update(tx, old.id, **values)
     else:
         delete(tx, account_id)

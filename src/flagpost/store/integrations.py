@@ -8,6 +8,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.flags.model import JiraEnvironmentType
+from flagpost.store import accounts
 from flagpost.store.db import Condition, Transaction, insert_new, insert_or
 from flagpost.store.jira_tables import (
     jira_installations,
@@ -271,6 +272,7 @@ def save_site(
     tx: Transaction, account_id: str, *, cloud_id: str, site_url: str, way: str, installation_id: str = "", now: int
 ) -> Site:
     """Connect an account to a site: a fresh start for delivery, whatever was the matter before. Everything is sent."""
+    accounts.hold(tx, account_id)
     tx.execute(sa.delete(jira_sites).where(jira_sites.c.account_id == account_id))
     tx.execute(
         sa.insert(jira_sites).values(

@@ -138,6 +138,7 @@ pushes = sa.Table(
     time_column("delivered_at", nullable=True),
     sa.Index(None, "project_id"),
     sa.Column("told_issues", sa.JSON),  # the issues of the last version that was sent: numeric ids or keys
+    time_column("put_off_until", nullable=True),  # Jira failed at this one flag: the others go first
     sa.Index(
         "ix_pushes_waiting",
         "account_id",

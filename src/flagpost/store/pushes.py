@@ -17,12 +17,14 @@ from flagpost.store.jira_tables import jira_integration_projects, pushes
 _VERSION = sa.case((pushes.c.wanted < sa.bindparam("now"), sa.bindparam("now")), else_=pushes.c.wanted + 1)
 _BEHIND_SINCE = sa.case((pushes.c.wanted > pushes.c.delivered, pushes.c.wanted_at), else_=sa.bindparam("now"))
 _RAISE_ONE = (
-    sa.update(pushes).where(pushes.c.flag_id == sa.bindparam("flag")).values(wanted=_VERSION, wanted_at=_BEHIND_SINCE)
+    sa.update(pushes)
+    .where(pushes.c.flag_id == sa.bindparam("flag"))
+    .values(wanted=_VERSION, wanted_at=_BEHIND_SINCE, put_off_until=None)
 )
 
 
 def _raise(tx: Transaction, condition: sa.ColumnElement[bool], now: int) -> int:
-    raised = sa.update(pushes).where(condition).values(wanted=_VERSION, wanted_at=_BEHIND_SINCE)
+    raised = sa.update(pushes).where(condition).values(wanted=_VERSION, wanted_at=_BEHIND_SINCE, put_off_until=None)
     return tx.execute(raised, {"now": now}).rowcount
 
 
@@ -69,7 +71,7 @@ class Push:
     """What Jira should hear of one flag (`wanted`), and has heard (`delivered`).
 
     `held`: Jira may hold something under this id. `refused`: Jira's words about the version in `delivered`.
-    `told_issues`: the issues that version was sent with.
+    `told_issues`: the issues that version was sent with. `put_off_until`: Jira failed at it, and is not asked before.
     """
 
     flag_id: str
@@ -83,6 +85,7 @@ class Push:
     wanted_at: int
     delivered_at: int | None
     told_issues: list[str] | None
+    put_off_until: int | None = None
 
     @property
     def waiting(self) -> bool:
@@ -94,14 +97,18 @@ _PUSH = sa.select(*(column for column in pushes.c if column.name != "account_id"
 _BEHIND = pushes.c.wanted > pushes.c.delivered
 
 
-_BEHIND_OF_ACCOUNT = _PUSH.where(pushes.c.account_id == sa.bindparam("account"), _BEHIND).order_by(
+_DUE = sa.or_(pushes.c.put_off_until.is_(None), pushes.c.put_off_until <= sa.bindparam("now"))
+_BEHIND_OF_ACCOUNT = _PUSH.where(pushes.c.account_id == sa.bindparam("account"), _BEHIND, _DUE).order_by(
     pushes.c.wanted, pushes.c.project_id
 )
 
 
-def behind(tx: Transaction, account_id: str, limit: int) -> list[Push]:
-    """The flags that Jira has yet to hear of, those that have waited longest first, those of one project together."""
-    return [Push(*row) for row in tx.execute(_BEHIND_OF_ACCOUNT.limit(limit), {"account": account_id})]
+def behind(tx: Transaction, account_id: str, limit: int, now: int) -> list[Push]:
+    """The flags that Jira has yet to hear of, those that have waited longest first, those of one project together.
+
+    Those that were put off are left out.
+    """
+    return [Push(*row) for row in tx.execute(_BEHIND_OF_ACCOUNT.limit(limit), {"account": account_id, "now": now})]
 
 
 def count_behind(tx: Transaction, account_id: str) -> int:
@@ -125,15 +132,20 @@ def refused(tx: Transaction, account_id: str, limit: int) -> list[Push]:
     return [Push(*row) for row in tx.execute(query.order_by(pushes.c.flag_name).limit(limit))]
 
 
-def accounts_behind(tx: Transaction) -> list[str]:
-    """The accounts whose Jira has yet to hear of something."""
-    return list(tx.scalars(sa.select(pushes.c.account_id).where(_BEHIND).distinct()))
+def accounts_behind(tx: Transaction, now: int) -> list[str]:
+    """The accounts whose Jira has yet to hear of something that was not put off."""
+    return list(tx.scalars(sa.select(pushes.c.account_id).where(_BEHIND, _DUE).distinct(), {"now": now}))
 
 
 def find(tx: Transaction, flag_id: str) -> Push | None:
     """The row of one flag; None where it was never connected."""
     row = tx.execute(_PUSH.where(pushes.c.flag_id == flag_id)).first()
     return Push(*row) if row else None
+
+
+def put_off(tx: Transaction, flag_id: str, until: int, words: str) -> None:
+    """Do not tell Jira of this flag before then, unless it changes: Jira failed at it, with these words."""
+    tx.execute(sa.update(pushes).where(pushes.c.flag_id == flag_id).values(put_off_until=until, refused=words))
 
 
 def mark_held(tx: Transaction, flag_ids: Collection[str]) -> None:
@@ -175,6 +187,7 @@ def record_answers(tx: Transaction, answers: Iterable[Answer], now: int) -> None
             "told_issues": list(answer.told_issues) if answer.told_issues else None,
             "delivered": answer.version,
             "delivered_at": now,
+            "put_off_until": None,
         }
         for answer in answers
     ]

@@ -34,15 +34,17 @@ class Removal:
     finished_at: int | None
 
 
-def request(tx: Transaction, account_id: str, project_id: str | None, name: str, now: int, by: str) -> None:
-    """Have Jira forget the flags it may hold of a project, or of the account; nothing where it holds none."""
+def request(tx: Transaction, account_id: str, project_id: str | None, name: str, now: int, by: str) -> str | None:
+    """Have Jira forget the flags it may hold of a project, or of the account; None where it holds none."""
     held = _held(account_id, project_id)
     count = tx.scalar(sa.select(sa.func.count()).select_from(pushes).where(held)) or 0
     if not count:
-        return
+        return None
     sample = list(tx.scalars(sa.select(pushes.c.flag_id).where(held).order_by(sa.func.random()).limit(SAMPLE)))
     row = {"account_id": account_id, "project_id": project_id, "name": name, "requested_at": now, "requested_by": by}
-    tx.execute(sa.insert(jira_removals).values(id=str(uuid4()), flags=count, sample=sample, **row))
+    removal_id = str(uuid4())
+    tx.execute(sa.insert(jira_removals).values(id=removal_id, flags=count, sample=sample, **row))
+    return removal_id
 
 
 def _held(account_id: str, project_id: str | None) -> Condition:

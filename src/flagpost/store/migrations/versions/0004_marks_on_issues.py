@@ -1,4 +1,4 @@
-"""What Jira tells of an issue raises a mark, so that a look-up that was on its way then is known to be too old."""
+"""Marks on issues, raised by what Jira tells of them; and flags that are put off, because Jira fails at them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,3 +11,5 @@ def upgrade() -> None:
     """Apply the change."""
     with op.batch_alter_table("issues", schema=None) as batch_op:
         batch_op.add_column(sa.Column("marks", sa.Integer(), server_default="0", nullable=False))
+    with op.batch_alter_table("pushes", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("put_off_until", sa.BigInteger(), nullable=True))
