@@ -122,6 +122,19 @@ def test_no_page_sets_html_or_leaves_its_folder_for_anything_but_what_they_share
         ("https://127.0.0.1", "cannot reach 127.0.0.1"),
         ("https://[::1]:8080", "cannot reach ::1"),
         ("https://192.168.1.20", "only your own network"),
+        ("https://127.1", "read as a number"),
+        ("https://2130706433", "read as a number"),
+        ("https://0x7f.1", "read as a number"),
+        ("https://flags.0x7f000001", "read as a number"),
+        ("https://127.0.0.1.", "not an address"),
+        ("https://app.localhost", "your own machine"),
+        ("https://flagpost", "a name without a dot"),
+        ("https://flags.local", "names in .local"),
+        ("https://flags.eu.internal:8443", "names in .internal"),
+        ("https://-flags.example.com", "not an address"),
+        (f"https://{'x' * 64}.example.com", "not an address"),
+        ("https://flags.example.com\\@evil.example", "not an address"),
+        ("https://flags.\texample.com", "not an address"),
         (f"https://{'x' * 60}.{'y' * 60}.{'z' * 60}.example.com", "too long for Jira"),
     ],
 )
@@ -146,15 +159,33 @@ def test_an_address_is_carried_in_one_form(tmp_path: Path, address: str, carried
     assert manifest["remotes"][0]["baseUrl"] == carried
 
 
-@pytest.mark.parametrize("address", ["http://localhost:8080", "http://127.0.0.1:8080", "https://localhost"])
-def test_this_machine_is_let_through_for_trying(tmp_path: Path, address: str) -> None:
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://localhost:8080",
+        "http://127.0.0.1:8080",
+        "https://localhost",
+        "http://app.localhost:8080",
+        "https://flagpost",
+        "https://flags.internal",
+    ],
+)
+def test_this_machine_and_this_network_are_let_through_for_trying(tmp_path: Path, address: str) -> None:
     write_app(address, tmp_path / "app", allow_localhost=True)
     assert f"baseUrl: {address}\n" in (tmp_path / "app" / "manifest.yml").read_text()
 
 
-def test_trying_lets_nothing_else_through(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="over https only"):
-        write_app("http://flags.example.com", tmp_path / "app", allow_localhost=True)
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://flags.example.com", "over https only"),
+        ("http://flagpost", "over https only"),
+        ("https://127.1", "read as a number"),
+    ],
+)
+def test_trying_lets_nothing_else_through(tmp_path: Path, address: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        write_app(address, tmp_path / "app", allow_localhost=True)
 
 
 def test_the_command_writes_the_app_and_says_what_is_next(tmp_path: Path) -> None:

@@ -10,11 +10,13 @@ from enum import StrEnum
 
 from flagpost.actions import credentials
 from flagpost.actions.access import Actor, Right
+from flagpost.actions.asking import QuotaUsedUp, ask, quota_used_up
 from flagpost.actions.context import Context
 from flagpost.actions.integration_state import IntegrationState, State, get_integration
 from flagpost.errors import JiraError
 from flagpost.jira.access import APP, OAUTH
 from flagpost.jira.client import Answer
+from flagpost.jira.limits import GET_PERMISSIONS, Busy
 from flagpost.jira.trouble import what_to_do
 from flagpost.store.integrations import Site
 from flagpost.wording import ago, counted
@@ -71,10 +73,14 @@ def _findings(ctx: Context, state: IntegrationState) -> Iterator[Finding]:
         yield bad(f"No Jira site is connected ({state.state.replace('_', ' ')}).", state.reason)
         return
     yield good(f"The Jira site is {site.site_url}, connected {_way(site)}.")
-    yield from _address(ctx, site)
     yield from _way_in(ctx, state, site)
-    yield from _way_out(ctx, site)
-    yield from _issues(ctx, state, site)
+    if site.may_be_asked(ctx.clock()):
+        yield from _address(ctx, site)
+        yield from _way_out(ctx, site)
+        yield from _issues(ctx, state, site)
+    else:
+        said = "Jira's address, its permissions and its issues were not looked at"
+        yield bad(f"{said}: nothing may be asked of it now.", quota_used_up(site, ctx.clock()))
     yield from _delivery(ctx, state, site)
     yield _releases()
 
@@ -114,7 +120,7 @@ def _address(ctx: Context, site: Site) -> Iterator[Finding]:
     if answer.moved_to:
         ctx.issues.trouble.moved(site, answer)
         yield bad(
-            f"{site.site_url} leads to {answer.moved_to} now.",
+            f"{site.site_url} leads to {answer.site_moved_to} now.",
             "Was the site renamed? Then confirm the new address on the integration's page.",
         )
     elif not (answer.ok and isinstance(answer.body, dict) and answer.body.get("cloudId") == site.cloud_id):
@@ -170,8 +176,12 @@ def _webhook(state: IntegrationState) -> Finding:
 def _way_out(ctx: Context, site: Site) -> Iterator[Finding]:
     """Whether Jira takes flags."""
     try:
-        access = ctx.keyring.flags(site)
-        answer = credentials.probe(ctx, access.url, access.authorization)
+        answer = credentials.probe(ctx, site.cloud_id, ctx.keyring.flags(site))
+        if answer.status == 401 and ctx.keyring.renew(site):
+            answer = credentials.probe(ctx, site.cloud_id, ctx.keyring.flags(site))
+    except (Busy, QuotaUsedUp) as error:
+        yield advice(f"Whether Jira takes flags was not looked at: {error.message}", "Check again in a minute.")
+        return
     except JiraError as error:
         yield bad(
             f"Flagpost has no token that works: {error.message}", "Nothing is lost: flags wait until there is one."
@@ -201,13 +211,19 @@ def _issues(ctx: Context, state: IntegrationState, site: Site) -> Iterator[Findi
         return
     url = f"{access.url}/rest/api/3/mypermissions"
     try:
-        answer = ctx.jira.call(
-            "GET",
+        answer = ask(
+            ctx,
+            site.cloud_id,
+            access.pool,
+            GET_PERMISSIONS,
             url,
             authorization=access.authorization,
             site_url=access.site_url,
             params={"permissions": "BROWSE_PROJECTS"},
         )
+    except (Busy, QuotaUsedUp) as error:
+        yield advice(f"Whether issues can be looked up was not looked at: {error.message}", "Check again in a minute.")
+        return
     except JiraError as error:
         yield bad(f"Issues cannot be looked up: {error.message}", "Flagpost tries again by itself.")
         return
@@ -218,6 +234,8 @@ def _may_browse(answer: Answer) -> Finding:
     """Atlassian: `mypermissions` says of each permission whether there is any project it is held in."""
     found = answer.body.get("permissions") if answer.ok and isinstance(answer.body, dict) else None
     browse = found.get("BROWSE_PROJECTS") if isinstance(found, dict) else None
+    if answer.status == 429 or answer.status >= 500:
+        return bad(f"Issues cannot be looked up just now ({answer.status}).", "Flagpost tries again by itself.")
     if not answer.ok:
         return bad(f"Jira does not let issues be looked up ({answer.status}).", "The scope read:jira-work is needed.")
     if isinstance(browse, dict) and browse.get("havePermission"):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from flagpost.actions.access import Actor, ActorType
 from flagpost.actions.api_keys import hash_of, require_working
+from flagpost.actions.asking import ask
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.actions.jira_site import require_expected, require_free
@@ -11,6 +12,7 @@ from flagpost.errors import Conflict, InvalidInput, JiraError, NotSignedIn
 from flagpost.jira.access import APP, OAUTH
 from flagpost.jira.auth import token_expiry
 from flagpost.jira.client import bearer
+from flagpost.jira.limits import GET_SITE
 from flagpost.jira.receive import Invocation
 from flagpost.jira.removal import GONE
 from flagpost.store import api_keys, integrations, removals
@@ -182,7 +184,7 @@ def _ask_for_address(ctx: Context, invocation: Invocation, system_token: str | N
     """The site's address where the call does not carry it; its cloud id where Jira would not say either."""
     try:
         url = f"{invocation.api_base_url}/rest/api/3/serverInfo"
-        answer = ctx.jira.call("GET", url, authorization=bearer(system_token or ""))
+        answer = ask(ctx, invocation.cloud_id, APP, GET_SITE, url, authorization=bearer(system_token or ""))
         address = answer.body.get("baseUrl") if answer.ok and isinstance(answer.body, dict) else None
     except JiraError:
         address = None

@@ -8,6 +8,7 @@ import secrets
 from dataclasses import dataclass
 
 from flagpost.actions.access import Actor, Right
+from flagpost.actions.asking import ask
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.actions.jira_site import (
@@ -19,8 +20,9 @@ from flagpost.actions.jira_site import (
     require_free,
 )
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound, Problem
-from flagpost.jira.access import OAUTH, CredentialsRefused
+from flagpost.jira.access import OAUTH, CredentialsRefused, FlagsAccess, api_pool, oauth_pool
 from flagpost.jira.client import Answer, JiraUnreachable, basic, bearer
+from flagpost.jira.limits import BULK, GET_MYSELF
 from flagpost.jira.payload import bulk_request, farewell_payload
 from flagpost.jira.removal import LEFT, UNPROVEN, properties
 from flagpost.store import credentials, integrations, removals
@@ -130,8 +132,10 @@ def _require_filled(**fields: str) -> None:
 def _try(ctx: Context, site: FoundSite, client_id: str, client_secret: str) -> None:
     """Get a token with the credentials, and see that it lets flags in."""
     try:
-        token = ctx.keyring.tokens.token(client_id, client_secret)
-        answer = probe(ctx, ctx.jira.oauth_flags_url(site.cloud_id), bearer(token))
+        answer = _probe_with(ctx, site, client_id, client_secret)
+        if answer.status == 401:  # the token in hand may be one that Jira has withdrawn since
+            ctx.keyring.tokens.forget(client_id, client_secret)
+            answer = _probe_with(ctx, site, client_id, client_secret)
     except CredentialsRefused:
         said = "Atlassian does not accept this client ID and secret. Copy both again, or make new credentials in Jira."
         raise InvalidInput(said, "client_secret") from None
@@ -146,12 +150,21 @@ def _try(ctx: Context, site: FoundSite, client_id: str, client_secret: str) -> N
         raise JiraError(f"Jira would not take a flag just now: {answer.words()} Try again in a minute.")
 
 
-def probe(ctx: Context, flags_url: str, authorization: str) -> Answer:
-    """Send a flag for an issue that does not exist: Jira answers as for any, and stores nothing (Atlassian)."""
+def _probe_with(ctx: Context, site: FoundSite, client_id: str, client_secret: str) -> Answer:
+    token = ctx.keyring.tokens.token(client_id, client_secret)
+    url = ctx.jira.oauth_flags_url(site.cloud_id)
+    return probe(ctx, site.cloud_id, FlagsAccess(url, bearer(token), oauth_pool(client_id)))
+
+
+def probe(ctx: Context, cloud_id: str, access: FlagsAccess) -> Answer:
+    """Send a flag for an issue that does not exist: Jira answers as for any, and stores nothing (Atlassian).
+
+    Raises as `asking.ask`.
+    """
     now = ctx.clock()
     flag = farewell_payload("flagpost-check", "flagpost-check", now, [_NO_ISSUE], ctx.settings.public_url, now)
     body = bulk_request([flag], {"check": "flagpost"})
-    return ctx.jira.call("POST", f"{flags_url}/bulk", authorization=authorization, json=body)
+    return ask(ctx, cloud_id, access.pool, BULK, f"{access.url}/bulk", authorization=access.authorization, json=body)
 
 
 def _old_site(tx: Transaction, account_id: str) -> Site | None:
@@ -201,7 +214,15 @@ def _where_it_works(ctx: Context, given: Credentials, authorization: str) -> str
     answers = []
     for url, at_site in ((ctx.jira.gateway_url(given.cloud_id), None), (given.site_url, given.site_url)):
         try:
-            answer = ctx.jira.call("GET", f"{url}/rest/api/3/myself", authorization=authorization, site_url=at_site)
+            answer = ask(
+                ctx,
+                given.cloud_id,
+                api_pool(given.id),
+                GET_MYSELF,
+                f"{url}/rest/api/3/myself",
+                authorization=authorization,
+                site_url=at_site,
+            )
         except JiraUnreachable as error:
             raise no_network(ctx, error) from None
         if answer.ok:

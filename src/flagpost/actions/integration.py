@@ -179,7 +179,7 @@ def confirm_address(ctx: Context, actor: Actor) -> IntegrationState:
         site = integrations.site_of_account(tx, actor.account_id)
     if site is None or site.moved_to is None:
         raise Conflict("The site has not moved.")
-    found = find_site(ctx, checked_address(ctx, site.moved_to.partition("/_edge/")[0].partition("/rest/")[0]))
+    found = find_site(ctx, checked_address(ctx, site.moved_to))
     if found.cloud_id != site.cloud_id:
         raise Conflict(f"{found.url} is another Jira site. Connect that one by itself, if it is yours.")
     with ctx.db.write() as tx:

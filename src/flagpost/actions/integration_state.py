@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from flagpost.actions.access import Actor, Right
+from flagpost.actions.asking import quota_used_up
 from flagpost.actions.context import Context
 from flagpost.jira.access import APP, WaitingForToken
 from flagpost.store import api_keys, credentials, integrations, pushes, removals
@@ -120,6 +121,8 @@ def _trouble(
         return f"The token may not see {', '.join(hidden)}: grant it the view of the project."
     if not chosen:
         return "No project is chosen, so Jira shows nothing."
+    if not site.may_be_asked(now):
+        return quota_used_up(site, now)
     if site.last_error and site.failures >= 3:
         return site.last_error
     return ""

@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 
 from flagpost.actions.context import Context
 from flagpost.errors import Conflict, InvalidInput, JiraError
-from flagpost.jira.client import Answer, JiraAddressRefused, JiraUnreachable, is_loopback
+from flagpost.jira.client import Answer, JiraAddressRefused, JiraUnreachable
+from flagpost.jira.hosts import is_loopback, split_address
 from flagpost.store import integrations
 from flagpost.store.db import Transaction
 from flagpost.store.integrations import Integration
@@ -22,19 +23,23 @@ class FoundSite:
 
 
 def checked_address(ctx: Context, address: str) -> str:
-    """A site's address without a path. Raises InvalidInput for one that cannot be a Jira Cloud site's."""
+    """A site's address without a path. Raises InvalidInput for one that cannot be a Jira Cloud site's.
+
+    A Cloud site has no port of its own; one on this machine, for the sandbox, may.
+    """
     address = address.strip() if "://" in address else f"https://{address.strip()}"
     try:
-        parts = urlsplit(address)
-        host, port = parts.hostname or "", parts.port
+        parts = split_address(address)
     except ValueError:
         raise InvalidInput(f"That is not an address. Example: {_EXAMPLE}", "site") from None
-    site = f"{parts.scheme}://{host}" + (f":{port}" if port else "")
-    if host.endswith((".atlassian.net", ".jira.com")) and parts.scheme == "https":
-        return site
+    host, port = parts.hostname or "", parts.port
     if is_loopback(host) and ctx.settings.allow_insecure_jira:
-        return find_site(ctx, site).url
-    raise InvalidInput(_not_cloud(host), "site")
+        return find_site(ctx, f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}").url
+    if not host.endswith((".atlassian.net", ".jira.com")) or parts.scheme != "https":
+        raise InvalidInput(_not_cloud(host), "site")
+    if port not in (None, 443):
+        raise InvalidInput(f"A Jira Cloud site has no port. Enter https://{host}", "site")
+    return f"https://{host}"
 
 
 def find_site(ctx: Context, url: str) -> FoundSite:
@@ -51,8 +56,9 @@ def find_site(ctx: Context, url: str) -> FoundSite:
     except JiraUnreachable as error:
         raise _unreachable(ctx, host, error) from None
     if answer.moved_to:
-        where = answer.moved_to.partition("/_edge/")[0]
-        raise InvalidInput(f"{host} has moved to {where}. If that is your site, enter that address.", "site")
+        raise InvalidInput(
+            f"{host} has moved to {answer.site_moved_to}. If that is your site, enter that address.", "site"
+        )
     cloud_id = answer.body.get("cloudId") if answer.ok and isinstance(answer.body, dict) else None
     if not isinstance(cloud_id, str) or not 0 < len(cloud_id) <= 100:
         raise _no_site(host, answer)

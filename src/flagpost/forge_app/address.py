@@ -2,33 +2,36 @@
 
 import ipaddress
 import re
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult
 
 from flagpost.errors import InvalidInput
-from flagpost.jira.client import is_loopback
+from flagpost.jira.hosts import is_loopback, split_address
 
-_HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:]+\]")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")  # a host whose last label is one is an IPv4 address (URL Standard)
+_AT_HOME = (".local", ".internal", ".localdomain", ".home.arpa", ".lan", ".intranet", ".test", ".invalid")
 _EXAMPLE = "Example: https://flags.example.com"
+_FOR_TRYING = "--allow-localhost writes the app all the same, for trying it."
 
 
 def checked_address(text: str, *, allow_localhost: bool = False) -> str:
     """Flagpost's address as the manifest carries it; InvalidInput says what is wrong with any other.
 
-    `allow_localhost` lets this very machine through, over http too: for the Jira sandbox, or Atlassian's tunnel.
+    `allow_localhost` lets this very machine through, over http too, and names that only one's own network knows: for
+    the Jira sandbox, or Atlassian's tunnel.
     """
     parts = _parts(text.strip())
     host = (parts.hostname or "").lower()
     _refuse_extras(parts)
-    if allow_localhost and is_loopback(host):
+    own = is_loopback(host) or host.endswith(".localhost")
+    if allow_localhost and own:
         return f"{parts.scheme}://{parts.netloc.lower()}"
     if parts.scheme != "https":
         raise _refused(f"Jira Cloud calls Flagpost over https only. {_EXAMPLE}")
-    if is_loopback(host):
-        raise _refused(
-            f"Jira Cloud cannot reach {host}: that is your own machine, seen from there. "
-            "--allow-localhost writes the app all the same, for trying it."
-        )
-    if _is_private(host):
+    if own:
+        raise _refused(f"Jira Cloud cannot reach {host}: that is your own machine, seen from there. {_FOR_TRYING}")
+    if not _is_ip_address(host):
+        _refuse_unknown_names(host, allow_localhost)
+    elif not ipaddress.ip_address(host).is_global:
         raise _refused(f"Jira Cloud cannot reach {host}: only your own network can.")
     return f"https://{parts.netloc.lower()}"
 
@@ -36,15 +39,11 @@ def checked_address(text: str, *, allow_localhost: bool = False) -> str:
 def _parts(text: str) -> SplitResult:
     """The parts of the address: a scheme, a host of plain characters, and no more than a port beside it."""
     try:
-        parts = urlsplit(text)
-        port = parts.port
+        parts = split_address(text)
     except ValueError:
         raise _refused(f"That is not an address. {_EXAMPLE}") from None
     if parts.username is not None:
         raise _refused("The address must have no user name and no password: everybody who sees the app could read it.")
-    host = parts.netloc.lower().removesuffix(f":{port}")
-    if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):
-        raise _refused(f"That is not an address. {_EXAMPLE}")
     return parts
 
 
@@ -59,11 +58,27 @@ def _refuse_extras(parts: SplitResult) -> None:
         raise _refused(f"The address must end with the host name: Flagpost has no place below a path. {_EXAMPLE}")
 
 
-def _is_private(host: str) -> bool:
+def _refuse_unknown_names(host: str, allow_localhost: bool) -> None:
+    """Names that mean something here and nothing, or something else, to Atlassian and to browsers."""
+    last = host.rpartition(".")[2]
+    if _NUMBER.fullmatch(last):
+        raise _refused(f"{host} is read as a number, and leads elsewhere than it seems. Write a name. {_EXAMPLE}")
+    if allow_localhost:
+        return
+    if "." not in host:
+        raise _refused(
+            f"Jira Cloud cannot reach {host}: only your own network knows a name without a dot. {_FOR_TRYING}"
+        )
+    if host.endswith(_AT_HOME):
+        raise _refused(f"Jira Cloud cannot reach {host}: only your own network knows names in .{last}. {_FOR_TRYING}")
+
+
+def _is_ip_address(host: str) -> bool:
     try:
-        return not ipaddress.ip_address(host).is_global
+        ipaddress.ip_address(host)
     except ValueError:
         return False
+    return True
 
 
 def _refused(why: str) -> InvalidInput:

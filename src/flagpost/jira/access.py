@@ -23,6 +23,16 @@ _FETCH_WHEN_LEFT = 0.2  # of a token's life
 _ASSUMED_LIFE_SECONDS = 15 * 60  # Atlassian: an OAuth token lasts "15 minutes, but check expires_in"
 
 
+def oauth_pool(client_id: str) -> str:
+    """Whose hourly points a call with OAuth credentials costs."""
+    return f"oauth:{client_id}"
+
+
+def api_pool(credentials_id: str) -> str:
+    """Whose hourly points a call with an API token costs."""
+    return f"api:{credentials_id}"
+
+
 class WaitingForToken(JiraError):
     """Jira's token has run out. The app in Jira sends a new one every hour; is it still installed?"""
 
@@ -101,6 +111,8 @@ class OAuthTokens:
             return self._fetch(key, known if works else None)
         finally:
             lock.release()
+            if key not in self._tokens:  # mistyped: nobody will ask with it again
+                self._locks.pop(key, None)
 
     def forget(self, client_id: str, client_secret: str) -> None:
         """Jira does not take this token any more, whatever its life was to be."""
@@ -151,7 +163,7 @@ class Keyring:
         if site.way == OAUTH:
             given = self._credentials(site)
             token = self.tokens.token(given.client_id, self._secret(given))
-            return FlagsAccess(self._client.oauth_flags_url(site.cloud_id), bearer(token), f"oauth:{given.client_id}")
+            return FlagsAccess(self._client.oauth_flags_url(site.cloud_id), bearer(token), oauth_pool(given.client_id))
         url, token = self._app(site)
         return FlagsAccess(f"{url}/rest/featureflags/0.1", bearer(token), APP)
 
@@ -219,4 +231,4 @@ class Keyring:
         if token is None or given.api_email is None or given.api_base_url is None or given.api_refused:
             return None
         at_site = given.api_base_url if given.api_base_url == given.site_url else None
-        return IssueAccess(given.api_base_url, basic(given.api_email, token), f"api:{given.id}", at_site)
+        return IssueAccess(given.api_base_url, basic(given.api_email, token), api_pool(given.id), at_site)

@@ -2,24 +2,31 @@
 
 Nothing is sent to any other address than the configured API (`FLAGPOST_ATLASSIAN_API_URL`) and, for looking a site up,
 a Jira Cloud site's own. Redirects are not followed: a site that was renamed answers with one, and a person has to
-confirm where flags and tokens go. Every call has a time-out.
+confirm where flags and tokens go. Every call as a whole has a time-out, and every answer a greatest size (`deadline`).
 """
 
 import base64
-import ipaddress
+import json as json_text
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx2
 
-from flagpost.errors import InvalidInput, JiraError
+from flagpost.errors import JiraError
+from flagpost.jira.deadline import AnswerTooLarge, deadline, heed_deadlines, read_body
+from flagpost.jira.hosts import is_loopback, split_address
 from flagpost.settings import Settings
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_BYTES = 8 * 1024 * 1024  # a hundred issues, or what Jira says of a hundred flags, are far less
+_KEY_SET_SECONDS = 5.0  # somebody waits for a page of the app
+_LONGEST_WAIT_SECONDS = 86_400
 
 
 class JiraUnreachable(JiraError):
@@ -47,9 +54,18 @@ class Answer:
 
     @property
     def retry_after(self) -> int | None:
-        """How many seconds Jira asks to wait, at least; None where it does not say (Atlassian: Retry-After)."""
-        value = self.headers.get("retry-after", "")
-        return int(value) if value.isdigit() else None
+        """How many seconds Jira asks to wait, at least; None where it does not say (HTTP: Retry-After, in two forms).
+
+        A date counts from when Jira says it answered. Longer than a day is no wait, and is taken for one.
+        """
+        value = self.headers.get("retry-after", "").strip()
+        if value.isascii() and value.isdigit():
+            return _LONGEST_WAIT_SECONDS if len(value) > 9 else min(int(value), _LONGEST_WAIT_SECONDS)
+        until = _milliseconds(value)
+        if until is None:
+            return None
+        answered = time.time() * 1000 if self.sent_at is None else self.sent_at
+        return min(max(0, math.ceil((until - answered) / 1000)), _LONGEST_WAIT_SECONDS)
 
     @property
     def reason(self) -> str:
@@ -60,8 +76,9 @@ class Answer:
     def reset_at(self) -> int | None:
         """When the limit that was reached is reset, in milliseconds (Atlassian: X-RateLimit-Reset, ISO 8601)."""
         try:
-            return int(datetime.fromisoformat(self.headers["x-ratelimit-reset"]).timestamp() * 1000)
-        except (KeyError, ValueError):
+            reset = datetime.fromisoformat(self.headers["x-ratelimit-reset"])
+            return int((reset if reset.tzinfo else reset.replace(tzinfo=UTC)).timestamp() * 1000)
+        except (KeyError, ValueError, OverflowError):
             return None
 
     @property
@@ -89,12 +106,14 @@ class Answer:
         return self.headers.get("location") if self.status in _REDIRECTS else None
 
     @property
+    def site_moved_to(self) -> str | None:
+        """Where the site lives now, by `moved_to` without the path that was asked for; None where it is no redirect."""
+        return self.moved_to.partition("/_edge/")[0].partition("/rest/")[0] if self.moved_to else None
+
+    @property
     def sent_at(self) -> int | None:
         """When Jira says it answered, in milliseconds (HTTP: Date); None where it does not say."""
-        try:
-            return int(parsedate_to_datetime(self.headers["date"]).timestamp() * 1000)
-        except (KeyError, ValueError):
-            return None
+        return _milliseconds(self.headers.get("date", ""))
 
     @property
     def trace_id(self) -> str | None:
@@ -119,12 +138,13 @@ class JiraClient:
         self._api_url = settings.atlassian_api_url
         self._insecure = settings.allow_insecure_jira
         self._jwks_url = settings.forge_jwks_url
-        self._http = httpx2.Client(
-            timeout=settings.jira_timeout,
+        self._timeout = settings.jira_timeout
+        http = httpx2.Client(
             follow_redirects=False,
-            headers={"Accept": "application/json", "User-Agent": "Flagpost"},
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "Flagpost"},
             limits=httpx2.Limits(max_connections=50, max_keepalive_connections=50, keepalive_expiry=60),
         )
+        self._http = heed_deadlines(http)
 
     def close(self) -> None:
         """Close every connection."""
@@ -144,13 +164,12 @@ class JiraClient:
         return named if self.may_send_to(named) else self.gateway_url(cloud_id)
 
     def is_secure(self, url: str) -> bool:
-        """Https; or, where the settings allow it, http to this machine."""
+        """Https to a plain host; or, where the settings allow it, http to this machine."""
         try:
-            parts = urlsplit(url)
-            host, scheme = parts.hostname or "", parts.scheme
+            parts = split_address(url)
         except ValueError:
             return False
-        return scheme == "https" or (scheme == "http" and self._insecure and is_loopback(host))
+        return parts.scheme == "https" or (self._insecure and is_loopback(parts.hostname or ""))
 
     def call(
         self,
@@ -163,7 +182,7 @@ class JiraClient:
         site_url: str | None = None,
         timeout: float | None = None,
     ) -> Answer:
-        """Send one request that carries a secret. Raises JiraUnreachable where no answer came back.
+        """Send one request that carries a secret. JiraUnreachable where no whole answer came within `timeout` seconds.
 
         It goes to Atlassian's API or, where `site_url` is given, to that site's own address; nowhere else.
         """
@@ -171,7 +190,7 @@ class JiraClient:
         if not (at_site or self.may_send_to(url)):
             raise JiraAddressRefused(f"Flagpost sends nothing to {url.partition('?')[0]}.")
         headers = {"Authorization": authorization}
-        return self._send(method, url, json=json, params=params, headers=headers, **_limited(timeout))
+        return self._send(method, url, json=json, params=params, headers=headers, timeout=timeout)
 
     def oauth_token(self, client_id: str, client_secret: str) -> Answer:
         """Ask for a token with OAuth credentials (Atlassian: client credentials, `POST /oauth/token`)."""
@@ -194,29 +213,33 @@ class JiraClient:
         """A site's API behind Atlassian's gateway: where scoped API tokens work."""
         return f"{self._api_url}/ex/jira/{quote(cloud_id, safe='')}"
 
-    def get_public(self, url: str) -> Answer:
+    def get_public(self, url: str, *, timeout: float | None = None) -> Answer:
         """Ask something that needs no token: a key set, or what a site says of itself."""
         if not self.is_secure(url):
-            raise JiraAddressRefused("The address must begin with https://")
-        return self._send("GET", url)
+            raise JiraAddressRefused("The address must begin with https:// and have a plain host name.")
+        return self._send("GET", url, timeout=timeout)
 
     def key_set(self) -> Any:
         """The keys that sign invocation tokens (Atlassian: the Forge JWKS)."""
-        answer = self.get_public(self._jwks_url)
+        answer = self.get_public(self._jwks_url, timeout=min(self._timeout, _KEY_SET_SECONDS))
         if not answer.ok:
             raise JiraUnreachable(f"The key set answered {answer.status}.")
         return answer.body
 
-    def _send(self, method: str, url: str, **arguments: Any) -> Answer:
+    def _send(self, method: str, url: str, *, timeout: float | None = None, **arguments: Any) -> Answer:
+        seconds = timeout or self._timeout
         try:
-            response = self._http.request(method, url, **arguments)
-        except httpx2.InvalidURL as error:
-            raise InvalidInput(f"That is not an address: {error}") from error
+            with deadline(seconds), self._http.stream(method, url, timeout=seconds, **arguments) as response:
+                body = read_body(response, _MOST_BYTES)
+        except (httpx2.InvalidURL, UnicodeError):
+            raise JiraAddressRefused(f"{url.partition('?')[0]} is not an address.") from None
         except httpx2.TimeoutException as error:
             raise JiraUnreachable("Jira did not answer in time.") from error
-        except httpx2.TransportError as error:
+        except AnswerTooLarge as error:
+            raise JiraUnreachable(f"Jira's answer is larger than {_MOST_BYTES // 1024**2} MB.") from error
+        except httpx2.RequestError as error:
             raise JiraUnreachable(f"Jira could not be reached: {error or type(error).__name__}.") from error
-        return Answer(response.status_code, _json(response), {k.lower(): v for k, v in response.headers.items()})
+        return Answer(response.status_code, _json(body), {k.lower(): v for k, v in response.headers.items()})
 
 
 def bearer(token: str) -> str:
@@ -229,20 +252,16 @@ def basic(name: str, secret: str) -> str:
     return "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()
 
 
-def _limited(timeout: float | None) -> dict[str, float]:
-    return {} if timeout is None else {"timeout": timeout}
-
-
-def _json(response: httpx2.Response) -> Any:
+def _json(body: bytes) -> Any:
     try:
-        return response.json() if response.content else None
-    except ValueError:
+        return json_text.loads(body) if body else None
+    except (ValueError, RecursionError):
         return None
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
+def _milliseconds(date: str) -> int | None:
+    """A date as HTTP writes it; None for what is none."""
     try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        return int(parsedate_to_datetime(date).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from flagpost.jira import limits
 from flagpost.jira.access import Keyring
 from flagpost.jira.client import Answer, JiraClient
-from flagpost.jira.limits import Busy, Endpoint, IssueWrites, Limits
+from flagpost.jira.limits import Endpoint, IssueWrites, Limits
 from flagpost.store.integrations import Site
 
 _PATIENCE_SECONDS = 5.0
@@ -56,14 +56,12 @@ class FlagsApi:
         self, endpoint: Endpoint, path: str, points: float, written: Collection[str], arguments: Mapping[str, Any]
     ) -> Answer:
         access = self.keyring.flags(self.site)
-        wait = self.limits.take_turn(
-            self.site.cloud_id, access.pool, endpoint, points=points, patience=_PATIENCE_SECONDS
+
+        def send() -> Answer:
+            self.writes.note(written)
+            return self.client.call(endpoint.method, access.url + path, authorization=access.authorization, **arguments)
+
+        patience = _PATIENCE_SECONDS
+        return self.limits.ask(
+            self.site.cloud_id, access.pool, endpoint, send, pause=self.pause, patience=patience, points=points
         )
-        if wait is None:
-            raise Busy
-        if wait:
-            self.pause(wait)
-        self.writes.note(written)
-        answer = self.client.call(endpoint.method, access.url + path, authorization=access.authorization, **arguments)
-        self.limits.heed(self.site.cloud_id, endpoint, answer)
-        return answer

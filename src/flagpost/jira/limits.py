@@ -20,8 +20,8 @@ all of them.
 
 import threading
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from flagpost.errors import JiraError
@@ -56,6 +56,9 @@ BULK = Endpoint("POST", "bulk", 60, 80.0)
 GET_FLAG = Endpoint("GET", "flag", 60, 80.0)
 DELETE_FLAG = Endpoint("DELETE", "flag", 30, 40.0)
 DELETE_BY_PROPERTIES = Endpoint("DELETE", "bulkByProperties", 30, 40.0)
+GET_MYSELF = Endpoint("GET", "myself", 60, 80.0)
+GET_PERMISSIONS = Endpoint("GET", "mypermissions", 60, 80.0)
+GET_SITE = Endpoint("GET", "serverInfo", 60, 80.0)
 GET_ISSUE = Endpoint("GET", "issue", 60, 80.0)
 FETCH_ISSUES = Endpoint("POST", "bulkfetch", 60, 80.0)
 _OF_DELIVERIES = (BULK, GET_FLAG, DELETE_FLAG, DELETE_BY_PROPERTIES)
@@ -119,6 +122,30 @@ class Limits:
             paid = None if turn is None else self._points[pool].take(now, points, patience)
         return None if turn is None or paid is None else max(closed, turn, paid)
 
+    def ask(
+        self,
+        cloud_id: str,
+        pool: str,
+        endpoint: Endpoint,
+        send: Callable[[], Answer],
+        *,
+        pause: Callable[[float], None],
+        patience: float,
+        points: float = 1,
+    ) -> Answer:
+        """Wait for a turn, send, and heed what the answer says. Raises what `send` raises.
+
+        Busy where the turn is more than `patience` seconds away: then nothing was sent.
+        """
+        wait = self.take_turn(cloud_id, pool, endpoint, points=points, patience=patience)
+        if wait is None:
+            raise Busy
+        if wait:
+            pause(wait)
+        answer = send()
+        self.heed(cloud_id, endpoint, answer)
+        return answer
+
     def heed(self, cloud_id: str, endpoint: Endpoint, answer: Answer) -> None:
         """Take in what an answer says of its endpoint's limit. A quota is for the caller to note: see `is_quota`."""
         place, now = (cloud_id, endpoint), self._now()
@@ -177,6 +204,15 @@ class IssueWrites:
         now = self._now()
         waits = (self._wait(self._times.get(issue) or deque(), planned.get(issue, 0), now) for issue in issues)
         return max([self._closed_until - now, *waits, 0.0])
+
+    def wait_for_each(self, told: Iterable[Collection[str]]) -> float:
+        """How many seconds until flags with these issues may all go in one request; 0: now."""
+        planned: Counter[str] = Counter()
+        longest = 0.0
+        for refs in told:
+            longest = max(longest, self.wait_for(refs, planned))
+            planned.update(refs)
+        return longest
 
     def note(self, issues: Collection[str]) -> None:
         """Each of these is being written now."""

@@ -236,7 +236,7 @@ class Delivery:
 
     def _bulk(self, api: FlagsApi, body: dict[str, Any], told: Sequence[Sequence[str]]) -> Answer:
         """Send flags once their issues may be written: a batch that is halved writes to them again."""
-        while wait := _until_free(api.writes, told):
+        while wait := api.writes.wait_for_each(told):
             self.pause(wait)
         return api.bulk(body, [issue for refs in told for issue in refs])
 
@@ -344,16 +344,6 @@ class Delivery:
 def _is_other(site: Site, begun_with: Site) -> bool:
     """Whether the account was connected anew since this delivery began: whoever did it has woken another one."""
     return (site.id, site.installation_id) != (begun_with.id, begun_with.installation_id)
-
-
-def _until_free(writes: IssueWrites, told: Sequence[Sequence[str]]) -> float:
-    """How many seconds until flags with these issues may all go in one request; 0: now."""
-    planned: Counter[str] = Counter()
-    longest = 0.0
-    for refs in told:
-        longest = max(longest, writes.wait_for(refs, planned))
-        planned.update(refs)
-    return longest
 
 
 def _one_is_to_blame(site: Site, answer: Answer) -> bool:

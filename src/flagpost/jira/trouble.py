@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 _NEW_SITE_MS = 15 * 60_000  # Atlassian: right after an installation, refusals may come for some minutes
 _LONGEST_PAUSE_SECONDS = 300
 _HOUR_MS = 3_600_000
+_LEAST_QUIET_MS = 60_000
+_LONGEST_QUIET_MS = _HOUR_MS + 5 * 60_000  # Jira's quotas are by the hour, and its clock may differ a little
 
 _WITH_APP = {
     401: "Jira does not accept the app's token any more (401). Open the app's Configure page in Jira and save.",
@@ -82,8 +84,7 @@ class Trouble:
     def keep_quiet(self, site: Site, answer: Answer) -> None:
         """The points of this hour are used up: ask nothing of any kind until the reset (Atlassian's advice)."""
         now = self.clock()
-        waits = [now + answer.retry_after * 1000] if answer.retry_after else []
-        until = max([*waits, answer.reset_at or 0]) or (now // _HOUR_MS + 1) * _HOUR_MS
+        until = _quiet_until(answer, now)
         said = f"Jira's quota of requests for this hour is used up ({answer.reason})."
         with self.db.write() as tx:
             integrations.update_site(tx, site.id, quiet_until=until, last_error=said, last_error_at=now)
@@ -98,7 +99,7 @@ class Trouble:
 
     def moved(self, site: Site, answer: Answer) -> None:
         """The site's address answers with a redirect, or does no more: note where it leads, for a person to confirm."""
-        where = answer.moved_to[:500] if answer.moved_to else None
+        where = answer.site_moved_to[:500] if answer.site_moved_to else None
         if where != site.moved_to:
             with self.db.write() as tx:
                 integrations.update_site(tx, site.id, moved_to=where)
@@ -110,3 +111,17 @@ class Trouble:
             return
         with self.db.write() as tx:
             integrations.update_site(tx, site.id, last_error=said, last_error_at=self.clock())
+
+
+def _quiet_until(answer: Answer, now: int) -> int:
+    """When a quota is there again, as far as what the answer says can be believed.
+
+    A reset that is over, or hours away, is a mistake (a clock that is off, a unit that is another): were it believed,
+    Jira would be asked over and over, or for days not at all. Where nothing is said, it is the next full hour.
+    """
+    said = [now + answer.retry_after * 1000] if answer.retry_after else []
+    said += [answer.reset_at] if answer.reset_at is not None else []
+    ahead = [moment for moment in said if moment > now]
+    if not said:
+        return (now // _HOUR_MS + 1) * _HOUR_MS
+    return min(max(ahead, default=now + _LEAST_QUIET_MS), now + _LONGEST_QUIET_MS)

@@ -297,8 +297,9 @@ def update_site(tx: Transaction, site_id: str, **values: Any) -> None:
 
 
 def want_everything(tx: Transaction, site_id: str, now: int) -> None:
-    """Have everything sent again, whatever had stopped or paused delivery."""
-    update_site(tx, site_id, resend_wanted_at=now, stopped_reason=None, paused_until=None, failures=0)
+    """Have everything sent again, whatever had stopped or paused delivery, or silenced every request."""
+    nothing = dict.fromkeys(("stopped_reason", "paused_until", "quiet_until"))
+    update_site(tx, site_id, resend_wanted_at=now, failures=0, **nothing)
 
 
 def delete_site(tx: Transaction, site_id: str) -> None:
