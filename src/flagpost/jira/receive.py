@@ -3,26 +3,20 @@
 Every call carries a Forge Invocation Token: a JWT signed by Atlassian (RS256, `iss` forge/invocation-token, `aud` the
 app's id, about half a minute to live). It is believed only if the signature fits a key of Atlassian's own key set, and
 only once: its `jti` is noted in the database, so that a token caught on the way is worth nothing, on any host.
-
-The key set is fetched when it is first needed and again when a key is asked for that it does not hold, which is how
-keys are rotated. A stranger could make up key ids to have it fetched over and over, so after a fetch that did not find
-the key that was asked for, the next one waits.
 """
 
 import re
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 
 from flagpost.errors import NotSignedIn, SetupError
 from flagpost.flags.issue_keys import is_issue_id, is_issue_key
 from flagpost.jira.client import JiraClient, JiraUnreachable
+from flagpost.jira.signing_keys import SigningKeys
 from flagpost.settings import Settings
 from flagpost.store import integrations
 from flagpost.store.db import Database
@@ -30,8 +24,6 @@ from flagpost.store.db import Database
 ISSUER = "forge/invocation-token"
 LEEWAY_SECONDS = 5
 MAX_TOKEN_CHARACTERS = 16_384
-_KEY_SET_LIFE = 3600.0
-_WAIT_AFTER_FRUITLESS_FETCH = 30.0
 _KEY_ID = re.compile(r"[A-Za-z0-9._:/=+-]{1,200}")
 _PERSON = re.compile(r"[!-~]{1,128}")
 _CLOUD_ID_IN_URL = re.compile(r"/ex/jira/([A-Za-z0-9-]{1,100})$")
@@ -63,17 +55,14 @@ class Invocation:
 
 
 class InvocationVerifier:
-    """Checks invocation tokens; keeps Atlassian's key set between them."""
+    """Checks invocation tokens."""
 
     def __init__(self, settings: Settings, client: JiraClient, database: Database, clock: Callable[[], int]) -> None:
         self._app_id = settings.forge_app_id
         self._client = client
         self._database = database
         self._clock = clock
-        self._keys: KeySet | None = None
-        self._fetched = 0.0
-        self._fruitless = float("-inf")
-        self._lock = threading.Lock()
+        self._keys = SigningKeys(client.key_set)
 
     def verify(self, token: str) -> Invocation:
         """The invocation that this token proves. Raises NotSignedIn with the reason where it proves nothing."""
@@ -133,26 +122,10 @@ class InvocationVerifier:
         key_id = header.headers().get("kid")
         if not isinstance(key_id, str) or not _KEY_ID.fullmatch(key_id):
             raise ValueError("it does not say which key signed it")
-        with self._lock:
-            return self._known_key(key_id) or self._newly_fetched_key(key_id)
-
-    def _known_key(self, key_id: str) -> Any:
-        if self._keys is None or time.monotonic() - self._fetched > _KEY_SET_LIFE:
-            self._fetch()
-        keys = self._keys.keys if self._keys else []
-        return next((key for key in keys if key.kid == key_id and key.key_type == "RSA"), None)
-
-    def _newly_fetched_key(self, key_id: str) -> Any:
-        if time.monotonic() - self._fruitless > _WAIT_AFTER_FRUITLESS_FETCH:
-            self._fetch()
-            if found := self._known_key(key_id):
-                return found
-            self._fruitless = time.monotonic()
-        raise ValueError("no key of Atlassian's signed it")
-
-    def _fetch(self) -> None:
-        self._keys = KeySet.import_key_set(self._client.key_set())
-        self._fetched = time.monotonic()
+        found = self._keys.find(key_id)
+        if found is None:
+            raise ValueError("no key of Atlassian's signed it")
+        return found
 
 
 def _object(value: Any) -> dict[str, Any]:
