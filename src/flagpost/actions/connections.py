@@ -64,16 +64,17 @@ def look_up_issues(
 ) -> dict[str, Issue | None]:
     """What Jira has for each of these keys or numeric ids; None where it has, or shows, nothing.
 
-    While Jira cannot be asked, keys are taken as they are; InvalidInput where a number is among them.
+    While Jira cannot be asked, or not for all of them in time, keys are taken as they are, and looked up later;
+    InvalidInput where a number is among them.
     """
     site = _site_to_ask(ctx, actor.account_id) if refs else None
     if site is None:
         return _as_typed(refs)
     try:
-        found = ctx.issues.look_up(site, refs, patience)
+        result = ctx.issues.look_up(site, refs, patience)
     except JiraError:
         return _as_typed(refs)
-    return {ref: found.get(ref) for ref in refs}
+    return {ref: result.found.get(ref) for ref in refs} | _as_typed(sorted(result.unasked))
 
 
 def _as_typed(refs: Sequence[str]) -> dict[str, Issue | None]:

@@ -1,13 +1,14 @@
 """What Jira says of issues: looking them up, and following those that were moved, renamed, deleted or came back."""
 
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from flagpost.errors import JiraError
 from flagpost.jira import limits
 from flagpost.jira.access import APP, IssueAccess, Keyring
-from flagpost.jira.client import Answer, JiraClient
+from flagpost.jira.client import Answer, JiraClient, JiraUnreachable
 from flagpost.jira.limits import Busy, Endpoint, Limits, is_quota
 from flagpost.jira.trouble import Trouble
 from flagpost.store import issues, pushes
@@ -25,14 +26,54 @@ class NoAccess(JiraError):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a look-up may take, in seconds: waiting for its turn, and for each answer (None: the setting)."""
+    """How long a look-up may take, in seconds: waiting for a turn, for each answer (None: the setting), and all of it.
+
+    `singles`: for how many issues it may ask one at a time. None: as long, and for as many, as it takes.
+    """
 
     turn: float
     answer: float | None
+    total: float | None = None
+    singles: int | None = None
 
 
 IN_THE_BACKGROUND = Patience(30.0, None)
-WHILE_SOMEBODY_WAITS = Patience(0.5, 3.0)
+WHILE_SOMEBODY_WAITS = Patience(0.5, 3.0, 5.0, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """What came of a look-up, by what was asked for. Jira has no issue for what is neither `found` nor `unasked`.
+
+    `unasked`: what there was no time for.
+    """
+
+    found: dict[str, Issue]
+    unasked: Collection[str] = ()
+
+
+@dataclass(slots=True)
+class _Errand:
+    """One look-up under way, and what is left of its patience."""
+
+    patience: Patience
+    now: Callable[[], float]
+    begun: float
+    singles: int = 0
+
+    @property
+    def left(self) -> float:
+        total = self.patience.total
+        return float("inf") if total is None else self.begun + total - self.now()
+
+    @property
+    def may_ask_for_one(self) -> bool:
+        most = self.patience.singles
+        return self.left > 0 and (most is None or self.singles < most)
+
+    def seconds(self, most: float | None) -> float | None:
+        """How long a wait may be that may be `most` by itself (None: as the setting says)."""
+        return most if self.left == float("inf") else min(most or self.left, max(self.left, 0.01))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +87,57 @@ class IssueReader:
     clock: Callable[[], int]
     pause: Callable[[float], None]
     refresh_ms: int
+    now: Callable[[], float] = time.monotonic
 
-    def look_up(self, site: Site, refs: Sequence[str], patience: Patience) -> dict[str, Issue]:
-        """What Jira has for each of these keys or numeric ids; those it does not have, or show, are left out.
+    def look_up(self, site: Site, refs: Sequence[str], patience: Patience) -> LookedUp:
+        """What Jira has for each of these keys or numeric ids, as far as `patience` goes.
 
         Raises NoAccess, or another JiraError where Jira gives no answer now. Follows moved issues (Atlassian: bulkfetch
         "checks for moved issues"). The answer does not say which of the asked keys became which issue, so keys that
         are not found under their own name are asked for one at a time.
         """
+        errand = _Errand(patience, self.now, self.now())
         found: dict[str, Issue] = {}
+        unasked: set[str] = set()
         for start in range(0, len(refs), MOST_AT_ONCE):
             part = list(refs[start : start + MOST_AT_ONCE])
-            for issue in self._fetch(site, part, patience):
+            if errand.left <= 0:
+                unasked.update(part)
+                continue
+            for issue in self._fetch(site, part, errand):
                 found |= {ref: issue for ref in part if ref in (issue.key, issue.jira_id)}
-        for ref in refs:
-            if ref not in found and (moved := self._find(site, ref, patience)):
+        singly = self._find_each(site, [ref for ref in refs if ref not in found and ref not in unasked], errand)
+        return LookedUp(found | singly.found, unasked.union(singly.unasked))
+
+    def _find_each(self, site: Site, refs: Sequence[str], errand: _Errand) -> LookedUp:
+        """Those that come in time. Without a bound, an answer that does not come is raised as any other."""
+        found: dict[str, Issue] = {}
+        for number, ref in enumerate(refs):
+            if not errand.may_ask_for_one:
+                return LookedUp(found, refs[number:])
+            try:
+                moved = self._find(site, ref, errand)
+            except (JiraUnreachable, Busy):
+                if errand.patience.total is None:
+                    raise
+                return LookedUp(found, refs[number:])
+            if moved:
                 found[ref] = moved
-        return found
+        return LookedUp(found)
 
     def bring_up_to_date(self, site: Site, known: Sequence[Issue], patience: Patience) -> int:
-        """Look these up and store what came; how many flags Jira must hear of because of it. Raises as `look_up`."""
-        found = self.look_up(site, [issue.jira_id or issue.key for issue in known], patience)
+        """Look these up and store what came; how many flags Jira must hear of because of it. Raises as `look_up`.
+
+        Those that there was no time for stay as they are, and are looked up when they are due.
+        """
+        by_ref = {issue.jira_id or issue.key: issue for issue in known}
+        result = self.look_up(site, list(by_ref), patience)
         with self.trouble.db.write() as tx:
-            return sum(self._follow(tx, site, issue, found.get(issue.jira_id or issue.key)) for issue in known)
+            return sum(
+                self._follow(tx, site, issue, result.found.get(ref))
+                for ref, issue in by_ref.items()
+                if ref not in result.unasked
+            )
 
     def issue(self, body: Mapping[str, Any]) -> Issue:
         """An issue as Jira's REST v3 and its webhooks describe it. Raises JiraError where that is no issue."""
@@ -98,40 +167,42 @@ class IssueReader:
             return store(tx, site.account_id, asked, answer, now)
         return store_absent(tx, asked, now, now + self.refresh_ms)
 
-    def _fetch(self, site: Site, refs: list[str], patience: Patience) -> list[Issue]:
+    def _fetch(self, site: Site, refs: list[str], errand: _Errand) -> list[Issue]:
         body = {"issueIdsOrKeys": refs, "fields": _FIELDS}
-        answer = self._ask(site, limits.FETCH_ISSUES, "/bulkfetch", patience, points=1 + len(refs), json=body)
+        answer = self._ask(site, limits.FETCH_ISSUES, "/bulkfetch", errand, points=1 + len(refs), json=body)
         _require_answer(answer)
         return [self.issue(one) for one in answer.body.get("issues") or []]
 
-    def _find(self, site: Site, ref: str, patience: Patience) -> Issue | None:
+    def _find(self, site: Site, ref: str, errand: _Errand) -> Issue | None:
+        errand.singles += 1
         fields = {"fields": ",".join(_FIELDS)}
-        answer = self._ask(site, limits.GET_ISSUE, f"/{ref}", patience, points=2, params=fields)
+        answer = self._ask(site, limits.GET_ISSUE, f"/{ref}", errand, points=2, params=fields)
         if answer.status == 404 and not answer.login_failed:
             return None
         _require_answer(answer)
         return self.issue(answer.body)
 
     def _ask(
-        self, site: Site, endpoint: Endpoint, path: str, patience: Patience, *, points: float, **arguments: Any
+        self, site: Site, endpoint: Endpoint, path: str, errand: _Errand, *, points: float, **arguments: Any
     ) -> Answer:
         access = self.keyring.issues(site)
         if access is None:
             raise NoAccess
-        wait = self.limits.take_turn(site.cloud_id, access.pool, endpoint, points=points, patience=patience.turn)
-        if wait is None:
-            raise Busy
-        if wait:
-            self.pause(wait)
-        answer = self.client.call(
-            endpoint.method,
-            f"{access.url}/rest/api/3/issue{path}",
-            authorization=access.authorization,
-            site_url=access.site_url,
-            timeout=patience.answer,
-            **arguments,
+
+        def send() -> Answer:
+            return self.client.call(
+                endpoint.method,
+                f"{access.url}/rest/api/3/issue{path}",
+                authorization=access.authorization,
+                site_url=access.site_url,
+                timeout=errand.seconds(errand.patience.answer),
+                **arguments,
+            )
+
+        patience = errand.seconds(errand.patience.turn) or 0.0
+        answer = self.limits.ask(
+            site.cloud_id, access.pool, endpoint, send, pause=self.pause, patience=patience, points=points
         )
-        self.limits.heed(site.cloud_id, endpoint, answer)
         self._heed(site, access, answer)
         return answer
 
@@ -141,8 +212,9 @@ class IssueReader:
             self.trouble.keep_quiet(site, answer)
         elif answer.moved_to:
             self.trouble.moved(site, answer)
-        elif access.pool != APP and (answer.status == 401 or answer.login_failed):
-            self.keyring.refuse_api_token(site, "Jira does not accept the API token any more (401).")
+        elif access.pool != APP and (answer.status in (401, 403) or answer.login_failed):
+            status = 403 if answer.status == 403 else 401
+            self.keyring.refuse_api_token(site, f"Jira does not accept the API token any more ({status}).")
 
 
 def store(tx: Transaction, account_id: str, asked: Issue, answer: Issue, now: int) -> int:

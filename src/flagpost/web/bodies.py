@@ -26,17 +26,21 @@ class BoundedBodies:
             await self._app(scope, receive, send)
             return
         body = await _read(receive, most)
+        if body is None:  # nobody is there for an answer, and half a body would look like a wrong signature
+            return
         if len(body) > most:
             await answer(Request(scope), TooLarge())(scope, receive, send)
         else:
             await self._app(scope, _given(body, receive), send)
 
 
-async def _read(receive: Receive, most: int) -> bytes:
-    """The whole body, or as much of it as shows that it is too long."""
+async def _read(receive: Receive, most: int) -> bytes | None:
+    """The whole body, or as much of it as shows that it is too long; None where the caller left in the middle of it."""
     body, more = bytearray(), True
     while more and len(body) <= most:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         body += message.get("body", b"")
         more = message.get("more_body", False)
     return bytes(body)
