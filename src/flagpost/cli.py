@@ -133,7 +133,11 @@ def forge_app(
     base_url: Annotated[str, typer.Option(help="The https address that Jira and people reach Flagpost at.")],
     out: Annotated[Path, typer.Option(help="The folder to write it into; new or empty.")] = Path("flagpost-forge-app"),
     allow_localhost: Annotated[
-        bool, typer.Option("--allow-localhost", help="Take this very machine as the address, over http too: to try it.")
+        bool,
+        typer.Option(
+            "--allow-localhost",
+            help="Take this very machine as the address, over http too, or a name of your own network: to try it.",
+        ),
     ] = False,
 ) -> None:
     """Write the app for your own Jira Cloud site, to register and install with Atlassian's command line."""

@@ -91,6 +91,15 @@ def test_credentials_that_atlassian_does_not_know_are_refused(
         tokens.token("id", "secret")
 
 
+def test_what_was_mistyped_is_not_kept(tokens: OAuthTokens, atlassian: Atlassian) -> None:
+    tokens.token("id", "secret")
+    atlassian.answer = Answer(401, {"error": "access_denied"}, {})
+    for number in range(5):
+        with pytest.raises(CredentialsRefused):
+            tokens.token("id", f"mistyped{number}")
+    assert list(tokens._locks) == list(tokens._tokens) == [("id", "secret")]
+
+
 @pytest.mark.parametrize("life", [None, "soon", -5, 10**9])
 def test_a_life_that_makes_no_sense_is_taken_for_the_documented_one(
     tokens: OAuthTokens, clock: Clock, atlassian: Atlassian, life: Any

@@ -1,12 +1,14 @@
 """Requests are held back so that none of Jira's three limits is ever reached, however much there is to send."""
 
 from collections import Counter, deque
+from functools import partial
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flagpost.jira.client import Answer
-from flagpost.jira.limits import BULK, DELETE_FLAG, GET_ISSUE, Endpoint, IssueWrites, Limits, Pace, is_quota
+from flagpost.jira.limits import BULK, DELETE_FLAG, GET_ISSUE, Busy, Endpoint, IssueWrites, Limits, Pace, is_quota
 
 JIRA = {"POST": 100.0, "DELETE": 50.0}  # Atlassian's documented burst, per tenant and endpoint
 WINDOWS = ((2.0, 20), (30.0, 100))  # Atlassian's documented writes to one issue: seconds, and how many
@@ -83,6 +85,29 @@ def test_a_burst_that_jira_refused_closes_that_endpoint_for_as_long_as_jira_asks
     assert limits.take_turn("one", "app", BULK, patience=5) == 4
     time.now += 4
     assert limits.take_turn("one", "app", BULK, patience=5) == 0
+
+
+def test_an_endpoint_is_not_closed_for_longer_than_any_limit_lasts() -> None:
+    time = Time()
+    limits = Limits(time)
+    limits.heed("one", BULK, answer(429, retry_after="80000"))
+    assert limits.take_turn("one", "app", BULK, patience=5) is None
+    time.now += 3600
+    assert limits.take_turn("one", "app", BULK, patience=5) == 0
+
+
+def test_what_has_to_wait_too_long_for_its_turn_is_not_sent() -> None:
+    time, sent, paused = Time(), [], []
+    limits = Limits(time)
+    ask = partial(limits.ask, "one", "app", BULK, pause=paused.append, patience=5)
+    limits.heed("one", BULK, answer(429, retry_after="7"))
+    with pytest.raises(Busy):
+        ask(lambda: sent.append("too soon") or answer(202))
+    time.now += 4
+    assert ask(lambda: sent.append("in turn") or answer(429, retry_after="9")).status == 429
+    assert (sent, paused) == (["in turn"], [3])
+    with pytest.raises(Busy):  # the answer was heeded
+        ask(lambda: answer(202))
 
 
 def test_near_a_limit_requests_slow_down() -> None:

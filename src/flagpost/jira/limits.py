@@ -31,6 +31,7 @@ BURST, ISSUE_WRITES = "jira-burst-based", "jira-per-issue-on-write"
 _QUOTAS = frozenset({"jira-quota-global-based", "jira-quota-tenant-based"})
 _POINTS = (20_000.0, 10.0)  # at once, and a second: at most 56,000 in any hour, of Atlassian's 65,000
 _SLOW_SECONDS = 10.0
+_LONGEST_CLOSED_SECONDS = 3600.0  # no limit of Jira's lasts longer
 _ISSUE_WINDOWS = ((2.2, 18), (32.0, 90))  # seconds and writes; a little longer and fewer than Atlassian's
 _AFTER_TAKE_OVER = 8  # in the longest window: 90 of Atlassian's 100 may have been used by the process before
 _MOST_ISSUES = 50_000
@@ -153,7 +154,7 @@ class Limits:
             if answer.near_limit:
                 self._slow_until[place] = now + _SLOW_SECONDS
             if answer.status == 429 and not is_quota(answer):
-                self._closed_until[place] = now + (answer.retry_after or 2)
+                self._closed_until[place] = now + min(answer.retry_after or 2, _LONGEST_CLOSED_SECONDS)
 
     def begin_delivery(self, cloud_id: str, last_delivery: int | None, now: int) -> "IssueWrites":
         """The count of writes to a site's issues, at the beginning of a delivery to it. Times are in milliseconds.
