@@ -41,7 +41,14 @@ def test_flags_show_on_their_issues_without_an_app(world_on_both: World) -> None
 def test_the_site_is_asked_who_it_is_before_anything_is_stored(world: World) -> None:
     world.set_up()
     assert "is not a Jira Cloud site" in refused(world, site="https://jira.example.com")["message"]
-    assert "is not an address" in refused(world, site="https://[x")["message"]
+    for strange in (
+        "https://[x",
+        "https://.atlassian.net",
+        "a..atlassian.net",
+        f"{'a' * 64}.atlassian.net",
+        "a%2f.atlassian.net",
+    ):
+        assert "is not an address" in refused(world, site=strange)["message"], strange
     nobody = f"http://127.0.0.1:{free_port()}"
     assert "Is it spelt right?" in refused(world, site=nobody)["message"]
     not_jira = refused(world, site=world.url)

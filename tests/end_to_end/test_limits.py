@@ -67,3 +67,19 @@ def test_a_quota_that_is_used_up_silences_everything_until_its_reset(connected: 
     connected.settled()
     assert {one["kind"] for one in connected.sandbox.breaches()} <= {"rate limit"}  # that it was full, once
     assert connected.on_issue("pay")["summary"]["status"]["rollout"] == {"text": "Killed"}
+
+
+def test_while_a_quota_is_used_up_the_integration_says_so_and_a_person_can_ask_all_the_same(connected: World) -> None:
+    quota = {"count": 1, "retry_after": 1800, "reason": "jira-quota-tenant-based"}
+    connected.sandbox.faults(rate_limited=quota, prefix=FEATURE_FLAGS)
+    connected.new_flag("pay", "PAY-1")
+    until(lambda: connected.integration()["state"] == "needs_attention", "the silence shows")
+    assert "quota of requests is used up" in connected.integration()["reason"]
+    asked = len(connected.sandbox.requests())
+    found = connected.call("POST", "/api/v1/jira/integration/check")["findings"]
+    assert any("nothing may be asked of it now" in one["text"] for one in found)
+    assert len(connected.sandbox.requests()) == asked
+    connected.call("POST", "/api/v1/jira/integration/resend", expect=202)
+    connected.settled()
+    assert connected.in_jira("pay")
+    assert (connected.integration()["state"], connected.integration()["reason"]) == ("connected", "")

@@ -1,12 +1,19 @@
 """A call ends when it has to, whatever the server does, and reads no more than an answer can be."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from flagpost.errors import JiraError
 from flagpost.jira.client import Answer, JiraAddressRefused, JiraClient, JiraUnreachable
@@ -16,7 +23,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
 @contextmanager
-def server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+def server(answer: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """A server that reads a request and then does as it is told."""
 
     def serve() -> None:
@@ -25,17 +32,19 @@ def server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
                 one, _ = listening.accept()
             except OSError:
                 return
-            with one, suppress(OSError):
-                one.recv(65_536)
-                answer(one)
+            with suppress(OSError), tls.wrap_socket(one, server_side=True) if tls else one as talking:
+                talking.recv(65_536)
+                answer(talking)
 
     listening = socket.create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    listening.shutdown(socket.SHUT_RDWR)
-    listening.close()
-    thread.join(10)
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        thread.join(30)
 
 
 def trickle(one: socket.socket, text: bytes) -> None:
@@ -64,13 +73,51 @@ def test_an_answer_is_read_whole() -> None:
 def test_a_server_that_sends_a_byte_now_and_then_does_not_hold_a_call(head: bytes) -> None:
     def answer(one: socket.socket) -> None:
         one.sendall(head)
-        trickle(one, b"x" * 400)  # for twenty seconds, were it let
+        trickle(one, b"x" * 400)
 
     with server(answer) as url:
         began = time.monotonic()
         with pytest.raises(JiraUnreachable, match="in time"):
             ask(url)
         assert time.monotonic() - began < 10
+
+
+def held(one: socket.socket) -> None:
+    one.sendall(HEAD)
+    trickle(one, b"x" * 400)  # for twenty seconds, were it let
+
+
+def test_nor_does_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(held) as url:
+        monkeypatch.setenv("http_proxy", url)
+        with pytest.raises(JiraUnreachable, match="in time"):
+            ask("http://localhost:9/")
+
+
+def test_nor_does_one_that_is_reached_over_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    certified = tmp_path / "localhost.pem"
+    certified.write_bytes(certificate())
+    monkeypatch.setenv("SSL_CERT_FILE", str(certified))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certified)
+    whole = HEAD + b"Content-Length: 2\r\nConnection: close\r\n\r\n{}"
+    with server(lambda one: one.sendall(whole), tls) as url:
+        assert ask(url.replace("http://127.0.0.1", "https://localhost"), 20).body == {}
+    with server(held, tls) as url, pytest.raises(JiraUnreachable, match="in time"):
+        ask(url.replace("http://127.0.0.1", "https://localhost"))
+
+
+def certificate() -> bytes:
+    """A key, and a certificate for localhost that it signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return secret + made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
 def test_an_answer_without_an_end_is_not_read_into_memory() -> None:

@@ -148,6 +148,8 @@ def test_what_is_planned_for_the_same_request_counts() -> None:
         picked += 1
     assert 15 <= picked <= 20
     assert writes.wait_for(["B"], planned) == 0
+    assert writes.wait_for_each([["A"]] * picked) == 0
+    assert writes.wait_for_each([["B"], ["A"]] * (picked + 1)) > 0
 
 
 def test_a_process_that_takes_over_allows_only_what_is_certainly_left() -> None:

@@ -23,7 +23,7 @@ def quota_used_up(site: Site, now: int) -> str:
     """What a person is told while nothing may be asked of a site."""
     return (
         "Jira's quota of requests is used up. Flagpost asks nothing until it is there again, "
-        f"{ago(site.quiet_until or 0, now)}; Send everything again asks at once."
+        f"{ago(site.quiet_until or 0, now)}; “Send everything again” asks at once."
     )
 
 
