@@ -28,7 +28,6 @@ passed over, and those behind it go first; where all that is left has to wait, s
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -41,7 +40,7 @@ from flagpost.jira.access import OAUTH, Keyring, TokenNotGiven, WaitingForToken
 from flagpost.jira.batch import Batch, by_project, pick
 from flagpost.jira.client import Answer, JiraClient
 from flagpost.jira.flags_api import FlagsApi
-from flagpost.jira.limits import Busy, IssueWrites, Limits
+from flagpost.jira.limits import Busy, Limits
 from flagpost.jira.payload import MAX_FLAGS, FlagToTell, bulk_request, farewell_payload, flag_payload
 from flagpost.jira.removal import Remover
 from flagpost.jira.submit_answer import refusal, unknown_issues
