@@ -22,7 +22,7 @@ from flagpost.actions.jira_site import (
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound, Problem
 from flagpost.jira.access import OAUTH, CredentialsRefused, FlagsAccess, api_pool, oauth_pool
 from flagpost.jira.client import Answer, JiraUnreachable, basic, bearer
-from flagpost.jira.limits import BULK, GET_MYSELF
+from flagpost.jira.limits import BULK, DELETE_BY_PROPERTIES, GET_MYSELF
 from flagpost.jira.payload import bulk_request, farewell_payload
 from flagpost.jira.removal import LEFT, UNPROVEN, properties
 from flagpost.store import credentials, integrations, removals
@@ -109,7 +109,8 @@ def _take_back(ctx: Context, replaced: Credentials, removal_id: str) -> None:
         return
     try:
         token = ctx.keyring.tokens.token(replaced.client_id, secret)
-        answer = ctx.jira.call("DELETE", url, authorization=bearer(token), params=properties(replaced.account_id, None))
+        what, proof = properties(replaced.account_id, None), bearer(token)
+        answer = ask(ctx, replaced.cloud_id, OAUTH, DELETE_BY_PROPERTIES, url, authorization=proof, params=what)
     except JiraError:
         return
     if answer.ok:
