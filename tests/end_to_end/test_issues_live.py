@@ -95,7 +95,6 @@ def test_events_of_strange_shapes_are_taken_and_change_nothing(watched: World, e
 
 def test_events_are_acknowledged_while_jira_is_slow(watched: World) -> None:
     watched.sandbox.faults(latency_ms=3000)
-    started = time.monotonic()
     event = {"eventType": "avi:jira:updated:issue", "issue": {"id": issue_of(watched)["id"]}}
     started = time.monotonic()
     assert watched.sandbox.call(watched.installation, endpoint="events", body=event)["status"] == 200

@@ -23,7 +23,17 @@ _RAISE_ONE = (
 )
 
 
+def _hold(tx: Transaction, condition: sa.ColumnElement[bool]) -> None:
+    """Lock these rows, in one order, before many are changed: two that lock in different orders wait for each other.
+
+    PostgreSQL only; SQLite has one writer.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.execute(sa.select(pushes.c.flag_id).where(condition).order_by(pushes.c.flag_id).with_for_update())
+
+
 def _raise(tx: Transaction, condition: sa.ColumnElement[bool], now: int) -> int:
+    _hold(tx, condition)
     raised = sa.update(pushes).where(condition).values(wanted=_VERSION, wanted_at=_BEHIND_SINCE, put_off_until=None)
     return tx.execute(raised, {"now": now}).rowcount
 
@@ -150,7 +160,9 @@ def put_off(tx: Transaction, flag_id: str, until: int, words: str) -> None:
 
 def mark_held(tx: Transaction, flag_ids: Collection[str]) -> None:
     """Before the first send: from now on Jira may hold these, whatever becomes of the answer."""
-    tx.execute(sa.update(pushes).where(pushes.c.flag_id.in_(flag_ids)).values(held=True))
+    mine = pushes.c.flag_id.in_(flag_ids)
+    _hold(tx, mine)
+    tx.execute(sa.update(pushes).where(mine).values(held=True))
 
 
 def forget_held(tx: Transaction, account_id: str) -> None:
@@ -192,6 +204,7 @@ def record_answers(tx: Transaction, answers: Iterable[Answer], now: int) -> None
         for answer in answers
     ]
     if rows:
+        _hold(tx, pushes.c.flag_id.in_([row["b_flag"] for row in rows]))
         tx.execute(_RECORD, rows)
 
 
