@@ -68,10 +68,8 @@ def note_everywhere(tx: Transaction, flag_id: str, now: int) -> None:
 
 def numbers(tx: Transaction, environment_ids: Collection[str]) -> dict[str, int]:
     """The number of the last change in each of these environments; those that are gone are left out."""
-    mine = environments.c.id.in_(environment_ids)
-    return {
-        id: number for id, number in tx.execute(sa.select(environments.c.id, environments.c.change_number).where(mine))
-    }
+    query = sa.select(environments.c.id, environments.c.change_number).where(environments.c.id.in_(environment_ids))
+    return {row.id: row.change_number for row in tx.execute(query)}
 
 
 _SINCE = (
