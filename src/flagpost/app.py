@@ -34,10 +34,11 @@ from flagpost.jobs.embedded import EmbeddedEngine
 from flagpost.jobs.port import Engine
 from flagpost.jobs.postgres import PostgresEngine
 from flagpost.observe import set_up_logging
+from flagpost.serving.keys import SdkKeys
 from flagpost.settings import Settings
 from flagpost.store import migrate
 from flagpost.store.db import Database
-from flagpost.web import api, api_v1, bodies, console, forge, headers, health, render, webhooks
+from flagpost.web import api, api_v1, bodies, console, forge, headers, health, render, sdk, webhooks
 from flagpost.web.templating import STATIC
 
 log = structlog.get_logger(__name__)
@@ -130,6 +131,7 @@ def create_app(settings: Settings, *, works: bool = True) -> FastAPI:
     )
     app.state.context = context
     app.state.engine = engine
+    app.state.sdk_keys = SdkKeys(context)
     _compose(app)
     return app
 
@@ -137,6 +139,7 @@ def create_app(settings: Settings, *, works: bool = True) -> FastAPI:
 def _compose(app: FastAPI) -> None:
     for part in (health, api, api_v1, forge, webhooks, console):
         app.include_router(part.router)
+    sdk.mount(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(bodies.BoundedBodies)
     app.add_middleware(headers.EveryRequest)

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-FOR_PROGRAMS = ("/internal/api/", "/api/", "/forge/", "/webhooks/")
+FOR_PROGRAMS = ("/internal/api/", "/api/", "/forge/", "/webhooks/", "/sdk/", "/ofrep/")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
