@@ -251,7 +251,7 @@ def _change(
     )
     _note(tx, present, now)
     before = _shown(present)
-    after = {**before, **values.get("body", {}), "killed": new.killed}
+    after = {**values.get("body", dump(present.definition)), "killed": new.killed}
     _record(tx, actor, now, place, change, title, comment, before, after)
     return new, pushes.mark_changed(tx, [place.flag.id], now)
 
@@ -263,13 +263,17 @@ def _note(tx: Transaction, changed: FlagDefinition, now: int) -> None:
 
 
 def _require_dependencies(tx: Transaction, project: Project, definition: Definition) -> None:
-    """A rule that asks for another flag's treatment needs that flag to exist."""
-    problems = []
+    """A rule or prerequisite that asks for another flag's treatment needs that flag to exist."""
+    asked = {f"prerequisites[{number}].splitName": one.flag for number, one in enumerate(definition.prerequisites)}
     for number, rule in enumerate(definition.rules):
         for place, matcher in enumerate(rule.matchers):
-            if matcher.depends and not definitions.flag_exists(tx, project.id, matcher.depends.flag):
-                path = f"rules[{number}].condition.matchers[{place}].depends.splitName"
-                problems.append(Problem(path, f"There is no feature flag “{matcher.depends.flag}” in {project.name}."))
+            if matcher.depends:
+                asked[f"rules[{number}].condition.matchers[{place}].depends.splitName"] = matcher.depends.flag
+    problems = [
+        Problem(path, f"There is no feature flag “{flag}” in {project.name}.")
+        for path, flag in asked.items()
+        if not definitions.flag_exists(tx, project.id, flag)
+    ]
     if problems:
         raise InvalidInput(problems)
 
