@@ -14,6 +14,7 @@ from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.actions.flags import set_rollout_status
 from flagpost.actions.reach import reach_environment, reach_flag, reach_project
+from flagpost.actions.segment_use import missing_segments
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVersion
 from flagpost.flags.definition_json import dump
 from flagpost.flags.model import Definition, FlagStatus
@@ -106,7 +107,7 @@ def add_definition(
     """The same within a transaction that does more; also whether Jira is to be told (then wake it after the commit)."""
     if definitions.find(tx, flag.id, environment.id):
         raise Conflict(f"“{flag.name}” is initiated in {environment.name} already.")
-    _require_dependencies(tx, project, definition)
+    _require_dependencies(tx, project, environment, definition)
     definitions.insert(tx, flag.id, environment.id, definition, actor.name, now)
     new = definitions.find(tx, flag.id, environment.id)
     assert new is not None  # noqa: S101 - inserted a line above
@@ -132,7 +133,7 @@ def save_definition(
     now = ctx.clock()
     with ctx.db.write() as tx:
         place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
-        _require_dependencies(tx, place.project, definition)
+        _require_dependencies(tx, place.project, place.environment, definition)
         if rollout_status:
             set_rollout_status(tx, place.project, place.flag.id, rollout_status, now)
         values = {"body": dump(definition)}
@@ -238,7 +239,7 @@ def _change(
 ) -> tuple[FlagDefinition, int]:
     present = place.set_up()
     base = present.version if base_version is None else base_version
-    if not definitions.update(tx, present.id, base, **values, updated_at=now, updated_by=actor.name):
+    if not definitions.update(tx, present, base, actor.name, now, **values):
         raise StaleVersion(dump(present.definition), present.version, present.updated_by, present.updated_at)
     new = replace(
         present,
@@ -253,9 +254,9 @@ def _change(
     return new, pushes.mark_changed(tx, [place.flag.id], now)
 
 
-def _require_dependencies(tx: Transaction, project: Project, definition: Definition) -> None:
-    """A rule that asks for another flag's treatment needs that flag to exist."""
-    problems = []
+def _require_dependencies(tx: Transaction, project: Project, environment: Environment, definition: Definition) -> None:
+    """A rule that asks for another flag's treatment needs that flag to exist; a segment, to be in the environment."""
+    problems = missing_segments(tx, environment, dump(definition))
     for number, rule in enumerate(definition.rules):
         for place, matcher in enumerate(rule.matchers):
             if matcher.depends and not definitions.flag_exists(tx, project.id, matcher.depends.flag):

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from flagpost.flags.definition_json import dump, load
 from flagpost.flags.model import Definition, FlagStatus, JiraEnvironmentType
+from flagpost.store.change_numbers import next_change_number
 from flagpost.store.db import Transaction
 from flagpost.store.records import Environment, FlagDefinition, FlagHead, Page, TrafficType
 from flagpost.store.tables import definitions, environments, flags, traffic_types
@@ -171,13 +172,15 @@ def page(tx: Transaction, environment_id: str, offset: int, limit: int) -> Page[
 def insert(tx: Transaction, flag_id: str, environment_id: str, definition: Definition, by: str, now: int) -> None:
     """A flag's first definition in an environment."""
     values = {"id": str(uuid4()), "flag_id": flag_id, "environment_id": environment_id, "body": dump(definition)}
-    tx.execute(_INSERT, {**values, "created_at": now, "updated_at": now, "updated_by": by})
+    number = next_change_number(tx, environment_id, now)
+    tx.execute(_INSERT, {**values, "change_number": number, "created_at": now, "updated_at": now, "updated_by": by})
 
 
-def update(tx: Transaction, definition_id: str, base_version: int, **values: Any) -> bool:
+def update(tx: Transaction, present: FlagDefinition, base_version: int, by: str, now: int, **values: Any) -> bool:
     """Set columns and raise the version, if it is still `base_version`; False where somebody was quicker."""
-    changed = {**values, "version": base_version + 1}
-    done = tx.execute(_UPDATE, {"old_id": definition_id, "old_version": base_version, **changed})
+    number = next_change_number(tx, present.environment.id, now)
+    changed = {"version": base_version + 1, "change_number": number, "updated_at": now, "updated_by": by, **values}
+    done = tx.execute(_UPDATE, {"old_id": present.id, "old_version": base_version, **changed})
     return done.rowcount == 1
 
 

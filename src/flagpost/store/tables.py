@@ -219,6 +219,10 @@ definitions = sa.Table(
     time_column("created_at"),
     time_column("updated_at"),  # Split: lastUpdateTime
     sa.Column("updated_by", Name, nullable=False),
+    sa.Column("flag_set_ids", sa.JSON),  # None where an earlier version wrote the row: in no set
+    time_column(
+        "change_number", nullable=True
+    ),  # see `store.change_numbers`; None likewise: `updated_at` stands for it
     sa.UniqueConstraint("flag_id", "environment_id"),
     sa.Index(None, "environment_id", "killed"),
 )
