@@ -5,13 +5,14 @@ save at once one is told, and nothing is overwritten unseen. A caller that names
 replaces whatever is there, as Split does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
+from flagpost.actions.flag_sets import require_flag_sets
 from flagpost.actions.flags import set_rollout_status
 from flagpost.actions.reach import reach_environment, reach_flag, reach_project
 from flagpost.actions.segment_use import missing_segments
@@ -19,6 +20,7 @@ from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVers
 from flagpost.flags.definition_json import dump
 from flagpost.flags.model import Definition, FlagStatus
 from flagpost.store import definitions, pushes
+from flagpost.store import flag_sets as flag_sets_stored
 from flagpost.store.db import Transaction
 from flagpost.store.records import Environment, Flag, FlagDefinition, FlagHead, Page, Project
 
@@ -77,6 +79,7 @@ def create_definition(
     title: str = "",
     comment: str = "",
     rollout_status: str | None = None,
+    flag_sets: Sequence[str] | None = None,
 ) -> FlagDefinition:
     """Set a flag up in an environment (Split: initiate). Conflict where it is already."""
     actor.require(Right.EDIT_FLAGS)
@@ -84,7 +87,7 @@ def create_definition(
     with ctx.db.write() as tx:
         place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
         new, told = add_definition(
-            tx, actor, place.project, place.flag, place.environment, definition, now, title, comment
+            tx, actor, place.project, place.flag, place.environment, definition, now, title, comment, flag_sets
         )
         if rollout_status:
             set_rollout_status(tx, place.project, place.flag.id, rollout_status, now)
@@ -103,15 +106,18 @@ def add_definition(
     now: int,
     title: str = "",
     comment: str = "",
+    flag_sets: Sequence[str] | None = None,
 ) -> tuple[FlagDefinition, int]:
     """The same within a transaction that does more; also whether Jira is to be told (then wake it after the commit)."""
     if definitions.find(tx, flag.id, environment.id):
         raise Conflict(f"“{flag.name}” is initiated in {environment.name} already.")
     _require_dependencies(tx, project, environment, definition)
-    definitions.insert(tx, flag.id, environment.id, definition, actor.name, now)
+    names = require_flag_sets(tx, project, flag_sets or ())
+    definitions.insert(tx, flag.id, environment.id, definition, actor.name, now, list(names))
     new = definitions.find(tx, flag.id, environment.id)
     assert new is not None  # noqa: S101 - inserted a line above
-    _record(tx, actor, now, _Place(project, flag, environment, None), "initiated", title, comment, None, _shown(new))
+    shown = _shown(new) | ({"flagSets": list(names.values())} if names else {})
+    _record(tx, actor, now, _Place(project, flag, environment, None), "initiated", title, comment, None, shown)
     return new, pushes.mark_changed(tx, [flag.id], now)
 
 
@@ -127,8 +133,12 @@ def save_definition(
     title: str = "",
     comment: str = "",
     rollout_status: str | None = None,
+    flag_sets: Sequence[str] | None = None,
 ) -> FlagDefinition:
-    """Replace a definition. StaleVersion where `base_version` is not the present one; then nothing has changed."""
+    """Replace a definition; `flag_sets` are ids, and where None, it stays in the sets it is in.
+
+    StaleVersion where `base_version` is not the present one; then nothing has changed.
+    """
     actor.require(Right.EDIT_FLAGS)
     now = ctx.clock()
     with ctx.db.write() as tx:
@@ -136,7 +146,9 @@ def save_definition(
         _require_dependencies(tx, place.project, place.environment, definition)
         if rollout_status:
             set_rollout_status(tx, place.project, place.flag.id, rollout_status, now)
-        values = {"body": dump(definition)}
+        values: dict[str, Any] = {"body": dump(definition)}
+        if flag_sets is not None:
+            values["flag_set_ids"] = list(require_flag_sets(tx, place.project, flag_sets))
         new, told = _change(tx, actor, place, now, "updated", values, title, comment, base_version)
     if told:
         ctx.wake(actor.account_id)
@@ -244,12 +256,15 @@ def _change(
     new = replace(
         present,
         killed=values.get("killed", present.killed),
+        flag_set_ids=tuple(values.get("flag_set_ids", present.flag_set_ids)),
         version=base + 1,
         updated_at=now,
         updated_by=actor.name,
     )
     before = _shown(present)
     after = {**before, **values.get("body", {}), "killed": new.killed}
+    if new.flag_set_ids != present.flag_set_ids:
+        before, after = _with_sets(tx, place, present, before), _with_sets(tx, place, new, after)
     _record(tx, actor, now, place, change, title, comment, before, after)
     return new, pushes.mark_changed(tx, [place.flag.id], now)
 
@@ -264,6 +279,11 @@ def _require_dependencies(tx: Transaction, project: Project, environment: Enviro
                 problems.append(Problem(path, f"There is no feature flag “{matcher.depends.flag}” in {project.name}."))
     if problems:
         raise InvalidInput(problems)
+
+
+def _with_sets(tx: Transaction, place: _Place, one: FlagDefinition, shown: dict[str, Any]) -> dict[str, Any]:
+    names = flag_sets_stored.names_of(tx, place.project.id, one.flag_set_ids)
+    return {**shown, "flagSets": list(names.values())}
 
 
 def _shown(definition: FlagDefinition) -> dict[str, Any]:

@@ -59,6 +59,7 @@ def _definition(row: Any) -> FlagDefinition:
         created_at=row.created_at,
         updated_at=row.updated_at,
         updated_by=row.updated_by,
+        flag_set_ids=tuple(row.flag_set_ids or ()),
     )
 
 
@@ -132,6 +133,7 @@ def find_place(tx: Transaction, project_id: str, flag: str, environment: str) ->
         created_at=row.definition_created_at,
         updated_at=row.definition_updated_at,
         updated_by=row.definition_updated_by,
+        flag_set_ids=tuple(row.definition_flag_set_ids or ()),
     )
     return Place(head, place, present)
 
@@ -169,11 +171,24 @@ def page(tx: Transaction, environment_id: str, offset: int, limit: int) -> Page[
     return Page([_definition(row) for row in tx.execute(query)], offset, limit, tx.scalar(count) or 0)
 
 
-def insert(tx: Transaction, flag_id: str, environment_id: str, definition: Definition, by: str, now: int) -> None:
+def insert(
+    tx: Transaction,
+    flag_id: str,
+    environment_id: str,
+    definition: Definition,
+    by: str,
+    now: int,
+    flag_set_ids: Sequence[str] = (),
+) -> None:
     """A flag's first definition in an environment."""
-    values = {"id": str(uuid4()), "flag_id": flag_id, "environment_id": environment_id, "body": dump(definition)}
-    number = next_change_number(tx, environment_id, now)
-    tx.execute(_INSERT, {**values, "change_number": number, "created_at": now, "updated_at": now, "updated_by": by})
+    values: dict[str, Any] = {
+        "id": str(uuid4()),
+        "flag_id": flag_id,
+        "environment_id": environment_id,
+        "body": dump(definition),
+    }
+    values |= {"flag_set_ids": list(flag_set_ids), "change_number": next_change_number(tx, environment_id, now)}
+    tx.execute(_INSERT, {**values, "created_at": now, "updated_at": now, "updated_by": by})
 
 
 def update(tx: Transaction, present: FlagDefinition, base_version: int, by: str, now: int, **values: Any) -> bool:

@@ -2,9 +2,11 @@
 
 from fastapi import APIRouter
 
-from flagpost.web.api import definitions, keys, segments, splits, workspaces
+from flagpost.web.api import definitions, flag_sets, keys, segments, splits, workspaces
 from flagpost.web.api.documented import ERRORS, PREFIX
 
-router = APIRouter(prefix=PREFIX, responses=ERRORS)
+router = APIRouter(responses=ERRORS)
 for part in (workspaces, splits, definitions, segments, keys):
-    router.include_router(part.router)
+    router.include_router(part.router, prefix=PREFIX)
+for prefix in flag_sets.PREFIXES:
+    router.include_router(flag_sets.router, prefix=prefix, include_in_schema=prefix == flag_sets.PREFIXES[0])

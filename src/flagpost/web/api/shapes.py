@@ -75,6 +75,14 @@ class NewApiKey(Body):
     roles: list[str] | None = None
 
 
+class NewFlagSet(Body):
+    """A flag set to create."""
+
+    name: str
+    description: str | None = None
+    workspace: Reference
+
+
 class Comment(Body):
     """Why something is done."""
 
@@ -181,7 +189,7 @@ def definition(one: FlagDefinition) -> Json:
         "creationTime": one.created_at,
         "lastUpdateTime": one.updated_at,
         "lastTrafficReceivedAt": None,
-        "flagSets": [],
+        "flagSets": [{"id": id, "type": "FLAG_SET"} for id in one.flag_set_ids],
         "impressionsDisabled": False,
         "openChangeRequestId": None,
     }
