@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from flagpost import __version__
-from flagpost.actions import first_start, sessions, stored_secrets
+from flagpost.actions import change_decisions, first_start, sessions, stored_secrets
 from flagpost.actions.access import Actor, system
 from flagpost.actions.context import Context, now_ms
 from flagpost.errors import SetupError
@@ -93,10 +93,15 @@ def _engine(context: Context, *, works: bool = True) -> Engine:
     db, settings, reader = context.db, context.settings, context.issues
     delivery = Delivery(db, context.jira, context.keyring, reader.limits, context.clock, settings.public_url)
     refresher = Refresher(db, context.jira, reader, context.clock, settings.issue_refresh_budget)
+
+    def publish_due_changes() -> None:
+        change_decisions.publish_due(context)
+
+    chores = [refresher.run, publish_due_changes]
     waiting = partial(waiting_sites, db, context.clock)
     if db.is_sqlite:
-        return EmbeddedEngine(delivery.deliver, waiting, settings.sweep_seconds, [refresher.run])
-    return PostgresEngine(db, delivery.deliver, waiting, settings.sweep_seconds, [refresher.run], works=works)
+        return EmbeddedEngine(delivery.deliver, waiting, settings.sweep_seconds, chores)
+    return PostgresEngine(db, delivery.deliver, waiting, settings.sweep_seconds, chores, works=works)
 
 
 def create_app(settings: Settings, *, works: bool = True) -> FastAPI:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flagpost.actions.access import Actor, Right
+from flagpost.actions.approvals import require_direct_change, require_direct_kill
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.actions.flag_sets import require_flag_sets
@@ -86,6 +87,7 @@ def create_definition(
     now = ctx.clock()
     with ctx.db.write() as tx:
         place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
+        require_direct_change(tx, actor, place.environment, place.flag.id)
         new, told = add_definition(
             tx, actor, place.project, place.flag, place.environment, definition, now, title, comment, flag_sets
         )
@@ -143,6 +145,7 @@ def save_definition(
     now = ctx.clock()
     with ctx.db.write() as tx:
         place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
+        require_direct_change(tx, actor, place.environment, place.flag.id)
         _require_dependencies(tx, place.project, place.environment, definition)
         if rollout_status:
             set_rollout_status(tx, place.project, place.flag.id, rollout_status, now)
@@ -183,6 +186,7 @@ def _set_killed(
     now, told = ctx.clock(), 0
     with ctx.db.write() as tx:
         place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
+        require_direct_kill(tx, actor, place.environment, place.flag.id)
         new = place.set_up()
         if new.killed != killed:
             change = "killed" if killed else "restored"
@@ -200,12 +204,62 @@ def remove_definition(
     now = ctx.clock()
     with ctx.db.write() as tx:
         place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
-        present = place.set_up()
-        definitions.delete(tx, present.id)
-        _record(tx, actor, now, place, "removed_definition", title, comment, _shown(present), None)
-        told = pushes.mark_changed(tx, [place.flag.id], now)
+        require_direct_change(tx, actor, place.environment, place.flag.id)
+        told = _remove(tx, actor, place, now, title, comment)
     if told:
         ctx.wake(actor.account_id)
+
+
+def _remove(tx: Transaction, actor: Actor, place: _Place, now: int, title: str, comment: str) -> int:
+    present = place.set_up()
+    definitions.delete(tx, present.id)
+    _record(tx, actor, now, place, "removed_definition", title, comment, _shown(present), None)
+    return pushes.mark_changed(tx, [place.flag.id], now)
+
+
+def look_at_definition(
+    tx: Transaction, actor: Actor, project: str, flag: str, environment: str, title: str, comment: str
+) -> tuple[FlagHead | Flag, FlagDefinition | None]:
+    """Within a transaction that does more: a flag that may be changed, and its definition in an environment, if any."""
+    place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
+    return place.flag, place.present
+
+
+def apply_to_definition(
+    tx: Transaction,
+    actor: Actor,
+    now: int,
+    project: str,
+    flag: str,
+    environment: str,
+    operation: str,
+    definition: Definition | None,
+    *,
+    title: str,
+    comment: str,
+    flag_sets: Sequence[str] | None = None,
+) -> int:
+    """Within a transaction that does more: a change that was approved. Whether Jira is to be told (then wake it).
+
+    `operation` is Split's: CREATE and UPDATE take a definition, KILL, RESTORE and ARCHIVE (remove) take none.
+    """
+    place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
+    if operation in ("KILL", "RESTORE"):
+        change, killed = ("killed", True) if operation == "KILL" else ("restored", False)
+        if place.set_up().killed == killed:
+            return 0
+        return _change(tx, actor, place, now, change, {"killed": killed}, title, comment, None)[1]
+    if definition is None:
+        return _remove(tx, actor, place, now, title, comment)
+    if place.present is None:
+        return add_definition(
+            tx, actor, place.project, place.flag, place.environment, definition, now, title, comment, flag_sets
+        )[1]
+    _require_dependencies(tx, place.project, place.environment, definition)
+    values: dict[str, Any] = {"body": dump(definition)}
+    if flag_sets is not None:
+        values["flag_set_ids"] = list(require_flag_sets(tx, place.project, flag_sets))
+    return _change(tx, actor, place, now, "updated", values, title, comment, None)[1]
 
 
 def _reach(tx: Transaction, actor: Actor, project: str, flag: str, environment: str) -> _Place:

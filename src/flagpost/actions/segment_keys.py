@@ -99,8 +99,23 @@ def remove_keys(
     with ctx.db.write() as tx:
         _, place, definition = reach_to_change(tx, actor, environment, segment, (SegmentKind.STANDARD,))
         require_direct_change(tx, actor, place, definition.segment.id)
-        removed = set(keys) & segment_keys.present(tx, definition.id)
-        _apply(tx, actor, now, place, definition, set(), removed, title, comment)
+        return drop_keys(tx, actor, now, place, definition, keys, title, comment)
+
+
+def drop_keys(
+    tx: Transaction,
+    actor: Actor,
+    now: int,
+    place: Environment,
+    definition: SegmentDefinition,
+    keys: Collection[str] | None,
+    title: str = "",
+    comment: str = "",
+) -> int:
+    """The same within a transaction that does more, and holds the definition's lock; None takes out every key."""
+    present = segment_keys.present(tx, definition.id)
+    removed = present if keys is None else present & set(keys)
+    _apply(tx, actor, now, place, definition, set(), removed, title, comment)
     return len(removed)
 
 

@@ -14,7 +14,7 @@ from flagpost.actions.segment_use import require_unused
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem
 from flagpost.flags.names import segment_name_problem
 from flagpost.flags.segment_rules import no_rules
-from flagpost.store import change_requests, projects, segments
+from flagpost.store import projects, segments
 from flagpost.store.db import Transaction
 from flagpost.store.records import Environment, Page, Project
 from flagpost.store.segments import Segment, SegmentDefinition, SegmentKind
@@ -162,14 +162,6 @@ def remove_from_environment(
             raise Conflict(f"“{old.segment.name}” has {old.key_count:,} keys in {place.name}. Remove them first.")
         segments.change_definition(tx, old, actor.name, now, removed_at=now, body=None)
         record_segment(tx, actor, now, old.segment, "removed_from_environment", place, before=old.body)
-
-
-def open_change_request(ctx: Context, actor: Actor, environment: str, segment: str) -> str | None:
-    """The id of the change request that locks a segment in an environment (by id)."""
-    actor.require(Right.VIEW_SEGMENTS)
-    with ctx.db.read() as tx:
-        project, place = reach_place(tx, actor, environment)
-        return change_requests.open_id(tx, reach_segment(tx, project, segment, EVERY_KIND).id, place.id)
 
 
 def reach_to_change(

@@ -19,7 +19,7 @@ change_requests = sa.Table(
     sa.Column("object_name", Name, nullable=False),
     sa.Column("operation", sa.String(20), nullable=False),  # CREATE, UPDATE, KILL, RESTORE, ARCHIVE, UPLOAD
     sa.Column("wanted", sa.JSON, nullable=False),  # what the object is to become, in the Admin API's shape
-    sa.Column("base_version", sa.Integer),  # of the definition it was written on; None where there was none
+    sa.Column("before", sa.JSON),  # what the object was when this was submitted; None where it was not there
     sa.Column("status", sa.String(20), nullable=False),
     sa.Column("title", sa.Text, nullable=False, server_default=""),
     sa.Column("comment", sa.Text, nullable=False, server_default=""),

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import TypeAdapter, ValidationError
 
-from flagpost.actions import definitions
+from flagpost.actions import change_requests, definitions
 from flagpost.actions.access import Actor
 from flagpost.actions.context import Context
 from flagpost.errors import InvalidInput
@@ -32,13 +32,16 @@ def list_definitions(
 ) -> Json:
     """The definitions in an environment, by flag name; at most 50 a page."""
     page = definitions.list_definitions(ctx, key, workspace, environment, offset=offset, limit=min(limit, 50))
-    return shapes.paged(page, shapes.definition)
+    waiting = change_requests.open_in_environment(ctx, key, workspace, environment, [one.flag_id for one in page.items])
+    return shapes.paged(page, lambda one: shapes.definition(one, waiting.get(one.flag_id)))
 
 
 @router.get(_PLACE)
 def get_definition(ctx: Ctx, key: Key, workspace: str, split: str, environment: str) -> Json:
     """A flag's definition in an environment; 404 where it is not set up there."""
-    return shapes.definition(definitions.get_definition(ctx, key, workspace, split, environment))
+    found = definitions.get_definition(ctx, key, workspace, split, environment)
+    waiting = change_requests.open_in_environment(ctx, key, workspace, environment, [found.flag_id])
+    return shapes.definition(found, waiting.get(found.flag_id))
 
 
 @router.post(_PLACE)

@@ -7,21 +7,21 @@ import json
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 
-from flagpost.actions import rule_based_segments, segment_keys, segments
-from flagpost.errors import InvalidInput, TooLarge
+from flagpost.actions import change_requests, rule_based_segments, segment_keys, segments
+from flagpost.errors import InvalidInput
 from flagpost.store.records import Page
 from flagpost.store.segments import SegmentKind
 from flagpost.web.api import segment_shapes as shapes
 from flagpost.web.api.documented import Key, Offset
+from flagpost.web.api.files import FILE_BODY, File
 from flagpost.web.api.shapes import paged
 from flagpost.web.state import Ctx
 
 router = APIRouter()
 Json = dict[str, Any]
 _AT_MOST = 50
-_MOST_BYTES = 32 * 1024 * 1024  # of a file of keys: a hundred thousand of 250 characters fit
 
 
 def _objects(page: Page[Any], show: Callable[[Any], Json]) -> Any:
@@ -71,7 +71,10 @@ def _routes(kind: SegmentKind, base: str, tag: str, listed: Callable[..., Any], 
         page = segments.list_in_environment(
             ctx, key, workspace, environment, kinds, offset=offset, limit=min(limit, most)
         )
-        return listed(page, shapes.segment_definition)
+        waiting = change_requests.open_in_environment(
+            ctx, key, workspace, environment, [one.segment.id for one in page.items]
+        )
+        return listed(page, lambda one: shapes.segment_definition(one, waiting.get(one.segment.id)))
 
     @part.post("/{environment}/{segment}")
     def add_to_environment(ctx: Ctx, key: Key, environment: str, segment: str) -> Json:
@@ -92,19 +95,6 @@ _large = _routes(SegmentKind.LARGE, "large-segments", "Large segments", _plain, 
 _rule_based = _routes(SegmentKind.RULE_BASED, "rule-based-segments", "Rule-based segments", _plain, _AT_MOST)
 
 
-async def _file(request: Request) -> bytes:
-    content = bytearray()
-    async for part in request.stream():
-        content += part
-        if len(content) > _MOST_BYTES:
-            raise TooLarge(f"A file of keys has at most {_MOST_BYTES // 1024**2} MB.")
-    return bytes(content)
-
-
-File = Annotated[bytes, Depends(_file)]
-_FILE_BODY: Json = {"requestBody": {"content": {"text/csv": {}, "application/json": {}}}}
-
-
 @_standard.get("/{environment}/{segment}/keys")
 def list_keys(
     ctx: Ctx,
@@ -116,7 +106,7 @@ def list_keys(
 ) -> Json:
     """A segment's keys in an environment (by id), in order; at most 100 a page."""
     page = segment_keys.list_keys(ctx, key, environment, segment, offset=offset, limit=min(limit, 100))
-    return shapes.keys(page, segments.open_change_request(ctx, key, environment, segment))
+    return shapes.keys(page, change_requests.open_of_segment(ctx, key, environment, segment))
 
 
 @_standard.put("/{environment}/{segment}/uploadKeys")
@@ -129,7 +119,7 @@ def upload_keys(ctx: Ctx, key: Key, environment: str, segment: str, body: shapes
     return {"code": 200, "message": f"Added {count} keys"}
 
 
-@_standard.put("/{environment}/{segment}/upload", openapi_extra=_FILE_BODY)
+@_standard.put("/{environment}/{segment}/upload", openapi_extra=FILE_BODY)
 def upload_file(
     ctx: Ctx, key: Key, request: Request, environment: str, segment: str, content: File, replace: bool = False
 ) -> Json:

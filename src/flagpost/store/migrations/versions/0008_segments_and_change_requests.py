@@ -56,7 +56,7 @@ def upgrade() -> None:
         sa.Column("object_name", sa.String(length=255), nullable=False),
         sa.Column("operation", sa.String(length=20), nullable=False),
         sa.Column("wanted", sa.JSON(), nullable=False),
-        sa.Column("base_version", sa.Integer(), nullable=True),
+        sa.Column("before", sa.JSON(), nullable=True),
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("title", sa.Text(), server_default="", nullable=False),
         sa.Column("comment", sa.Text(), server_default="", nullable=False),
