@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from flagpost import __version__
-from flagpost.actions import first_start, sessions, stored_secrets
+from flagpost.actions import change_decisions, first_start, sessions, stored_secrets
 from flagpost.actions.access import Actor, system
 from flagpost.actions.context import Context, now_ms
 from flagpost.errors import SetupError
@@ -34,6 +34,7 @@ from flagpost.jobs.embedded import EmbeddedEngine
 from flagpost.jobs.port import Engine
 from flagpost.jobs.postgres import PostgresEngine
 from flagpost.observe import set_up_logging
+from flagpost.serving.environments import Environments
 from flagpost.serving.keys import SdkKeys
 from flagpost.settings import Settings
 from flagpost.store import migrate
@@ -94,10 +95,15 @@ def _engine(context: Context, *, works: bool = True) -> Engine:
     db, settings, reader = context.db, context.settings, context.issues
     delivery = Delivery(db, context.jira, context.keyring, reader.limits, context.clock, settings.public_url)
     refresher = Refresher(db, context.jira, reader, context.clock, settings.issue_refresh_budget)
+
+    def publish_due_changes() -> None:
+        change_decisions.publish_due(context)
+
+    chores = [refresher.run, publish_due_changes]
     waiting = partial(waiting_sites, db, context.clock)
     if db.is_sqlite:
-        return EmbeddedEngine(delivery.deliver, waiting, settings.sweep_seconds, [refresher.run])
-    return PostgresEngine(db, delivery.deliver, waiting, settings.sweep_seconds, [refresher.run], works=works)
+        return EmbeddedEngine(delivery.deliver, waiting, settings.sweep_seconds, chores)
+    return PostgresEngine(db, delivery.deliver, waiting, settings.sweep_seconds, chores, works=works)
 
 
 def create_app(settings: Settings, *, works: bool = True) -> FastAPI:
@@ -109,13 +115,16 @@ def create_app(settings: Settings, *, works: bool = True) -> FastAPI:
     quiet = context_on(database, settings)
     engine = _engine(quiet, works=works)
     context = replace(quiet, wake=engine.wake)
+    environments = Environments(context)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         first_start.ensure_account(context)
         stored_secrets.encrypt_with_newest_key(context)
+        environments.start()
         engine.start()
         yield
+        environments.stop()
         engine.stop(_LONGEST_STOP_SECONDS)
         context.jira.close()
         database.close()
@@ -132,6 +141,7 @@ def create_app(settings: Settings, *, works: bool = True) -> FastAPI:
     app.state.context = context
     app.state.engine = engine
     app.state.sdk_keys = SdkKeys(context)
+    app.state.environments = environments
     _compose(app)
     return app
 

@@ -4,6 +4,7 @@
     ├── InvalidInput        400  what was sent is wrong; carries one Problem per field
     ├── NotSignedIn         401
     ├── NotAllowed          403
+    │   └── ApprovalRequired 403  the change has to go through a change request
     ├── NotFound            404  missing, or not visible to whoever asks
     ├── Conflict            409
     │   └── StaleVersion    409  the save was based on an older version; carries both
@@ -64,6 +65,10 @@ class NotAllowed(FlagpostError):
     """You are not allowed to do this."""
 
     status = 403
+
+
+class ApprovalRequired(NotAllowed):
+    """Approvals are required."""
 
 
 class NotFound(FlagpostError):

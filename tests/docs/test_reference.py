@@ -69,7 +69,9 @@ def test_every_command_and_option_is_documented(command: str) -> None:
         assert f"`{option}`" in section[0] or f"`{option.replace('--', '--no-', 1)}`" in section[0], option
 
 
-@pytest.mark.parametrize(("prefix", "page"), [("/internal/api/v2", "admin-api.md"), ("/api/v1", "api-v1.md")])
+@pytest.mark.parametrize(
+    ("prefix", "page"), [("/internal/api/v2", "admin-api.md"), ("/api/v3", "admin-api.md"), ("/api/v1", "api-v1.md")]
+)
 def test_every_endpoint_is_documented(prefix: str, page: str) -> None:
     said = text(page)
     for path, operations in document()["paths"].items():

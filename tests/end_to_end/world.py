@@ -62,6 +62,7 @@ class World:
         self.sandbox = sandbox
         self.http = httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=60, trust_env=False)
         self.installation = ""
+        self.closing: list[Callable[[], None]] = [self.http.close]
 
     def call(self, method: str, path: str, *, expect: int | None = None, **arguments: Any) -> Any:
         """The JSON of a call that must succeed, or answer `expect`."""
@@ -212,7 +213,8 @@ class World:
         assert breaches == [], breaches
 
     def close(self) -> None:
-        self.http.close()
+        for close in self.closing:
+            close()
 
 
 def shown(definition: dict[str, Any] | None) -> dict[str, Any]:

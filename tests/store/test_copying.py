@@ -14,7 +14,7 @@ from flagpost.errors import Conflict, SetupError
 from flagpost.store import copying
 from flagpost.store.copying import copy_all, copy_file
 from flagpost.store.db import Database
-from flagpost.store.jira_tables import metadata
+from flagpost.store.schema import metadata
 
 pytestmark = pytest.mark.slow
 

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+import httpx2
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from splitapiclient.main import get_client
 
 from flagpost.actions import first_start, people, sessions
-from flagpost.app import create_app
-from flagpost.settings import Settings
+from flagpost.app import create_app, running
+from flagpost.settings import Settings, load
+from tests.end_to_end.world import KEY, SECRET_KEY
 
 PASSWORD = "correct horse battery"
 
@@ -56,3 +60,32 @@ def console(sqlite_url: str, atlassian_url: str) -> Iterator[Console]:
         assert accepted.status_code == 303
         project = admin.get("/").headers["location"].split("/")[2]
         yield Console(app, admin, viewer, _browser(app), project)
+
+
+@pytest.fixture
+def server(database_url: str) -> Iterator[str]:
+    """The address of a Flagpost on each store."""
+    settings = load(
+        database_url=database_url, port=0, bootstrap_admin_key=KEY, secret_keys=SECRET_KEY, log_level="error"
+    )
+    with running(settings) as ctx:
+        yield ctx.settings.public_url
+
+
+def split_client(server: str, key: str = KEY) -> Any:
+    """Split's own client from PyPI, unmodified."""
+    return get_client({"base_url": f"{server}/internal/api/v2", "base_url_v3": f"{server}/api/v3", "apikey": key})
+
+
+@pytest.fixture
+def split(server: str) -> Any:
+    """Split's own client, with a key that may do everything."""
+    return split_client(server)
+
+
+@pytest.fixture
+def raw(server: str) -> Iterator[httpx2.Client]:
+    """The Admin API, as its documents say."""
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with httpx2.Client(base_url=f"{server}/internal/api/v2", headers=headers, trust_env=False) as client:
+        yield client

@@ -1,11 +1,9 @@
 """Split's Admin API, as Split's own client from PyPI (unmodified) sees it, and as its documents say."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
-from splitapiclient.main import get_client
 from splitapiclient.util.exceptions import (
     HTTPIncorrectParametersError,
     HTTPNotFoundError,
@@ -13,9 +11,8 @@ from splitapiclient.util.exceptions import (
     HTTPUnauthorizedError,
 )
 
-from flagpost.app import running
-from flagpost.settings import load
-from tests.end_to_end.world import KEY, SECRET_KEY
+from tests.end_to_end.world import KEY
+from tests.web.conftest import split_client
 
 DEFINITION = {
     "treatments": [{"name": "on"}, {"name": "off", "configurations": '{"colour": "blue"}'}],
@@ -29,32 +26,6 @@ DEFINITION = {
     "defaultRule": [{"treatment": "on", "size": 10}, {"treatment": "off", "size": 90}],
     "trafficAllocation": 50,
 }
-
-
-@pytest.fixture
-def server(database_url: str) -> Iterator[str]:
-    """The address of a Flagpost on each store."""
-    settings = load(
-        database_url=database_url, port=0, bootstrap_admin_key=KEY, secret_keys=SECRET_KEY, log_level="error"
-    )
-    with running(settings) as ctx:
-        yield ctx.settings.public_url
-
-
-def split_client(server: str, key: str = KEY) -> Any:
-    return get_client({"base_url": f"{server}/internal/api/v2", "base_url_v3": f"{server}/api/v3", "apikey": key})
-
-
-@pytest.fixture
-def split(server: str) -> Any:
-    return split_client(server)
-
-
-@pytest.fixture
-def raw(server: str) -> Iterator[httpx2.Client]:
-    headers = {"Authorization": f"Bearer {KEY}"}
-    with httpx2.Client(base_url=f"{server}/internal/api/v2", headers=headers, trust_env=False) as client:
-        yield client
 
 
 def test_a_project_from_nothing_to_a_killed_flag_with_the_official_client(split: Any) -> None:

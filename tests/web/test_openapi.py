@@ -86,4 +86,4 @@ def test_the_document_names_every_route_of_both_apis(address: str) -> None:
     paths = httpx2.get(f"{address}/openapi.json", trust_env=False).json()["paths"]
     assert len(paths) > 25
     assert {"/api/v1/jira/integration", "/internal/api/v2/splits/ws/{workspace}/{split}"} <= set(paths)
-    assert all(path.startswith(("/api/v1/", "/internal/api/v2/")) for path in paths)
+    assert all(path.startswith(("/api/v1/", "/api/v3/", "/internal/api/v2/")) for path in paths)

@@ -16,6 +16,8 @@ class Right(StrEnum):
 
     VIEW_FLAGS = "see flags"
     EDIT_FLAGS = "change flags"
+    VIEW_SEGMENTS = "see segments"
+    EDIT_SEGMENTS = "change segments"
     MANAGE_PROJECTS = "manage projects, environments and traffic types"
     MANAGE_KEYS = "manage API keys"
     MANAGE_PEOPLE = "manage users and groups"
@@ -24,21 +26,22 @@ class Right(StrEnum):
 
 _EVERYTHING = frozenset(Right)
 _FLAGS = frozenset({Right.VIEW_FLAGS, Right.EDIT_FLAGS})
+_SEGMENTS = frozenset({Right.VIEW_SEGMENTS, Right.EDIT_SEGMENTS})
 
 RIGHTS_OF_USER_ROLE: dict[str, frozenset[Right]] = {
     "admin": _EVERYTHING,
-    "editor": _FLAGS,
-    "viewer": frozenset({Right.VIEW_FLAGS}),
+    "editor": _FLAGS | _SEGMENTS,
+    "viewer": frozenset({Right.VIEW_FLAGS, Right.VIEW_SEGMENTS}),
 }
 RIGHTS_OF_KEY_ROLE: dict[str, frozenset[Right]] = {
     "API_ALL_GRANTED": _EVERYTHING,
     "API_ADMIN": _EVERYTHING,
     "API_APIKEY": frozenset({Right.MANAGE_KEYS}),
-    "API_WORKSPACE_ADMIN": _FLAGS | {Right.MANAGE_PROJECTS},
+    "API_WORKSPACE_ADMIN": _FLAGS | _SEGMENTS | {Right.MANAGE_PROJECTS},
     "API_FEATURE_FLAG_VIEWER": frozenset({Right.VIEW_FLAGS}),
     "API_FEATURE_FLAG_EDITOR": _FLAGS,
-    "API_SEGMENT_VIEWER": frozenset(),
-    "API_SEGMENT_EDITOR": frozenset(),
+    "API_SEGMENT_VIEWER": frozenset({Right.VIEW_SEGMENTS}),
+    "API_SEGMENT_EDITOR": _SEGMENTS,
     "JIRA_INTEGRATION": frozenset({Right.VIEW_FLAGS}),
 }
 

@@ -5,19 +5,23 @@ save at once one is told, and nothing is overwritten unseen. A caller that names
 replaces whatever is there, as Split does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from flagpost.actions.access import Actor, Right
+from flagpost.actions.approvals import require_direct_change, require_direct_kill
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
+from flagpost.actions.flag_sets import require_flag_sets
 from flagpost.actions.flags import set_rollout_status
 from flagpost.actions.reach import reach_environment, reach_flag, reach_project
+from flagpost.actions.segment_use import missing_segments
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVersion
 from flagpost.flags.definition_json import dump
 from flagpost.flags.model import Definition, FlagStatus
 from flagpost.store import changes, definitions, pushes
+from flagpost.store import flag_sets as flag_sets_stored
 from flagpost.store.db import Transaction
 from flagpost.store.records import Environment, Flag, FlagDefinition, FlagHead, Page, Project
 
@@ -76,14 +80,16 @@ def create_definition(
     title: str = "",
     comment: str = "",
     rollout_status: str | None = None,
+    flag_sets: Sequence[str] | None = None,
 ) -> FlagDefinition:
     """Set a flag up in an environment (Split: initiate). Conflict where it is already."""
     actor.require(Right.EDIT_FLAGS)
     now = ctx.clock()
     with ctx.db.write() as tx:
         place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
+        require_direct_change(tx, actor, place.environment, place.flag.id)
         new, told = add_definition(
-            tx, actor, place.project, place.flag, place.environment, definition, now, title, comment
+            tx, actor, place.project, place.flag, place.environment, definition, now, title, comment, flag_sets
         )
         if rollout_status:
             set_rollout_status(tx, place.project, place.flag.id, rollout_status, now)
@@ -102,16 +108,19 @@ def add_definition(
     now: int,
     title: str = "",
     comment: str = "",
+    flag_sets: Sequence[str] | None = None,
 ) -> tuple[FlagDefinition, int]:
     """The same within a transaction that does more; also whether Jira is to be told (then wake it after the commit)."""
     if definitions.find(tx, flag.id, environment.id):
         raise Conflict(f"“{flag.name}” is initiated in {environment.name} already.")
-    _require_dependencies(tx, project, definition)
-    definitions.insert(tx, flag.id, environment.id, definition, actor.name, now)
+    _require_dependencies(tx, project, environment, definition)
+    names = require_flag_sets(tx, project, flag_sets or ())
+    definitions.insert(tx, flag.id, environment.id, definition, actor.name, now, list(names))
     new = definitions.find(tx, flag.id, environment.id)
     assert new is not None  # noqa: S101 - inserted a line above
     changes.note(tx, environment.id, flag.id, flag.name, new.traffic_type.name, now)
-    _record(tx, actor, now, _Place(project, flag, environment, None), "initiated", title, comment, None, _shown(new))
+    shown = _shown(new) | ({"flagSets": list(names.values())} if names else {})
+    _record(tx, actor, now, _Place(project, flag, environment, None), "initiated", title, comment, None, shown)
     return new, pushes.mark_changed(tx, [flag.id], now)
 
 
@@ -127,16 +136,23 @@ def save_definition(
     title: str = "",
     comment: str = "",
     rollout_status: str | None = None,
+    flag_sets: Sequence[str] | None = None,
 ) -> FlagDefinition:
-    """Replace a definition. StaleVersion where `base_version` is not the present one; then nothing has changed."""
+    """Replace a definition; `flag_sets` are ids, and where None, it stays in the sets it is in.
+
+    StaleVersion where `base_version` is not the present one; then nothing has changed.
+    """
     actor.require(Right.EDIT_FLAGS)
     now = ctx.clock()
     with ctx.db.write() as tx:
         place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
-        _require_dependencies(tx, place.project, definition)
+        require_direct_change(tx, actor, place.environment, place.flag.id)
+        _require_dependencies(tx, place.project, place.environment, definition)
         if rollout_status:
             set_rollout_status(tx, place.project, place.flag.id, rollout_status, now)
-        values = {"body": dump(definition)}
+        values: dict[str, Any] = {"body": dump(definition)}
+        if flag_sets is not None:
+            values["flag_set_ids"] = list(require_flag_sets(tx, place.project, flag_sets))
         new, told = _change(tx, actor, place, now, "updated", values, title, comment, base_version)
     if told:
         ctx.wake(actor.account_id)
@@ -171,6 +187,7 @@ def _set_killed(
     now, told = ctx.clock(), 0
     with ctx.db.write() as tx:
         place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
+        require_direct_kill(tx, actor, place.environment, place.flag.id)
         new = place.set_up()
         if new.killed != killed:
             change = "killed" if killed else "restored"
@@ -188,13 +205,63 @@ def remove_definition(
     now = ctx.clock()
     with ctx.db.write() as tx:
         place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
-        present = place.set_up()
-        definitions.delete(tx, present.id)
-        _note(tx, present, now)
-        _record(tx, actor, now, place, "removed_definition", title, comment, _shown(present), None)
-        told = pushes.mark_changed(tx, [place.flag.id], now)
+        require_direct_change(tx, actor, place.environment, place.flag.id)
+        told = _remove(tx, actor, place, now, title, comment)
     if told:
         ctx.wake(actor.account_id)
+
+
+def _remove(tx: Transaction, actor: Actor, place: _Place, now: int, title: str, comment: str) -> int:
+    present = place.set_up()
+    definitions.delete(tx, present.id)
+    _note(tx, present, now)
+    _record(tx, actor, now, place, "removed_definition", title, comment, _shown(present), None)
+    return pushes.mark_changed(tx, [place.flag.id], now)
+
+
+def look_at_definition(
+    tx: Transaction, actor: Actor, project: str, flag: str, environment: str, title: str, comment: str
+) -> tuple[FlagHead | Flag, FlagDefinition | None]:
+    """Within a transaction that does more: a flag that may be changed, and its definition in an environment, if any."""
+    place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
+    return place.flag, place.present
+
+
+def apply_to_definition(
+    tx: Transaction,
+    actor: Actor,
+    now: int,
+    project: str,
+    flag: str,
+    environment: str,
+    operation: str,
+    definition: Definition | None,
+    *,
+    title: str,
+    comment: str,
+    flag_sets: Sequence[str] | None = None,
+) -> int:
+    """Within a transaction that does more: a change that was approved. Whether Jira is to be told (then wake it).
+
+    `operation` is Split's: CREATE and UPDATE take a definition, KILL, RESTORE and ARCHIVE (remove) take none.
+    """
+    place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
+    if operation in ("KILL", "RESTORE"):
+        change, killed = ("killed", True) if operation == "KILL" else ("restored", False)
+        if place.set_up().killed == killed:
+            return 0
+        return _change(tx, actor, place, now, change, {"killed": killed}, title, comment, None)[1]
+    if definition is None:
+        return _remove(tx, actor, place, now, title, comment)
+    if place.present is None:
+        return add_definition(
+            tx, actor, place.project, place.flag, place.environment, definition, now, title, comment, flag_sets
+        )[1]
+    _require_dependencies(tx, place.project, place.environment, definition)
+    values: dict[str, Any] = {"body": dump(definition)}
+    if flag_sets is not None:
+        values["flag_set_ids"] = list(require_flag_sets(tx, place.project, flag_sets))
+    return _change(tx, actor, place, now, "updated", values, title, comment, None)[1]
 
 
 def _reach(tx: Transaction, actor: Actor, project: str, flag: str, environment: str) -> _Place:
@@ -240,11 +307,12 @@ def _change(
 ) -> tuple[FlagDefinition, int]:
     present = place.set_up()
     base = present.version if base_version is None else base_version
-    if not definitions.update(tx, present.id, base, **values, updated_at=now, updated_by=actor.name):
+    if not definitions.update(tx, present, base, actor.name, now, **values):
         raise StaleVersion(dump(present.definition), present.version, present.updated_by, present.updated_at)
     new = replace(
         present,
         killed=values.get("killed", present.killed),
+        flag_set_ids=tuple(values.get("flag_set_ids", present.flag_set_ids)),
         version=base + 1,
         updated_at=now,
         updated_by=actor.name,
@@ -252,6 +320,8 @@ def _change(
     _note(tx, present, now)
     before = _shown(present)
     after = {**values.get("body", dump(present.definition)), "killed": new.killed}
+    if new.flag_set_ids != present.flag_set_ids:
+        before, after = _with_sets(tx, place, present, before), _with_sets(tx, place, new, after)
     _record(tx, actor, now, place, change, title, comment, before, after)
     return new, pushes.mark_changed(tx, [place.flag.id], now)
 
@@ -262,20 +332,26 @@ def _note(tx: Transaction, changed: FlagDefinition, now: int) -> None:
     changes.note(tx, place, changed.flag_id, changed.flag_name, kind, now)
 
 
-def _require_dependencies(tx: Transaction, project: Project, definition: Definition) -> None:
-    """A rule or prerequisite that asks for another flag's treatment needs that flag to exist."""
+def _require_dependencies(tx: Transaction, project: Project, environment: Environment, definition: Definition) -> None:
+    """Another flag whose treatment is asked for has to exist; a segment, to be in the environment."""
     asked = {f"prerequisites[{number}].splitName": one.flag for number, one in enumerate(definition.prerequisites)}
     for number, rule in enumerate(definition.rules):
         for place, matcher in enumerate(rule.matchers):
             if matcher.depends:
                 asked[f"rules[{number}].condition.matchers[{place}].depends.splitName"] = matcher.depends.flag
-    problems = [
+    problems = missing_segments(tx, environment, dump(definition))
+    problems += [
         Problem(path, f"There is no feature flag “{flag}” in {project.name}.")
         for path, flag in asked.items()
         if not definitions.flag_exists(tx, project.id, flag)
     ]
     if problems:
         raise InvalidInput(problems)
+
+
+def _with_sets(tx: Transaction, place: _Place, one: FlagDefinition, shown: dict[str, Any]) -> dict[str, Any]:
+    names = flag_sets_stored.names_of(tx, place.project.id, one.flag_set_ids)
+    return {**shown, "flagSets": list(names.values())}
 
 
 def _shown(definition: FlagDefinition) -> dict[str, Any]:

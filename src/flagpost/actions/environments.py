@@ -9,7 +9,7 @@ from flagpost.actions.reach import reach_environment, reach_project, visible_pro
 from flagpost.errors import Conflict, InvalidInput, NotFound
 from flagpost.flags.model import JiraEnvironmentType
 from flagpost.flags.names import title_problem, traffic_type_problem
-from flagpost.store import integrations, projects, pushes
+from flagpost.store import integrations, projects, pushes, segments
 from flagpost.store.db import Transaction
 from flagpost.store.records import Environment, Project, TrafficType
 
@@ -134,6 +134,8 @@ def delete_traffic_type(ctx: Context, actor: Actor, traffic_type: str) -> None:
             raise NotFound(f"Could not find the traffic type “{traffic_type}”.")
         if projects.traffic_type_is_used(tx, old.id):
             raise Conflict(f"There are feature flags for “{old.name}”. Delete them first.")
+        if segments.traffic_type_is_used(tx, old.id):
+            raise Conflict(f"There are segments for “{old.name}”. Delete them first.")
         projects.delete_traffic_type(tx, old.id)
         _record_traffic_type(tx, actor, now, old, "deleted")
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from flagpost.actions import connections, definitions, flags, people
 from flagpost.actions.access import Actor, Right
+from flagpost.actions.approvals import require_direct_change
 from flagpost.actions.context import Context
 from flagpost.actions.reach import reach_project
 from flagpost.errors import FlagpostError, InvalidInput, Problem
@@ -204,6 +205,7 @@ def _set_up(run: _Import, tx: Transaction, project: Project, flag: Flag, on: boo
     definition = Definition((Treatment("on"), Treatment("off")), "off", (everybody, nobody))
     missing = [at for at in projects.list_environments(tx, project.id) if at.id not in present]
     for at in missing:
+        require_direct_change(tx, run.actor, at, flag.id)
         definitions.add_definition(
             tx, run.actor, project, flag, at, definition, run.ctx.clock(), "Import", "As in the file"
         )

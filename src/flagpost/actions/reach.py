@@ -3,11 +3,15 @@
 Every function raises NotFound, in words that do not tell whether the thing exists.
 """
 
+from collections.abc import Collection
+
 from flagpost.actions.access import Actor
 from flagpost.errors import NotFound
-from flagpost.store import flags, projects
+from flagpost.flags.targeting import SegmentKind
+from flagpost.store import flags, projects, segments
 from flagpost.store.db import Condition, Transaction
 from flagpost.store.records import Environment, Flag, Project
+from flagpost.store.segments import Segment
 
 
 def visible_projects(actor: Actor) -> Condition:
@@ -40,6 +44,24 @@ def reach_environment(tx: Transaction, actor: Actor, project: Project, ref: str)
     if environment is None or outside:
         raise NotFound(f"Could not find the environment “{ref}” in {project.name}.")
     return environment
+
+
+def reach_place(tx: Transaction, actor: Actor, environment_id: str) -> tuple[Project, Environment]:
+    """An environment by its id alone, with the project it is in: Split's paths for segments name no project."""
+    environment = projects.find_visible_environment(tx, visible_projects(actor), environment_id)
+    if environment is None or (actor.environment_ids and environment.id not in actor.environment_ids):
+        raise NotFound(f"Could not find the environment “{environment_id}”.")
+    return reach_project(tx, actor, environment.project_id), environment
+
+
+def reach_segment(
+    tx: Transaction, project: Project, ref: str, kinds: Collection[SegmentKind], *, locked: bool = False
+) -> Segment:
+    """The segment of one of these kinds with this name or id; `locked` keeps it from being removed."""
+    segment = segments.find(tx, project.id, ref, locked=locked)
+    if segment is None or segment.kind not in kinds:
+        raise NotFound(f"Could not find the segment “{ref}” in {project.name}.")
+    return segment
 
 
 def reach_flag(tx: Transaction, project: Project, ref: str) -> Flag:

@@ -5,6 +5,7 @@ import re
 _FLAG = re.compile(r"[a-zA-Z][-_a-zA-Z0-9]*")
 _TREATMENT = re.compile(r"[a-zA-Z0-9][-_a-zA-Z0-9]*")
 _TRAFFIC_TYPE = re.compile(r"[a-zA-Z][-_a-zA-Z0-9]*")
+_FLAG_SET = re.compile(r"[a-z0-9][_a-z0-9]{0,49}")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _RESERVED_FLAG_NAMES = frozenset({"datetime", "string", "set", "integer"})
 _RESERVED_TREATMENTS = frozenset({"control"})
@@ -40,6 +41,29 @@ def traffic_type_problem(name: str) -> str | None:
     """Why this cannot be a traffic type's name."""
     if not _TRAFFIC_TYPE.fullmatch(name) or len(name) > 100:
         return "A traffic type starts with a letter and has only letters, digits, - and _, at most 100 characters."
+    return None
+
+
+def segment_name_problem(name: str) -> str | None:
+    """Why this cannot be a segment's name."""
+    if not _FLAG.fullmatch(name) or len(name) > 100:
+        return "A segment's name starts with a letter and has only letters, digits, - and _, at most 100 characters."
+    return None
+
+
+def flag_set_name_problem(name: str) -> str | None:
+    """Why this cannot be a flag set's name: SDKs ask for sets by it, and leave out what is written otherwise."""
+    if not _FLAG_SET.fullmatch(name):
+        return "A flag set's name has only lower-case letters, digits and _, at most 50, a letter or digit first."
+    return None
+
+
+def key_problem(key: str) -> str | None:
+    """Why this cannot be a key of a segment (Split: at most 250 characters)."""
+    if not key.strip() or len(key) > 250:
+        return "A key has 1 to 250 characters."
+    if not key.isprintable():
+        return "The key has a character that cannot be printed."
     return None
 
 

@@ -11,7 +11,7 @@ from flagpost.flags.model import Definition, Matcher
 
 
 class SegmentKind(StrEnum):
-    """How a segment says who is in it: by its keys, by rules, or by very many keys."""
+    """How a segment says who is in it: by its keys, by rules, or by very many keys (large)."""
 
     STANDARD = "standard"
     RULE_BASED = "rule_based"

@@ -1,10 +1,7 @@
-"""What applications have yet to hear of: a number for each environment, which rises with every change of a flag in it.
+"""What applications have yet to hear of flags: the number of the last change of each, in each environment.
 
-A change takes its number in the transaction that makes it, while it holds the environment's row. So numbers are
-committed in their order: whoever has read up to one has missed none below it. They are the time in milliseconds, or one
-more than the last where the clock stands still or went back (Split: changeNumber "must increase on every save").
-
-A flag's row stays when the flag goes, so that applications are told that it is gone.
+A row stays when its flag goes, so that applications are told that it is gone. `store.change_numbers` says why whoever
+has read up to a number has missed none below it.
 """
 
 from collections.abc import Collection
@@ -14,8 +11,10 @@ import sqlalchemy as sa
 
 from flagpost.flags.definition_json import load
 from flagpost.flags.model import Definition
+from flagpost.store.change_numbers import next_change_number
 from flagpost.store.db import Transaction, insert_or
 from flagpost.store.tables import definitions, environments, flag_changes, flags, traffic_types
+from flagpost.store.targeting_tables import change_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,24 +27,12 @@ class ChangedFlag:
     number: int
     definition: Definition | None
     killed: bool
-
-
-_NEXT = (
-    sa.update(environments)
-    .where(environments.c.id == sa.bindparam("environment"))
-    .values(
-        change_number=sa.case(
-            (environments.c.change_number < sa.bindparam("now"), sa.bindparam("now")),
-            else_=environments.c.change_number + 1,
-        )
-    )
-    .returning(environments.c.change_number)
-)
+    flag_set_ids: tuple[str, ...] = ()
 
 
 def note(tx: Transaction, environment_id: str, flag_id: str, name: str, traffic_type: str, now: int) -> int:
     """A flag changed in an environment; the number of this change."""
-    number: int = tx.execute(_NEXT, {"environment": environment_id, "now": now}).scalar_one()
+    number = next_change_number(tx, environment_id, now)
     row = {"flag_name": name, "traffic_type": traffic_type, "change_number": number}
     new = insert_or(tx, flag_changes).values(environment_id=environment_id, flag_id=flag_id, **row)
     key = [flag_changes.c.environment_id, flag_changes.c.flag_id]
@@ -67,9 +54,13 @@ def note_everywhere(tx: Transaction, flag_id: str, now: int) -> None:
 
 
 def numbers(tx: Transaction, environment_ids: Collection[str]) -> dict[str, int]:
-    """The number of the last change in each of these environments; those that are gone are left out."""
-    query = sa.select(environments.c.id, environments.c.change_number).where(environments.c.id.in_(environment_ids))
-    return {row.id: row.change_number for row in tx.execute(query)}
+    """The number of the last change of any kind in each of these environments, -1 where there was none yet.
+
+    Environments that are gone are left out.
+    """
+    last = sa.func.coalesce(change_numbers.c.last, -1).label("last")
+    query = sa.select(environments.c.id, last).outerjoin_from(environments, change_numbers)
+    return {row.id: row.last for row in tx.execute(query.where(environments.c.id.in_(environment_ids)))}
 
 
 _SINCE = (
@@ -80,6 +71,7 @@ _SINCE = (
         flag_changes.c.change_number,
         definitions.c.body,
         definitions.c.killed,
+        definitions.c.flag_set_ids,
         flags.c.status,
     )
     .outerjoin_from(flag_changes, flags, flags.c.id == flag_changes.c.flag_id)
@@ -107,6 +99,7 @@ def since(tx: Transaction, environment_id: str, number: int) -> list[ChangedFlag
             row.change_number,
             load(row.body) if row.body is not None and row.status == "active" else None,
             bool(row.killed),
+            tuple(row.flag_set_ids or ()),
         )
         for row in rows
     ]

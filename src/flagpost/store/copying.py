@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flagpost.errors import Conflict, SetupError
 from flagpost.store.db import Database, Transaction
-from flagpost.store.jira_tables import metadata
+from flagpost.store.schema import metadata
 
 _ROWS_AT_ONCE = 1000
 

@@ -58,6 +58,7 @@ def _definition(row: Any) -> FlagDefinition:
         created_at=row.created_at,
         updated_at=row.updated_at,
         updated_by=row.updated_by,
+        flag_set_ids=tuple(row.flag_set_ids or ()),
     )
 
 
@@ -131,6 +132,7 @@ def find_place(tx: Transaction, project_id: str, flag: str, environment: str) ->
         created_at=row.definition_created_at,
         updated_at=row.definition_updated_at,
         updated_by=row.definition_updated_by,
+        flag_set_ids=tuple(row.definition_flag_set_ids or ()),
     )
     return Place(head, place, present)
 
@@ -168,16 +170,30 @@ def page(tx: Transaction, environment_id: str, offset: int, limit: int) -> Page[
     return Page([_definition(row) for row in tx.execute(query)], offset, limit, tx.scalar(count) or 0)
 
 
-def insert(tx: Transaction, flag_id: str, environment_id: str, definition: Definition, by: str, now: int) -> None:
+def insert(
+    tx: Transaction,
+    flag_id: str,
+    environment_id: str,
+    definition: Definition,
+    by: str,
+    now: int,
+    flag_set_ids: Sequence[str] = (),
+) -> None:
     """A flag's first definition in an environment."""
-    values = {"id": str(uuid4()), "flag_id": flag_id, "environment_id": environment_id, "body": dump(definition)}
+    values: dict[str, Any] = {
+        "id": str(uuid4()),
+        "flag_id": flag_id,
+        "environment_id": environment_id,
+        "body": dump(definition),
+    }
+    values["flag_set_ids"] = list(flag_set_ids)
     tx.execute(_INSERT, {**values, "created_at": now, "updated_at": now, "updated_by": by})
 
 
-def update(tx: Transaction, definition_id: str, base_version: int, **values: Any) -> bool:
+def update(tx: Transaction, present: FlagDefinition, base_version: int, by: str, now: int, **values: Any) -> bool:
     """Set columns and raise the version, if it is still `base_version`; False where somebody was quicker."""
-    changed = {**values, "version": base_version + 1}
-    done = tx.execute(_UPDATE, {"old_id": definition_id, "old_version": base_version, **changed})
+    changed = {"version": base_version + 1, "updated_at": now, "updated_by": by, **values}
+    done = tx.execute(_UPDATE, {"old_id": present.id, "old_version": base_version, **changed})
     return done.rowcount == 1
 
 

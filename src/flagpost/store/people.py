@@ -98,6 +98,19 @@ def list_users(tx: Transaction, account_id: str) -> list[User]:
     return [User(*row) for row in tx.execute(query)]
 
 
+def page_users(
+    tx: Transaction, account_id: str, status: str | None, group_id: str | None, after: str, limit: int
+) -> list[User]:
+    """Users by id, those after this id, of a status and a group where they are given."""
+    query = sa.select(users).where(users.c.account_id == account_id, users.c.id > after)
+    if status is not None:
+        query = query.where(users.c.status == status)
+    if group_id is not None:
+        inside = sa.select(group_members.c.user_id).where(group_members.c.group_id == group_id)
+        query = query.where(users.c.id.in_(inside))
+    return [User(*row) for row in tx.execute(query.order_by(users.c.id).limit(limit))]
+
+
 def update_user(tx: Transaction, user_id: str, **values: Any) -> None:
     """Set columns of a user."""
     tx.execute(sa.update(users).where(users.c.id == user_id).values(**values))
@@ -162,6 +175,27 @@ def replace_members(tx: Transaction, group_id: str, user_ids: Collection[str]) -
 def groups_of(tx: Transaction, user_id: str) -> list[str]:
     """The ids of the groups somebody is in."""
     return list(tx.scalars(sa.select(group_members.c.group_id).where(group_members.c.user_id == user_id)))
+
+
+def groups_of_many(tx: Transaction, user_ids: Collection[str]) -> dict[str, list[str]]:
+    """The ids of the groups that each of these users is in."""
+    found: dict[str, list[str]] = {user_id: [] for user_id in user_ids}
+    query = sa.select(group_members.c.user_id, group_members.c.group_id).order_by(group_members.c.group_id)
+    for user_id, group_id in tx.execute(query.where(group_members.c.user_id.in_(list(user_ids)))):
+        found[user_id].append(group_id)
+    return found
+
+
+def replace_groups(tx: Transaction, user_id: str, group_ids: Collection[str]) -> None:
+    """Somebody is in exactly these groups."""
+    tx.execute(sa.delete(group_members).where(group_members.c.user_id == user_id))
+    if group_ids:
+        tx.execute(sa.insert(group_members), [{"group_id": one, "user_id": user_id} for one in set(group_ids)])
+
+
+def update_group(tx: Transaction, group_id: str, **values: Any) -> None:
+    """Set columns of a group."""
+    tx.execute(sa.update(groups).where(groups.c.id == group_id).values(**values))
 
 
 # Sessions and links -----------------------------------------------------------------------------------------------

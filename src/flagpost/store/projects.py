@@ -173,6 +173,13 @@ def find_environment(tx: Transaction, project_id: str, ref: str) -> Environment 
     return _environment(row) if row else None
 
 
+def find_visible_environment(tx: Transaction, condition: Condition, environment_id: str) -> Environment | None:
+    """The environment with this id, of a project that fulfils the condition."""
+    visible = environments.c.project_id.in_(sa.select(projects.c.id).where(condition))
+    row = tx.execute(sa.select(environments).where(environments.c.id == environment_id, visible)).first()
+    return _environment(row) if row else None
+
+
 def insert_environment(
     tx: Transaction,
     project_id: str,

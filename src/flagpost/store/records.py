@@ -117,6 +117,7 @@ class FlagDefinition:
     created_at: int
     updated_at: int
     updated_by: str
+    flag_set_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

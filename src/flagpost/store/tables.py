@@ -146,7 +146,6 @@ environments = sa.Table(
     sa.Column("jira_type", sa.String(20), nullable=False),
     sa.Column("permissions", sa.JSON, nullable=False),  # Split's changePermissions and dataExportPermissions, as sent
     time_column("created_at"),
-    sa.Column("change_number", sa.BigInteger, nullable=False, server_default="0"),  # of the last change for SDKs
     sa.UniqueConstraint("project_id", "name"),
 )
 traffic_types = sa.Table(
@@ -220,6 +219,7 @@ definitions = sa.Table(
     time_column("created_at"),
     time_column("updated_at"),  # Split: lastUpdateTime
     sa.Column("updated_by", Name, nullable=False),
+    sa.Column("flag_set_ids", sa.JSON),  # None where an earlier version wrote the row: in no set
     sa.UniqueConstraint("flag_id", "environment_id"),
     sa.Index(None, "environment_id", "killed"),
 )

@@ -1,6 +1,7 @@
 """The one place that turns errors into answers: a page for people, JSON for programs.
 
-Split's paths get Split's body (`code`, `message`, `details`, `transactionId`), Flagpost's own ``{"error": …}``.
+Split's paths get Split's body (`code`, `message`, `details`, `transactionId`), OpenFeature's their `errorDetails`,
+Flagpost's own ``{"error": …}``.
 """
 
 import json
@@ -19,7 +20,7 @@ from flagpost.web.templating import page
 log = structlog.get_logger(__name__)
 
 SPLIT_PATHS = ("/internal/api/", "/api/v3/")
-OWN_API_PATHS = ("/api/", "/forge/", "/webhooks/", "/sdk/", "/ofrep/")
+OWN_API_PATHS = ("/api/", "/forge/", "/webhooks/", "/sdk/")
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -64,6 +65,8 @@ def answer(request: Request, error: FlagpostError) -> Response:
     path = request.url.path.replace("//", "/")
     if path.startswith(SPLIT_PATHS):
         response: Response = JSONResponse(_split_body(request, error), error.status)
+    elif path.startswith("/ofrep/"):
+        response = JSONResponse({"errorDetails": error.message}, error.status)
     elif path.startswith(OWN_API_PATHS):
         response = JSONResponse({"error": _own_body(error)}, error.status)
     elif isinstance(error, NotSignedIn):

@@ -1,4 +1,4 @@
-"""Split's Admin API, under /internal/api/v2: its paths, its bodies, its three ways of paging, its errors."""
+"""Split's Admin API, under /internal/api/v2 and /api/v3: its paths, bodies, three ways of paging, and errors."""
 
 from flagpost.web.api.routes import router
 

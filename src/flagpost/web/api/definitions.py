@@ -3,10 +3,12 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from pydantic import TypeAdapter, ValidationError
 
-from flagpost.actions import definitions
+from flagpost.actions import change_requests, definitions
 from flagpost.actions.access import Actor
 from flagpost.actions.context import Context
+from flagpost.errors import InvalidInput
 from flagpost.flags.definition_json import dump, parse
 from flagpost.web.api import shapes
 from flagpost.web.api.documented import Key, Offset
@@ -15,6 +17,7 @@ from flagpost.web.state import Ctx
 
 router = APIRouter(tags=["Feature flag definitions"])
 Json = dict[str, Any]
+_REFERENCES = TypeAdapter(list[shapes.Reference])
 _PLACE = "/splits/ws/{workspace}/{split}/environments/{environment}"
 
 
@@ -29,26 +32,35 @@ def list_definitions(
 ) -> Json:
     """The definitions in an environment, by flag name; at most 50 a page."""
     page = definitions.list_definitions(ctx, key, workspace, environment, offset=offset, limit=min(limit, 50))
-    return shapes.paged(page, shapes.definition)
+    waiting = change_requests.open_in_environment(ctx, key, workspace, environment, [one.flag_id for one in page.items])
+    return shapes.paged(page, lambda one: shapes.definition(one, waiting.get(one.flag_id)))
 
 
 @router.get(_PLACE)
 def get_definition(ctx: Ctx, key: Key, workspace: str, split: str, environment: str) -> Json:
     """A flag's definition in an environment; 404 where it is not set up there."""
-    return shapes.definition(definitions.get_definition(ctx, key, workspace, split, environment))
+    found = definitions.get_definition(ctx, key, workspace, split, environment)
+    waiting = change_requests.open_in_environment(ctx, key, workspace, environment, [found.flag_id])
+    return shapes.definition(found, waiting.get(found.flag_id))
 
 
 @router.post(_PLACE)
 def create_definition(ctx: Ctx, key: Key, workspace: str, split: str, environment: str, body: Json) -> Json:
     """Set a flag up in an environment (Split: initiate). At least `treatments`, `defaultTreatment`, `defaultRule`."""
-    new = definitions.create_definition(ctx, key, workspace, split, environment, parse(body), **_summary(body))
+    said = _summary(body)
+    new = definitions.create_definition(
+        ctx, key, workspace, split, environment, parse(body), flag_sets=_flag_sets(body), **said
+    )
     return shapes.definition(new)
 
 
 @router.put(_PLACE)
 def replace_definition(ctx: Ctx, key: Key, workspace: str, split: str, environment: str, body: Json) -> Json:
     """Replace a definition as a whole."""
-    new = definitions.save_definition(ctx, key, workspace, split, environment, parse(body), **_summary(body))
+    said = _summary(body)
+    new = definitions.save_definition(
+        ctx, key, workspace, split, environment, parse(body), flag_sets=_flag_sets(body), **said
+    )
     return shapes.definition(new)
 
 
@@ -56,9 +68,11 @@ def replace_definition(ctx: Ctx, key: Key, workspace: str, split: str, environme
 def patch_definition(ctx: Ctx, key: Key, workspace: str, split: str, environment: str, patch: Patch) -> Json:
     """Change parts of a definition, for example `/defaultRule` or `/trafficAllocation`."""
     old = definitions.get_definition(ctx, key, workspace, split, environment)
-    changed = apply(patch, {**dump(old.definition), "title": "", "comment": ""})
+    sets = [{"id": id, "type": "FLAG_SET"} for id in old.flag_set_ids]
+    changed = apply(patch, {**dump(old.definition), "flagSets": sets, "title": "", "comment": ""})
+    said = {"flag_sets": _flag_sets(changed), **_summary(changed)}
     new = definitions.save_definition(
-        ctx, key, workspace, split, environment, parse(changed), base_version=old.version, **_summary(changed)
+        ctx, key, workspace, split, environment, parse(changed), base_version=old.version, **said
     )
     return shapes.definition(new)
 
@@ -93,6 +107,17 @@ def _toggle(
 ) -> None:
     said = body or shapes.Comment()
     act(ctx, key, workspace, split, environment, title=said.title or "", comment=said.comment or "")
+
+
+def _flag_sets(body: Json) -> list[str] | None:
+    """The ids of the sets that a body puts the definition into; None where it does not say."""
+    listed = body.get("flagSets")
+    if listed is None:
+        return None
+    try:
+        return [one.id for one in _REFERENCES.validate_python(listed)]
+    except ValidationError:
+        raise InvalidInput("This must be a list of objects, each with the id of a flag set.", "flagSets") from None
 
 
 def _summary(body: Json) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What every route of the Admin API has in common: who may call it, its errors, its paging."""
 
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query
 
@@ -9,6 +10,7 @@ from flagpost.errors import NotSignedIn
 from flagpost.web.api.shapes import Error
 from flagpost.web.guard import key_holder
 
+T = TypeVar("T")
 PREFIX = "/internal/api/v2"
 _WORDS = {
     400: "What was sent is not valid; `details` says where.",
@@ -31,3 +33,18 @@ async def wide_key_holder(actor: Annotated[Actor, Depends(key_holder)]) -> Actor
 
 Key = Annotated[Actor, Depends(key_holder)]
 WideKey = Annotated[Actor, Depends(wide_key_holder)]
+
+
+def marked(
+    found: Sequence[T], limit: int, after: str | None, show: Callable[[T], Any], marker: Callable[[T], str]
+) -> dict[str, Any]:
+    """Split's paging by marker; `found` has one more than the page where there is a following one."""
+    page = found[:limit]
+    following = marker(page[-1]) if len(found) > limit else None
+    return {
+        "data": [show(one) for one in page],
+        "nextMarker": following,
+        "previousMarker": after,
+        "limit": limit,
+        "count": len(page),
+    }

@@ -1,14 +1,15 @@
 """PATCH bodies: JSON Patch (RFC 6902), as Split takes it."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import jsonpatch
 import jsonpointer
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
-from flagpost.errors import InvalidInput
+from flagpost.errors import InvalidInput, Problem
 
 MAX_OPERATIONS = 200
+T = TypeVar("T", bound=BaseModel)
 
 
 class Operation(BaseModel):
@@ -45,3 +46,12 @@ def _step(step: Operation) -> dict[str, Any]:
     written = {"op": step.op, "path": step.path, "value": step.value, "from": step.source}
     wanted = {"remove": ("op", "path"), "move": ("op", "path", "from"), "copy": ("op", "path", "from")}
     return {name: written[name] for name in wanted.get(step.op, ("op", "path", "value"))}
+
+
+def applied_as(model: type[T], patch: Patch, present: dict[str, Any]) -> T:
+    """What `present` becomes, as a body. Raises InvalidInput also where that cannot be such a body."""
+    try:
+        return model.model_validate(apply(patch, present))
+    except ValidationError as error:
+        problems = [Problem(".".join(map(str, one["loc"])), one["msg"]) for one in error.errors()]
+        raise InvalidInput(problems) from None

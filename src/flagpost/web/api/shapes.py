@@ -75,6 +75,14 @@ class NewApiKey(Body):
     roles: list[str] | None = None
 
 
+class NewFlagSet(Body):
+    """A flag set to create."""
+
+    name: str
+    description: str | None = None
+    workspace: Reference
+
+
 class Comment(Body):
     """Why something is done."""
 
@@ -121,6 +129,20 @@ def workspace(project: Project) -> Json:
     }
 
 
+_EVERYBODY_MAY: Json = {
+    "changePermissions": {
+        "areApprovalsRequired": False,
+        "allowKills": True,
+        "areApproversRestricted": False,
+        "approvers": [],
+        "areEditorsRestricted": False,
+        "editors": [],
+        "approvalSkippableBy": [],
+    },
+    "dataExportPermissions": {"areExportersRestricted": False, "exporters": []},
+}
+
+
 def environment(one: Environment) -> Json:
     """An environment as Split shows it, with Flagpost's `jiraType`."""
     return {
@@ -132,6 +154,7 @@ def environment(one: Environment) -> Json:
         "workspaceIds": [one.project_id],
         "status": "ACTIVE",
         "jiraType": one.jira_type.value,
+        **_EVERYBODY_MAY,
         **one.permissions,
     }
 
@@ -169,7 +192,7 @@ def split(flag: Flag) -> Json:
     }
 
 
-def definition(one: FlagDefinition) -> Json:
+def definition(one: FlagDefinition, open_change_request: str | None = None) -> Json:
     """A definition as Split shows it."""
     return {
         "id": one.id,
@@ -181,9 +204,9 @@ def definition(one: FlagDefinition) -> Json:
         "creationTime": one.created_at,
         "lastUpdateTime": one.updated_at,
         "lastTrafficReceivedAt": None,
-        "flagSets": [],
+        "flagSets": [{"id": id, "type": "FLAG_SET"} for id in one.flag_set_ids],
         "impressionsDisabled": one.definition.impressions_disabled,
-        "openChangeRequestId": None,
+        "openChangeRequestId": open_change_request,
     }
 
 

@@ -93,7 +93,9 @@ def create_environment(ctx: Ctx, key: WideKey, workspace: str, body: shapes.NewE
 def update_environment(ctx: Ctx, key: WideKey, workspace: str, environment: str, patch: Patch) -> Json:
     """Change `/name`, `/production`, `/jiraType`, `/changePermissions` or `/dataExportPermissions`."""
     old = environments.get_environment(ctx, key, workspace, environment)
-    new = apply(patch, shapes.environment(old))
+    shown = shapes.environment(old)
+    new = apply(patch, shown)
+    permissions = {name: _object(new, name) for name in _PERMISSIONS if new.get(name) != shown[name]}
     changed = environments.update_environment(
         ctx,
         key,
@@ -102,7 +104,7 @@ def update_environment(ctx: Ctx, key: WideKey, workspace: str, environment: str,
         name=_text(new, "name"),
         production=_bool(new, "production"),
         jira_type=_text(new, "jiraType"),
-        permissions={name: new[name] for name in _PERMISSIONS if isinstance(new.get(name), dict)},
+        permissions={**old.permissions, **permissions} if permissions else None,
     )
     return shapes.environment(changed)
 
@@ -149,6 +151,12 @@ def _text(patched: Json, name: str) -> str:
     if not isinstance(patched.get(name), str):
         raise InvalidInput("This must be text.", name)
     return str(patched[name])
+
+
+def _object(patched: Json, name: str) -> Json:
+    if not isinstance(patched.get(name), dict):
+        raise InvalidInput("This must be an object.", name)
+    return dict(patched[name])
 
 
 def _bool(patched: Json, name: str) -> bool:

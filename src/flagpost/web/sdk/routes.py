@@ -8,7 +8,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount
 
-from flagpost.web.sdk import streaming
+from flagpost.web import ofrep
+from flagpost.web.sdk import changes, streaming
 
 _ANY_ORIGIN = Middleware(
     CORSMiddleware,
@@ -23,7 +24,8 @@ _ANY_ORIGIN = Middleware(
 def mount(app: FastAPI) -> None:
     """Put them into the application."""
     app.router.routes.append(Mount("/sdk", routes=_sdk(), middleware=[_ANY_ORIGIN]))
+    app.router.routes.append(Mount("/ofrep", routes=ofrep.routes(), middleware=[_ANY_ORIGIN]))
 
 
 def _sdk() -> list[BaseRoute]:
-    return [*streaming.routes()]
+    return [*changes.routes(), *streaming.routes()]

@@ -4,13 +4,11 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0009"
-down_revision = "0004"
+down_revision = "0008"
 
 
 def upgrade() -> None:
     """Apply the change. `store.changes.catch_up` numbers what is there already, at the next start."""
-    with op.batch_alter_table("environments", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("change_number", sa.BigInteger(), server_default="0", nullable=False))
     op.create_table(
         "flag_changes",
         sa.Column("environment_id", sa.String(length=64), nullable=False),

@@ -1,0 +1,61 @@
+"""Evaluations as OpenFeature's providers read them (OFREP 0.3: serverEvaluationSuccess, evaluationFailure).
+
+The variant is the treatment. The value is what the treatment's configuration says where the flag has any, as JSON; true
+and false where the flag only has the treatments on and off (or true and false); else the treatment itself. A treatment
+without a configuration, of a flag that has some, has no value: the application then uses its own default, as OFREP
+provides for.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from flagpost.flags.conditions import Reason
+from flagpost.flags.evaluate import Evaluation
+from flagpost.flags.model import Definition
+
+_BOOLEANS = {"on": True, "off": False, "true": True, "false": False}
+_REASONS = {Reason.KILLED: "DISABLED", Reason.LEFT_OUT: "SPLIT", Reason.DEFAULT_RULE: "STATIC"}
+
+
+def answer(name: str, evaluation: Evaluation, definition: Definition | None) -> dict[str, Any]:
+    """An evaluation of a flag, or the failure to evaluate it; `definition` is None where there is no such flag."""
+    if definition is None:
+        return failure("FLAG_NOT_FOUND", f"There is no feature flag “{name}” in this environment.", name)
+    if evaluation.reason is Reason.EXCEPTION:
+        return failure("GENERAL", f"“{name}” could not be evaluated; do its rules ask for each other?", name)
+    return {
+        "key": name,
+        "reason": _reason(evaluation),
+        "variant": evaluation.treatment,
+        "metadata": {"label": evaluation.label, "changeNumber": evaluation.change_number},
+        **_value(evaluation, definition),
+    }
+
+
+def failure(code: str, details: str, name: str | None = None) -> dict[str, Any]:
+    """Why there is no evaluation, by one of OpenFeature's error codes."""
+    key = {} if name is None else {"key": name}
+    return {**key, "errorCode": code, "errorDetails": details}
+
+
+def _reason(evaluation: Evaluation) -> str:
+    if evaluation.share < 100:
+        return "SPLIT"
+    return _REASONS.get(evaluation.reason, "TARGETING_MATCH")
+
+
+def _value(evaluation: Evaluation, definition: Definition) -> Mapping[str, Any]:
+    if any(one.configurations for one in definition.treatments):
+        return {} if not evaluation.configuration else {"value": _parsed(evaluation.configuration)}
+    names = {one.name for one in definition.treatments}
+    if names <= {"on", "off"} or names <= {"true", "false"}:
+        return {"value": _BOOLEANS[evaluation.treatment]}
+    return {"value": evaluation.treatment}
+
+
+def _parsed(configuration: str) -> Any:
+    try:
+        return json.loads(configuration)
+    except ValueError:
+        return configuration

@@ -1,0 +1,87 @@
+"""Evaluating one flag, or all of them, for a context that the application sends.
+
+Source: OFREP 0.3, `service/openapi.yaml` of OpenFeature's protocol. What an evaluation says depends on the state of the
+environment and on the context alone, so the two make the tag by which a bulk evaluation is not sent twice.
+"""
+
+import json
+from typing import Any
+from zlib import crc32
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
+
+from flagpost.serving.environment import ServedEnvironment
+from flagpost.serving.keys import SdkKey
+from flagpost.serving.ofrep import failure
+from flagpost.web.sdk.answers import served_to, tags_of
+from flagpost.web.sdk.guarded import for_applications
+
+_MOST_CHARACTERS = 250
+
+
+class _Refused(Exception):
+    """The request cannot be evaluated: OFREP's code for it, and words."""
+
+    def __init__(self, code: str, details: str) -> None:
+        super().__init__(details)
+        self.code, self.details = code, details
+
+
+def routes() -> list[BaseRoute]:
+    """The two operations of the protocol's core."""
+    return [
+        for_applications("/v1/evaluate/flags/{key:path}", _one, method="POST"),
+        for_applications("/v1/evaluate/flags", _all, method="POST"),
+    ]
+
+
+async def _one(request: Request, key: SdkKey) -> Response:
+    name = request.path_params["key"]
+    try:
+        target, attributes, _ = await _context(request)
+    except _Refused as refused:
+        return JSONResponse(failure(refused.code, refused.details, name), 400)
+    served = await _compiled(request, key)
+    known = name in served.flags and served.flags[name].flag is not None
+    return Response(served.ofrep(name, target, attributes), 200 if known else 404, media_type="application/json")
+
+
+async def _all(request: Request, key: SdkKey) -> Response:
+    try:
+        target, attributes, raw = await _context(request)
+    except _Refused as refused:
+        return JSONResponse(failure(refused.code, refused.details), 400)
+    served = await _compiled(request, key)
+    headers = {"ETag": f'"{served.number}-{crc32(raw):08x}-{len(raw):x}"', "Cache-Control": "no-cache"}
+    if headers["ETag"] in tags_of(request):
+        return Response(status_code=304, headers=headers)
+    return Response(served.ofrep_of_all(target, attributes), media_type="application/json", headers=headers)
+
+
+async def _compiled(request: Request, key: SdkKey) -> ServedEnvironment:
+    """The environment, ready to evaluate: compiling it is nothing for the thread that answers everybody."""
+    served = await served_to(request, key)
+    if not served.is_compiled:
+        await run_in_threadpool(served.compile)
+    return served
+
+
+async def _context(request: Request) -> tuple[str, dict[str, Any], bytes]:
+    """The targeting key, the other attributes, and the context as it was sent."""
+    raw = await request.body()
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        raise _Refused("PARSE_ERROR", "The body is not JSON.") from None
+    context = body.get("context") if isinstance(body, dict) else None
+    if not isinstance(context, dict):
+        raise _Refused("INVALID_CONTEXT", "The body needs a context, which is an object.")
+    target = context.get("targetingKey")
+    if target is None or target == "":
+        raise _Refused("TARGETING_KEY_MISSING", "The context needs a targetingKey: who the flag is evaluated for.")
+    if not isinstance(target, str) or len(target) > _MOST_CHARACTERS:
+        raise _Refused("INVALID_CONTEXT", f"The targetingKey is a text of at most {_MOST_CHARACTERS} characters.")
+    return target, {name: value for name, value in context.items() if name != "targetingKey"}, raw
