@@ -39,7 +39,7 @@ OPERATIONS = {
     "flag": ("CREATE", "UPDATE", "KILL", "RESTORE", "ARCHIVE"),
     "segment": ("CREATE", "UPDATE", "ARCHIVE"),
     "rule_based_segment": ("CREATE", "UPDATE", "ARCHIVE"),
-    "large_segment": ("UPLOAD", "ARCHIVE"),
+    "large_segment": ("UPLOAD", "UPDATE", "ARCHIVE"),
 }
 UPLOAD_MINUTES = 5
 MAX_APPROVERS = 50
@@ -269,7 +269,9 @@ def _looked_up(
         if problems := missing_segments(tx, place, wanted):
             raise InvalidInput(problems)
         return definition.segment.id, definition.body, wanted
-    return definition.segment.id, None, _wanted_keys(proposal) if kind is SegmentKind.STANDARD else {}
+    empties = kind is SegmentKind.LARGE and proposal.operation == "ARCHIVE" and "keys" not in proposal.wanted
+    none_yet = empties or proposal.operation == "UPLOAD"
+    return definition.segment.id, None, {} if none_yet else _wanted_keys(proposal)
 
 
 def _wanted_definition(tx: Transaction, place: Environment, proposal: Proposal) -> dict[str, Any]:
@@ -289,7 +291,7 @@ def _wanted_keys(proposal: Proposal) -> dict[str, Any]:
     if len(keys) > MAX_KEYS:
         raise InvalidInput(f"At most {MAX_KEYS:,} keys.", "segment.keys")
     require_valid_keys(keys)
-    return {"keys": list(dict.fromkeys(keys))}
+    return {"keys": list(dict.fromkeys(keys))} | ({"replace": True} if proposal.wanted.get("replace") is True else {})
 
 
 def _rollout_status_id(tx: Transaction, project: Project, ref: str | None) -> str | None:
