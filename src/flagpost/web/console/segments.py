@@ -36,7 +36,7 @@ from flagpost.web.state import Ctx
 router = APIRouter(prefix="/projects/{project}/segments")
 KIND_NAMES = {"standard": "Standard", "rule_based": "Rule-based", "large": "Large"}
 _MOST_FILE_BYTES = 32 * 1024 * 1024
-_KEYS_A_PAGE = 50
+_KEYS_A_PAGE = 20
 _SUGGESTED = 50
 _MATCHER_GROUPS = [
     (group, fitting)
