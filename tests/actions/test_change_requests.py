@@ -97,15 +97,31 @@ def test_a_scheduled_change_can_be_withdrawn(
 def test_a_scheduled_change_that_cannot_be_published_is_given_up_with_the_reason(
     ctx: Context, account: AccountFixture, clock: Clock, shop: str, bob: Actor
 ) -> None:
-    id = ask(ctx, account.admin, shop, scheduled_for=clock.now + 1000)
+    segments.create_segment(ctx, account.admin, shop, SegmentKind.STANDARD, name="staff", traffic_type="user")
+    place = environments.get_environment(ctx, account.admin, shop, "Production").id
+    segments.add_to_environment(ctx, account.admin, place, "staff")
+    targeted = {**BODY, "treatments": [{"name": "on", "segments": ["staff"]}, {"name": "off"}]}
+    proposal = Proposal("flag", "pay", "UPDATE", targeted, scheduled_for=clock.now + 1000)
+    id = change_requests.submit(ctx, account.admin, shop, "Production", proposal).request.id
     change_decisions.decide(ctx, bob, id, "APPROVED")
-    flags.archive_flag(ctx, bob, shop, "pay")
+    environments.update_environment(ctx, account.admin, shop, "Production", permissions={"changePermissions": {}})
+    segments.remove_from_environment(ctx, bob, place, "staff")
     clock.forward(seconds=2)
     change_decisions.publish_due(ctx)
     request = change_requests.get_change_request(ctx, bob, id)
     assert request.status == "REJECTED"
     said = change_requests.comments_of(ctx, [request])[id]
-    assert "Could not be published: “pay” is archived" in said[-1].text
+    assert "Could not be published" in said[-1].text
+    assert "no segment “staff”" in said[-1].text
+    assert serves(ctx, bob, shop) == "off"
+
+
+def test_what_is_asked_of_a_flag_that_goes_out_of_use_is_closed(
+    ctx: Context, account: AccountFixture, shop: str, bob: Actor
+) -> None:
+    id = ask(ctx, account.admin, shop)
+    flags.archive_flag(ctx, bob, shop, "pay")
+    assert status(ctx, bob, id) == "WITHDRAWN"
 
 
 def test_what_was_said_is_kept_in_order(

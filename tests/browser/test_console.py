@@ -24,7 +24,10 @@ def console_pages(page: Page, base: str) -> dict[str, str]:
     home = page.url.partition("?")[0].rpartition("/")[0]
     flag = page.get_by_role("link", name="new_checkout").get_attribute("href")
     pages = {f"flag's {tab}": f"{base}{flag}/{tab}" for tab in FLAG_TABS}
-    pages |= {f"project's {tab}": f"{home}/{tab}" for tab in ("flags", "flags?q=nothing", "environments", "audit")}
+    pages |= {
+        f"project's {tab}": f"{home}/{tab}"
+        for tab in ("flags", "flags?q=nothing", "segments", "change-requests", "environments", "audit")
+    }
     admin = ("projects", "environments", "api-keys", "users", "groups", "integrations", "audit", "integrations/jira")
     admin += ("integrations/jira/credentials",)
     pages |= {f"admin {tab}": f"{base}/admin/{tab}" for tab in admin}

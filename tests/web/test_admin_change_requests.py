@@ -125,6 +125,21 @@ def test_kills_and_removals_are_asked_for(
     assert answer.status_code == (404 if killed is None else 200)
 
 
+def test_flag_sets_and_a_rollout_status_come_with_a_change(
+    split: Any, other: Any, raw: httpx2.Client, workspace: str, live: str
+) -> None:
+    sets = [{"id": split.flag_sets.add({"name": "backend"}, workspace).id, "type": "FLAG_SET"}]
+    ramping = next(one for one in split.workspaces.get_rollout_statuses(workspace) if one["name"] == "Ramping")
+    asked = ask(
+        split, workspace, live, split={"name": "pay", **CHANGED, "flagSets": sets}, rolloutStatus={"id": ramping["id"]}
+    )
+    other.change_requests.update_status(asked._id, "APPROVED", "")
+    assert raw.get(f"/splits/ws/{workspace}/pay/environments/{live}").json()["flagSets"] == sets
+    assert raw.get(f"/splits/ws/{workspace}/pay").json()["rolloutStatus"]["name"] == "Ramping"
+    with pytest.raises(HTTPNotFoundError):
+        ask(split, workspace, live, split={"name": "missing", **DEFINITION})
+
+
 def test_kills_pass_where_the_environment_lets_them_even_while_a_change_is_waiting(
     split: Any, other: Any, workspace: str, live: str
 ) -> None:
@@ -257,11 +272,11 @@ def test_change_requests_are_listed_beyond_one_page_with_the_official_client(
         {"scheduledFor": 1},
         {"scheduledForTimezone": "Mars/Olympus"},
         {"rolloutStatus": {"id": "none"}},
+        {"split": {"name": "pay", **DEFINITION, "flagSets": [{"id": "none"}]}},
+        {"split": {"name": "pay", **DEFINITION, "flagSets": "none"}},
     ],
 )
 def test_what_cannot_be_asked_for_is_refused(split: Any, workspace: str, live: str, wrong: dict[str, Any]) -> None:
     with pytest.raises(HTTPIncorrectParametersError):
         ask(split, workspace, live, **wrong)
-    with pytest.raises(HTTPNotFoundError):
-        ask(split, workspace, live, split={"name": "missing", **DEFINITION})
     assert split.change_requests.list(live, None) == []

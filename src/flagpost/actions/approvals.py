@@ -17,7 +17,7 @@ from flagpost.store.records import Environment
 
 def require_direct_change(tx: Transaction, actor: Actor, environment: Environment, object_id: str) -> None:
     """ApprovalRequired, in Split's words, where a change has to be approved; Conflict where one is waiting for that."""
-    if requires_approval(environment) and not _may_skip(actor, environment):
+    if must_ask(actor, environment):
         raise ApprovalRequired(f"Approvals are required. orgId={actor.account_id} envId={environment.id}")
     _require_unlocked(tx, environment, object_id)
 
@@ -26,6 +26,11 @@ def require_direct_kill(tx: Transaction, actor: Actor, environment: Environment,
     """The same for kills, which an environment may let pass at any time: they are for emergencies."""
     if requires_approval(environment) and not allows_kills(environment):
         require_direct_change(tx, actor, environment, object_id)
+
+
+def must_ask(actor: Actor, environment: Environment) -> bool:
+    """Whether this actor's changes there have to be approved by somebody else."""
+    return requires_approval(environment) and not _may_skip(actor, environment)
 
 
 def requires_approval(environment: Environment) -> bool:

@@ -170,8 +170,8 @@ def _publish(tx: Transaction, actor: Actor, request: ChangeRequest, now: int) ->
         put_rules(tx, actor, now, place, definition, request.wanted, *said)
     elif request.operation == "ARCHIVE":
         drop_keys(tx, actor, now, place, definition, request.wanted.get("keys"), *said)
-    else:
-        replaces = kind is SegmentKind.LARGE
+    elif "keys" in request.wanted:
+        replaces = request.operation == "UPLOAD" or request.wanted.get("replace") is True
         put_keys(tx, actor, now, place, definition, request.wanted["keys"], replaces, *said)
     return 0
 

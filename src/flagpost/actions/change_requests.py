@@ -15,6 +15,7 @@ from flagpost.actions.access import Actor, Right
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.actions.definitions import look_at_definition
+from flagpost.actions.flag_sets import require_flag_sets
 from flagpost.actions.reach import reach_environment, reach_place, reach_project, reach_segment, visible_projects
 from flagpost.actions.segment_keys import MAX_KEYS, require_valid_keys
 from flagpost.actions.segment_use import missing_segments
@@ -39,7 +40,7 @@ OPERATIONS = {
     "flag": ("CREATE", "UPDATE", "KILL", "RESTORE", "ARCHIVE"),
     "segment": ("CREATE", "UPDATE", "ARCHIVE"),
     "rule_based_segment": ("CREATE", "UPDATE", "ARCHIVE"),
-    "large_segment": ("UPLOAD", "ARCHIVE"),
+    "large_segment": ("UPLOAD", "UPDATE", "ARCHIVE"),
 }
 UPLOAD_MINUTES = 5
 MAX_APPROVERS = 50
@@ -64,6 +65,7 @@ class Proposal:
     rollout_status: str | None = None
     scheduled_for: int | None = None
     scheduled_timezone: str | None = None
+    flag_sets: Collection[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,6 @@ def submit(ctx: Context, actor: Actor, project: str, environment: str, proposal:
         place = reach_environment(tx, actor, found, environment)
         object_id, before, wanted = _looked_up(tx, actor, found, place, proposal)
         change_requests.withdraw_abandoned(tx, object_id, place.id, now)
-        if there := change_requests.open_id(tx, object_id, place.id):
-            raise Conflict(f"A change request is open for “{proposal.name}” in {place.name} already ({there}).")
         new = change_requests.insert(
             tx,
             account_id=actor.account_id,
@@ -111,6 +111,8 @@ def submit(ctx: Context, actor: Actor, project: str, environment: str, proposal:
             upload_until=now + UPLOAD_MINUTES * 60_000 if secret else None,
             created_at=now,
         )
+        if new is None:
+            raise Conflict(f"A change request is open for “{proposal.name}” in {place.name} already.")
         request = reach_change_request(tx, actor, new)
         record_change_request(tx, actor, now, request, "requested_change", proposal.title, proposal.comment)
     return Submitted(request, secret)
@@ -128,9 +130,9 @@ def list_after(
     """Change requests of every project the actor can see, the newest first, after the one of this time and id."""
     if unknown := [one for one in statuses if one not in STATUSES]:
         raise InvalidInput(f"{unknown[0]} is none of {', '.join(STATUSES)}.", "status")
+    kinds = [kind for kind in OPERATIONS if actor.may(_view_right(kind))]
     with ctx.db.read() as tx:
-        found = change_requests.after_marker(tx, visible_projects(actor), statuses, environment_id, marker, limit)
-    return [one for one in found if actor.may(_view_right(one.object_type))]
+        return change_requests.after_marker(tx, visible_projects(actor), kinds, statuses, environment_id, marker, limit)
 
 
 def list_of_project(
@@ -261,7 +263,7 @@ def _looked_up(
         if present is None and proposal.operation not in ("CREATE", "UPDATE"):
             raise NotFound(f"“{flag.name}” is not initiated in {place.name}.")
         before = dump(present.definition) if present else None
-        return flag.id, before, _wanted_definition(tx, place, proposal)
+        return flag.id, before, _wanted_definition(tx, project, place, proposal)
     kind = KINDS[proposal.object_type]
     _, _, definition = reach_to_change(tx, actor, place.id, proposal.name, (kind,))
     if kind is SegmentKind.RULE_BASED:
@@ -269,17 +271,20 @@ def _looked_up(
         if problems := missing_segments(tx, place, wanted):
             raise InvalidInput(problems)
         return definition.segment.id, definition.body, wanted
-    return definition.segment.id, None, _wanted_keys(proposal) if kind is SegmentKind.STANDARD else {}
+    empties = kind is SegmentKind.LARGE and proposal.operation == "ARCHIVE" and "keys" not in proposal.wanted
+    none_yet = empties or proposal.operation == "UPLOAD"
+    return definition.segment.id, None, {} if none_yet else _wanted_keys(proposal)
 
 
-def _wanted_definition(tx: Transaction, place: Environment, proposal: Proposal) -> dict[str, Any]:
+def _wanted_definition(tx: Transaction, project: Project, place: Environment, proposal: Proposal) -> dict[str, Any]:
     if proposal.operation not in ("CREATE", "UPDATE"):
         return {}
     wanted = dump(parse(proposal.wanted))
     if problems := missing_segments(tx, place, wanted):
         raise InvalidInput(problems)
-    sets = proposal.wanted.get("flagSets")
-    return wanted | ({"flagSets": sets} if sets is not None else {})
+    if proposal.flag_sets is None:
+        return wanted
+    return wanted | {"flagSets": [{"id": id} for id in require_flag_sets(tx, project, proposal.flag_sets)]}
 
 
 def _wanted_keys(proposal: Proposal) -> dict[str, Any]:
@@ -289,7 +294,7 @@ def _wanted_keys(proposal: Proposal) -> dict[str, Any]:
     if len(keys) > MAX_KEYS:
         raise InvalidInput(f"At most {MAX_KEYS:,} keys.", "segment.keys")
     require_valid_keys(keys)
-    return {"keys": list(dict.fromkeys(keys))}
+    return {"keys": list(dict.fromkeys(keys))} | ({"replace": True} if proposal.wanted.get("replace") is True else {})
 
 
 def _rollout_status_id(tx: Transaction, project: Project, ref: str | None) -> str | None:

@@ -1,6 +1,6 @@
 """Flag sets: what SDKs can bound their download to."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 from flagpost.actions.access import Actor, Right
@@ -63,7 +63,7 @@ def delete_flag_set(ctx: Context, actor: Actor, flag_set_id: str) -> None:
         _record(tx, actor, now, old, "deleted")
 
 
-def require_flag_sets(tx: Transaction, project: Project, ids: Sequence[str]) -> dict[str, str]:
+def require_flag_sets(tx: Transaction, project: Project, ids: Collection[str]) -> dict[str, str]:
     """The names of these flag sets by id. InvalidInput for one that is not there."""
     names = flag_sets.names_of(tx, project.id, ids)
     if unknown := [id for id in ids if id not in names]:

@@ -12,7 +12,7 @@ from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVers
 from flagpost.flags.model import Definition, FlagStatus
 from flagpost.flags.names import flag_name_problem, title_problem
 from flagpost.flags.rollout import FlagState, flag_state
-from flagpost.store import changes, definitions, flags, issues, projects, pushes
+from flagpost.store import change_requests, changes, definitions, flags, issues, projects, pushes
 from flagpost.store.db import Transaction
 from flagpost.store.flags import SORTS, FlagFilter
 from flagpost.store.records import Flag, Owner, Page, Project, RolloutStatus
@@ -226,6 +226,7 @@ def _set_status(ctx: Context, actor: Actor, project: str, flag: str, status: Fla
             raise Conflict(f"These feature flags depend on “{old.name}”: {', '.join(users)}. Change their rules first.")
         flags.update(tx, old.id, status=status.value, updated_at=now)
         changes.note_everywhere(tx, old.id, now)
+        change_requests.withdraw_all(tx, old.id, now)
         change = "archived" if status is FlagStatus.ARCHIVED else "unarchived"
         record_flag(tx, actor, now, old, change, comment=comment)
         told = pushes.mark_changed(tx, [old.id], now)
@@ -245,6 +246,7 @@ def delete_flag(ctx: Context, actor: Actor, project: str, flag: str) -> None:
         if used:
             raise Conflict(f"“{old.name}” is still set up in {', '.join(sorted(used))}. Remove its definitions first.")
         told = pushes.mark_changed(tx, [old.id], now)
+        change_requests.withdraw_all(tx, old.id, now)
         flags.delete(tx, old.id)
         record_flag(tx, actor, now, old, "deleted", before=_shown(old))
     if told:

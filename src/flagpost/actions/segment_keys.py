@@ -92,13 +92,14 @@ def remove_keys(
     *,
     title: str = "",
     comment: str = "",
+    kinds: Collection[SegmentKind] = (SegmentKind.STANDARD,),
 ) -> int:
     """Take keys out; those that are not in it are left alone. How many were taken out."""
     actor.require(Right.EDIT_SEGMENTS)
     _require_keys(keys)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        _, place, definition = reach_to_change(tx, actor, environment, segment, (SegmentKind.STANDARD,))
+        _, place, definition = reach_to_change(tx, actor, environment, segment, kinds)
         require_direct_change(tx, actor, place, definition.segment.id)
         return drop_keys(tx, actor, now, place, definition, keys, title, comment)
 

@@ -77,6 +77,16 @@ def definitions_of_segment(ctx: Context, actor: Actor, project: str, segment: st
     return {one.environment_id: one for one in seen}
 
 
+def kinds_in_environment(
+    ctx: Context, actor: Actor, project: str, environment: str, names: Collection[str]
+) -> dict[str, SegmentKind]:
+    """Of what kind those of these segments are that are in an environment, by name."""
+    actor.require(Right.VIEW_SEGMENTS)
+    with ctx.db.read() as tx:
+        place = reach_environment(tx, actor, reach_project(tx, actor, project), environment)
+        return segments.kinds_of(tx, place.id, names)
+
+
 def create_segment(
     ctx: Context, actor: Actor, project: str, kind: SegmentKind, *, name: str, traffic_type: str, description: str = ""
 ) -> Segment:

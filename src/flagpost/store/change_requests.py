@@ -8,7 +8,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.store.change_request_tables import OPEN, change_request_comments, change_requests
-from flagpost.store.db import Condition, Transaction
+from flagpost.store.db import Condition, Transaction, insert_new
 from flagpost.store.records import Page
 from flagpost.store.tables import environments, projects
 
@@ -79,11 +79,10 @@ def _request(row: Any) -> ChangeRequest:
     return ChangeRequest(**row._mapping)
 
 
-def insert(tx: Transaction, **values: Any) -> str:
-    """A new change request; its id."""
+def insert(tx: Transaction, **values: Any) -> str | None:
+    """A new change request; its id. None where another is open for the same thing: also one that came at once."""
     new = str(uuid4())
-    tx.execute(sa.insert(change_requests).values(id=new, updated_at=values["created_at"], **values))
-    return new
+    return new if insert_new(tx, change_requests, id=new, updated_at=values["created_at"], **values) else None
 
 
 def open_id(tx: Transaction, object_id: str, environment_id: str) -> str | None:
@@ -111,6 +110,7 @@ def find(tx: Transaction, condition: Condition, id: str, *, locked: bool = False
 def after_marker(
     tx: Transaction,
     condition: Condition,
+    object_types: Collection[str],
     statuses: Collection[str],
     environment_id: str | None,
     marker: tuple[int, str] | None,
@@ -118,7 +118,8 @@ def after_marker(
 ) -> list[ChangeRequest]:
     """The newest first, of projects that fulfil the condition; those after the one with this time and id."""
     visible = change_requests.c.project_id.in_(sa.select(projects.c.id).where(condition))
-    query = _REQUEST.where(visible, change_requests.c.status.in_(list(statuses)))
+    query = _REQUEST.where(visible, change_requests.c.object_type.in_(list(object_types)))
+    query = query.where(change_requests.c.status.in_(list(statuses)))
     if environment_id is not None:
         query = query.where(change_requests.c.environment_id == environment_id)
     if marker is not None:
@@ -168,6 +169,12 @@ def withdraw_abandoned(tx: Transaction, object_id: str, environment_id: str, now
         .where(here, _IS_OPEN, late, change_requests.c.upload_hash.is_not(None))
         .values(status="WITHDRAWN", upload_hash=None, updated_at=now)
     )
+
+
+def withdraw_all(tx: Transaction, object_id: str, now: int) -> None:
+    """Close every one that is open for a flag which goes out of use."""
+    mine = change_requests.c.object_id == object_id
+    tx.execute(sa.update(change_requests).where(mine, _IS_OPEN).values(status="WITHDRAWN", updated_at=now))
 
 
 def comments_of(tx: Transaction, ids: Collection[str]) -> dict[str, list[Comment]]:

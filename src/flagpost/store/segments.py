@@ -189,6 +189,13 @@ def find_definition(
     return _definition(row) if row else None
 
 
+def kinds_of(tx: Transaction, environment_id: str, names: Collection[str]) -> dict[str, SegmentKind]:
+    """Of what kind those of these segments are that are in an environment, by name."""
+    here = _THERE & (segment_definitions.c.environment_id == environment_id) & segments.c.name.in_(list(names))
+    query = sa.select(segments.c.name, segments.c.kind).select_from(segments.join(segment_definitions)).where(here)
+    return {row.name: SegmentKind(row.kind) for row in tx.execute(query)}
+
+
 def kept_names(tx: Transaction, environment_id: str, names: Collection[str]) -> dict[str, SegmentDefinition]:
     """Those of these segments that are in an environment, by name, kept from being removed until the commit.
 

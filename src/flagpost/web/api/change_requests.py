@@ -131,6 +131,7 @@ def _proposal(body: NewChangeRequest) -> Proposal:
         rollout_status=body.rolloutStatus.id if body.rolloutStatus else None,
         scheduled_for=body.scheduledFor,
         scheduled_timezone=body.scheduledForTimezone,
+        flag_sets=shapes.flag_sets(wanted) if kind == "flag" else None,
     )
 
 

@@ -3,12 +3,10 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import TypeAdapter, ValidationError
 
 from flagpost.actions import change_requests, definitions
 from flagpost.actions.access import Actor
 from flagpost.actions.context import Context
-from flagpost.errors import InvalidInput
 from flagpost.flags.definition_json import dump, parse
 from flagpost.web.api import shapes
 from flagpost.web.api.documented import Key, Offset
@@ -17,7 +15,6 @@ from flagpost.web.state import Ctx
 
 router = APIRouter(tags=["Feature flag definitions"])
 Json = dict[str, Any]
-_REFERENCES = TypeAdapter(list[shapes.Reference])
 _PLACE = "/splits/ws/{workspace}/{split}/environments/{environment}"
 
 
@@ -49,7 +46,7 @@ def create_definition(ctx: Ctx, key: Key, workspace: str, split: str, environmen
     """Set a flag up in an environment (Split: initiate). At least `treatments`, `defaultTreatment`, `defaultRule`."""
     said = _summary(body)
     new = definitions.create_definition(
-        ctx, key, workspace, split, environment, parse(body), flag_sets=_flag_sets(body), **said
+        ctx, key, workspace, split, environment, parse(body), flag_sets=shapes.flag_sets(body), **said
     )
     return shapes.definition(new)
 
@@ -59,7 +56,7 @@ def replace_definition(ctx: Ctx, key: Key, workspace: str, split: str, environme
     """Replace a definition as a whole."""
     said = _summary(body)
     new = definitions.save_definition(
-        ctx, key, workspace, split, environment, parse(body), flag_sets=_flag_sets(body), **said
+        ctx, key, workspace, split, environment, parse(body), flag_sets=shapes.flag_sets(body), **said
     )
     return shapes.definition(new)
 
@@ -70,7 +67,7 @@ def patch_definition(ctx: Ctx, key: Key, workspace: str, split: str, environment
     old = definitions.get_definition(ctx, key, workspace, split, environment)
     sets = [{"id": id, "type": "FLAG_SET"} for id in old.flag_set_ids]
     changed = apply(patch, {**dump(old.definition), "flagSets": sets, "title": "", "comment": ""})
-    said = {"flag_sets": _flag_sets(changed), **_summary(changed)}
+    said = {"flag_sets": shapes.flag_sets(changed), **_summary(changed)}
     new = definitions.save_definition(
         ctx, key, workspace, split, environment, parse(changed), base_version=old.version, **said
     )
@@ -107,17 +104,6 @@ def _toggle(
 ) -> None:
     said = body or shapes.Comment()
     act(ctx, key, workspace, split, environment, title=said.title or "", comment=said.comment or "")
-
-
-def _flag_sets(body: Json) -> list[str] | None:
-    """The ids of the sets that a body puts the definition into; None where it does not say."""
-    listed = body.get("flagSets")
-    if listed is None:
-        return None
-    try:
-        return [one.id for one in _REFERENCES.validate_python(listed)]
-    except ValidationError:
-        raise InvalidInput("This must be a list of objects, each with the id of a flag set.", "flagSets") from None
 
 
 def _summary(body: Json) -> dict[str, Any]:

@@ -133,8 +133,8 @@ def upload_file(
 @_standard.put("/{environment}/{segment}/removeKeys")
 def remove_keys(ctx: Ctx, key: Key, environment: str, segment: str, body: shapes.Keys) -> Json:
     """Take keys out, at most 100,000."""
-    said = {"title": body.title or "", "comment": body.comment or ""}
-    count = segment_keys.remove_keys(ctx, key, environment, segment, body.keys, **said)
+    title, comment = body.title or "", body.comment or ""
+    count = segment_keys.remove_keys(ctx, key, environment, segment, body.keys, title=title, comment=comment)
     return {"code": 200, "message": f"Deleted {count} keys"}
 
 

@@ -2,9 +2,10 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from flagpost.actions.projects import Restriction
+from flagpost.errors import InvalidInput
 from flagpost.flags.definition_json import dump
 from flagpost.store.records import (
     ApiKey,
@@ -63,6 +64,9 @@ class Reference(Body):
 
     id: str = Field(max_length=255)
     type: str = ""
+
+
+_REFERENCES = TypeAdapter(list[Reference])
 
 
 class NewApiKey(Body):
@@ -208,6 +212,17 @@ def definition(one: FlagDefinition, open_change_request: str | None = None) -> J
         "impressionsDisabled": one.definition.impressions_disabled,
         "openChangeRequestId": open_change_request,
     }
+
+
+def flag_sets(body: Json) -> list[str] | None:
+    """The ids of the sets that a body puts the definition into; None where it does not say."""
+    listed = body.get("flagSets")
+    if listed is None:
+        return None
+    try:
+        return [one.id for one in _REFERENCES.validate_python(listed)]
+    except ValidationError:
+        raise InvalidInput("This must be a list of objects, each with the id of a flag set.", "flagSets") from None
 
 
 def api_key(key: ApiKey, secret: str) -> Json:

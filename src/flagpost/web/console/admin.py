@@ -135,6 +135,7 @@ def change_environments(request: Request, ctx: Ctx, who: Person, form: Form) -> 
     def act() -> None:
         values: dict[str, Any] = {"production": words(form, "production") == "yes"}
         values["jira_type"] = words(form, "jira_type") or None
+        values["permissions"] = _permissions(ctx, who, project, form)
         match words(form, "act"):
             case "delete":
                 environments.delete_environment(ctx, who.actor, project, words(form, "environment"))
@@ -150,6 +151,18 @@ def change_environments(request: Request, ctx: Ctx, who: Person, form: Form) -> 
 
     target = f"/admin/environments?project={project}"
     return _attempt(act, lambda error: _environments(request, ctx, who, project, error), target)
+
+
+def _permissions(ctx: Context, who: SignedIn, project: str, form: Form) -> dict[str, Any] | None:
+    """An environment's permissions with what the form says of approvals; None where it says nothing new."""
+    place = words(form, "environment")
+    kept = environments.get_environment(ctx, who.actor, project, place).permissions if place else {}
+    present = kept.get("changePermissions") or {}
+    wanted = {"areApprovalsRequired": words(form, "approvals") == "yes", "allowKills": words(form, "kills") == "yes"}
+    before = {"areApprovalsRequired": False, "allowKills": True} | present
+    if {name: before[name] for name in wanted} == wanted or words(form, "act") not in ("update", "create"):
+        return None
+    return {**kept, "changePermissions": {**present, **wanted}}
 
 
 # API keys -----------------------------------------------------------------------------------------------------------

@@ -6,24 +6,25 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from flagpost.actions import definitions, projects
+from flagpost.actions import approvals, definitions, projects, segments
 from flagpost.actions.access import Right
+from flagpost.actions.change_requests import Proposal
 from flagpost.actions.context import Context
 from flagpost.actions.sessions import SignedIn
-from flagpost.errors import FlagpostError, StaleVersion
+from flagpost.errors import FlagpostError, InvalidInput, StaleVersion
 from flagpost.flags.definition_json import dump, parse
 from flagpost.flags.difference import describe
 from flagpost.flags.matchers import DATE_MATCHERS, MATCHERS
 from flagpost.flags.model import Definition
 from flagpost.web.console import editor
-from flagpost.web.console.flag import OneFlag, load, show_tab
-from flagpost.web.console.shell import Form, go, words
+from flagpost.web.console.flag import OneFlag, ask, load, show_tab
+from flagpost.web.console.shell import Form, go, listed, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
 router = APIRouter()
 _ONE = "/projects/{project}/flags/{flag}"
-_MATCHER_GROUPS = [
+MATCHER_GROUPS = [
     (group, [kind for kind in MATCHERS.values() if kind.group == group])
     for group in dict.fromkeys(kind.group for kind in MATCHERS.values())
 ]
@@ -79,8 +80,11 @@ def save(request: Request, ctx: Ctx, who: Person, project: str, flag: str, form:
     if words(form, "button") == "back":
         return _edit(request, ctx, who, one, dump(wanted), base)
     said: dict[str, Any] = {name: words(form, name) for name in ("title", "comment", "rollout_status")}
+    asked = {name: words(form, name) for name in ("approvers", "scheduled_for")}
     environment = words(form, "environment")
     try:
+        if words(form, "button") == "ask":
+            return _ask(ctx, who, one, dump(wanted), form)
         if base:
             definitions.save_definition(
                 ctx, who.actor, one.project.id, one.flag.id, environment, wanted, base_version=base, **said
@@ -90,8 +94,28 @@ def save(request: Request, ctx: Ctx, who: Person, project: str, flag: str, form:
     except StaleVersion as error:
         return _summary(request, ctx, who, one, wanted, error.current_version, error, said)
     except FlagpostError as error:
-        return _summary(request, ctx, who, one, wanted, base, error, said)
+        return _summary(request, ctx, who, one, wanted, base, error, said | asked)
     return go(one.url + one.here)
+
+
+def _ask(ctx: Context, who: SignedIn, one: OneFlag, wanted: dict[str, Any], form: Form) -> Response:
+    """Ask for what the change summary showed, to be approved by somebody else."""
+    at = editor.read_date(words(form, "scheduled_for"))
+    if isinstance(at, str):
+        raise InvalidInput("This is not a time.", "scheduled_for")
+    proposal = Proposal(
+        "flag",
+        one.flag.name,
+        "UPDATE" if one.definition else "CREATE",
+        wanted,
+        words(form, "title"),
+        words(form, "comment"),
+        listed(words(form, "approvers")),
+        words(form, "rollout_status") or None,
+        at,
+        "UTC" if at else None,
+    )
+    return ask(ctx, who, one, proposal)
 
 
 def _base(form: Form) -> int:
@@ -125,9 +149,10 @@ def _edit(
         body=body,
         base=base,
         matchers=MATCHERS,
-        groups=_MATCHER_GROUPS,
+        groups=MATCHER_GROUPS,
         dates=DATE_MATCHERS,
         date_field=editor.date_field,
+        segment_names=segments.list_segments(ctx, who.actor, one.project.id, limit=50).items,
     )
 
 
@@ -155,5 +180,7 @@ def _summary(
         changes=describe(before, dump(wanted)),
         stale=error if isinstance(error, StaleVersion) else None,
         said=said or {"title": "", "comment": "", "rollout_status": one.flag.rollout_status.id},
+        approval=one.environment is not None and approvals.must_ask(who.actor, one.environment),
+        asked={name: (said or {}).get(name, "") for name in ("approvers", "scheduled_for")},
         statuses=projects.list_rollout_statuses(ctx, who.actor, one.project.id),
     )

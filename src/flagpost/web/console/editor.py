@@ -95,7 +95,7 @@ def _pair(type: str, field: str, raw: Any) -> dict[str, Any]:
         return {"splitName": source.get("splitName", ""), "treatment": texts(source.get("treatment", ""))}
     if field == "between_versions":
         return {end: source.get(end, "").strip() for end in ("from", "to")}
-    read = _date if type in DATE_MATCHERS else _number
+    read = read_date if type in DATE_MATCHERS else _number
     return {"from": read(source.get("from", "")), "to": read(source.get("to", ""))}
 
 
@@ -106,7 +106,7 @@ def _value(field: str, text: str) -> Any:
         case "number":
             return _number(text)
         case "date":
-            return _date(text)
+            return read_date(text)
         case "boolean":
             return text == "true"
     return text
@@ -126,7 +126,8 @@ def _number(text: Any) -> Any:
     return None if text == "" else text
 
 
-def _date(text: str) -> Any:
+def read_date(text: str) -> Any:
+    """A browser's date field as a time in milliseconds; None where it is empty, the text where it is no date."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -7,10 +7,21 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from flagpost.actions import audit, connections, definitions, environments, flags, jira_preview, people, projects
+from flagpost.actions import (
+    audit,
+    change_requests,
+    connections,
+    definitions,
+    environments,
+    flags,
+    jira_preview,
+    people,
+    projects,
+)
+from flagpost.actions.change_requests import Proposal
 from flagpost.actions.context import Context
 from flagpost.actions.sessions import SignedIn
-from flagpost.errors import FlagpostError, InvalidInput
+from flagpost.errors import ApprovalRequired, FlagpostError, InvalidInput
 from flagpost.store.records import Environment, Flag, FlagDefinition, Project
 from flagpost.web.console.shell import Form, go, listed, many, problems_of, show, words
 from flagpost.web.guard import Person
@@ -63,6 +74,10 @@ def show_tab(
 ) -> Response:
     """A tab of a flag's page."""
     known = error if isinstance(error, FlagpostError) else None
+    place = one.environment
+    waiting = (
+        change_requests.open_in_environment(ctx, who.actor, one.project.id, place.id, [one.flag.id]) if place else {}
+    )
     return show(
         request,
         ctx,
@@ -72,6 +87,7 @@ def show_tab(
         nav="flags",
         one=one,
         tab=tab,
+        waiting=waiting.get(one.flag.id),
         problems=problems_of(known) if known else [],
         status=known.status if known else 200,
         **values,
@@ -84,7 +100,10 @@ def kill(ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response
     one = load(ctx, who, project, flag, words(form, "environment"))
     if words(form, "confirm") not in (one.flag.name, "KILL"):
         raise InvalidInput(f"To kill “{one.flag.name}”, type its name or KILL.")
-    definitions.kill(ctx, who.actor, project, flag, words(form, "environment"), **_summary(form))
+    try:
+        definitions.kill(ctx, who.actor, project, flag, words(form, "environment"), **_summary(form))
+    except ApprovalRequired:
+        return ask(ctx, who, one, Proposal("flag", one.flag.name, "KILL", **_summary(form)))
     return go(one.url + one.here)
 
 
@@ -92,8 +111,18 @@ def kill(ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response
 def restore(ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
     """Undo a kill."""
     one = load(ctx, who, project, flag, words(form, "environment"))
-    definitions.restore(ctx, who.actor, project, flag, words(form, "environment"), **_summary(form))
+    try:
+        definitions.restore(ctx, who.actor, project, flag, words(form, "environment"), **_summary(form))
+    except ApprovalRequired:
+        return ask(ctx, who, one, Proposal("flag", one.flag.name, "RESTORE", **_summary(form)))
     return go(one.url + one.here)
+
+
+def ask(ctx: Context, who: SignedIn, one: OneFlag, proposal: Proposal) -> Response:
+    """Where a change has to be approved first, ask for it, and show the request."""
+    place = one.environment.id if one.environment else ""
+    new = change_requests.submit(ctx, who.actor, one.project.id, place, proposal)
+    return go(f"/projects/{one.project.id}/change-requests/{new.request.id}")
 
 
 def _summary(form: Form) -> dict[str, Any]:

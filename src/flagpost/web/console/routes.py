@@ -2,8 +2,19 @@
 
 from fastapi import APIRouter
 
-from flagpost.web.console import admin, definition, flag, flags, jira, jira_credentials, jira_link, people
+from flagpost.web.console import (
+    admin,
+    change_requests,
+    definition,
+    flag,
+    flags,
+    jira,
+    jira_credentials,
+    jira_link,
+    people,
+    segments,
+)
 
 router = APIRouter(include_in_schema=False)
-for part in (people, flags, definition, flag, jira, jira_credentials, jira_link, admin):
+for part in (people, flags, definition, flag, segments, change_requests, jira, jira_credentials, jira_link, admin):
     router.include_router(part.router)

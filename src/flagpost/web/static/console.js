@@ -1,4 +1,4 @@
-// What a form cannot do alone: the theme, copying, and live sums. Every page works without it.
+// What a form cannot do alone: the theme, copying, live sums, suggestions, and how far an upload is. Every page works without it.
 const root = document.documentElement;
 const theme = localStorage.getItem("theme");
 if (theme) root.dataset.theme = theme;
@@ -38,6 +38,49 @@ document.addEventListener("change", (event) => {
   const next = event.target.id && document.querySelector(`[data-after="${CSS.escape(event.target.id)}"]`);
   if (next) next.click();
 });
+// Fields that suggest segments: what is typed is searched for among all of the project's.
+let searching = 0;
+document.addEventListener("input", (event) => {
+  const list = event.target.list;
+  if (!list || !list.dataset.from) return;
+  clearTimeout(searching);
+  searching = setTimeout(async () => {
+    const answer = await fetch(`${list.dataset.from}?q=${encodeURIComponent(event.target.value)}`);
+    if (answer.ok) list.replaceChildren(...(await answer.json()).map((name) => new Option(name, name)));
+  }, 150);
+});
+
+// A file goes with a bar that shows how much of it has been sent; what is wrong is shown without leaving the page.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.matches("[data-upload]")) return;
+  event.preventDefault();
+  const [bar, said, button] = ["progress", "output", "button"].map((name) => form.querySelector(name));
+  const request = new XMLHttpRequest();
+  bar.hidden = false;
+  button.disabled = true;
+  request.upload.addEventListener("progress", (sent) => {
+    bar.value = (100 * sent.loaded) / sent.total;
+    said.textContent = `${Math.floor(bar.value)} % sent`;
+  });
+  request.upload.addEventListener("load", () => {
+    bar.removeAttribute("value");
+    said.textContent = "Sent. Saving the keys…";
+  });
+  request.addEventListener("loadend", () => {
+    if (request.status === 200) return location.assign(request.responseURL);
+    const page = new DOMParser().parseFromString(request.responseText, "text/html");
+    const wrong = page.querySelector("#wrong .note") || page.querySelector("main");
+    document.querySelector("#wrong").replaceChildren(wrong || "The server did not answer. Try again.");
+    document.querySelector("#wrong").scrollIntoView();
+    bar.hidden = true;
+    button.disabled = false;
+    said.textContent = "";
+  });
+  request.open("POST", form.action);
+  request.send(new FormData(form));
+});
+
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   for (const open of document.querySelectorAll(".side details[open]")) {

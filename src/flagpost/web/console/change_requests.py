@@ -1,0 +1,120 @@
+"""Change requests: the list of a project's, and a request's page, where it is discussed and decided."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from flagpost.actions import change_decisions, change_requests, projects
+from flagpost.actions.change_requests import edit_right
+from flagpost.actions.context import Context
+from flagpost.actions.sessions import SignedIn
+from flagpost.errors import FlagpostError, NotFound
+from flagpost.flags.difference import Change, describe
+from flagpost.store.change_request_tables import OPEN
+from flagpost.store.change_requests import ChangeRequest
+from flagpost.web.console.shell import Form, go, problems_of, show, words
+from flagpost.web.guard import Person
+from flagpost.web.state import Ctx
+
+router = APIRouter(prefix="/projects/{project}/change-requests")
+DECIDED = ("PUBLISHED", "REJECTED", "WITHDRAWN")
+WORDS = {
+    "REQUESTED": "Waits for approval",
+    "SCHEDULE_REQUESTED": "Waits for approval, for later",
+    "SCHEDULED": "Approved, waits for its time",
+    "PUBLISHED": "Published",
+    "REJECTED": "Rejected",
+    "WITHDRAWN": "Withdrawn",
+}
+_OPERATIONS = {
+    "CREATE": "Set up",
+    "UPDATE": "Change",
+    "KILL": "Kill",
+    "RESTORE": "Restore",
+    "ARCHIVE": "Remove",
+    "UPLOAD": "Replace the keys of",
+}
+_SHOWN_KEYS = 200
+
+
+@router.get("")
+def list_page(request: Request, ctx: Ctx, who: Person, project: str, state: str = "open", offset: int = 0) -> Response:
+    """Those that wait, or with `state` those that are decided; the newest first."""
+    found = projects.get_project(ctx, who.actor, project)
+    statuses = DECIDED if state == "decided" else OPEN
+    page = change_requests.list_of_project(ctx, who.actor, found.id, statuses, offset=max(offset, 0))
+    return show(
+        request,
+        ctx,
+        who,
+        "change_requests.html",
+        project=found,
+        nav="change-requests",
+        page=page,
+        state=state,
+        words=WORDS,
+        operations=_OPERATIONS,
+    )
+
+
+@router.get("/{id}")
+def request_page(request: Request, ctx: Ctx, who: Person, project: str, id: str) -> Response:
+    """What is wanted, what was said, and the buttons."""
+    return _page(request, ctx, who, project, id)
+
+
+@router.post("/{id}")
+def act(request: Request, ctx: Ctx, who: Person, project: str, id: str, form: Form) -> Response:
+    """Say something, approve, reject or withdraw."""
+    comment, button = words(form, "comment"), words(form, "act")
+    try:
+        if button in change_decisions.DECISIONS:
+            change_decisions.decide(ctx, who.actor, id, button, comment)
+        else:
+            change_requests.add_comment(ctx, who.actor, id, comment)
+    except FlagpostError as error:
+        return _page(request, ctx, who, project, id, error, comment)
+    return go(f"/projects/{project}/change-requests/{id}")
+
+
+def _page(
+    request: Request,
+    ctx: Context,
+    who: SignedIn,
+    project: str,
+    id: str,
+    error: FlagpostError | None = None,
+    typed: str = "",
+) -> Response:
+    found = projects.get_project(ctx, who.actor, project)
+    one = change_requests.get_change_request(ctx, who.actor, id)
+    if one.project_id != found.id:
+        raise NotFound
+    return show(
+        request,
+        ctx,
+        who,
+        "change_request.html",
+        project=found,
+        nav="change-requests",
+        status=error.status if error else 200,
+        problems=problems_of(error) if error else [],
+        one=one,
+        found=found,
+        typed=typed,
+        words=WORDS,
+        operations=_OPERATIONS,
+        changes=_changes(one),
+        keys=one.wanted.get("keys", [])[:_SHOWN_KEYS] if one.object_type in ("segment", "large_segment") else [],
+        said=change_requests.comments_of(ctx, [one])[one.id],
+        own=one.submitter_id == who.actor.id,
+        may_decide=who.actor.may(edit_right(one.object_type)),
+    )
+
+
+def _changes(one: ChangeRequest) -> list[Change]:
+    if one.object_type not in ("flag", "rule_based_segment") or one.operation in ("KILL", "RESTORE"):
+        return []
+    after: dict[str, Any] = {} if one.operation == "ARCHIVE" else one.wanted
+    return describe(one.before, {name: value for name, value in after.items() if name != "flagSets"})
