@@ -6,7 +6,8 @@ from enum import StrEnum
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
 from flagpost.jira.access import APP, WaitingForToken
-from flagpost.store import api_keys, credentials, integrations, pushes, removals
+from flagpost.store import api_keys, backfills, credentials, integrations, pushes, removals
+from flagpost.store.backfills import Progress
 from flagpost.store.credentials import Credentials
 from flagpost.store.db import Transaction
 from flagpost.store.integrations import ChosenProject, Installation, Site
@@ -33,7 +34,7 @@ class IntegrationState:
     """The integration and its site. Times are milliseconds; `reason` is empty where all is well.
 
     `behind`: flags Jira has yet to hear of. `refused`: flags Jira would not take as they are. `removals`: what Jira was
-    asked to forget as a whole, the newest first.
+    asked to forget as a whole, the newest first. `backfill`: the newest of everything that was sent again.
     """
 
     state: State
@@ -48,6 +49,7 @@ class IntegrationState:
     refused: list[Push]
     refused_count: int
     removals: list[Removal]
+    backfill: Progress | None
 
     @property
     def connected(self) -> Site | None:
@@ -91,6 +93,7 @@ def _read(tx: Transaction, account_id: str, now: int) -> IntegrationState:
         refused=pushes.refused(tx, account_id, _MOST_SHOWN),
         refused_count=pushes.count_refused(tx, account_id),
         removals=removals.latest(tx, account_id, _REMOVALS_SHOWN),
+        backfill=next((backfills.progress(tx, one, now) for one in backfills.latest(tx, account_id, 1)), None),
     )
 
 
