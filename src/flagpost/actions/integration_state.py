@@ -61,11 +61,12 @@ def get_integration(ctx: Context, actor: Actor) -> IntegrationState:
     """How the integration stands. The credentials are left out for those who do not manage integrations."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        found = _read(tx, actor.account_id, ctx.clock())
+        found = read_state(tx, actor.account_id, ctx.clock())
     return found if actor.may(Right.MANAGE_INTEGRATIONS) else replace(found, credentials=None)
 
 
-def _read(tx: Transaction, account_id: str, now: int) -> IntegrationState:
+def read_state(tx: Transaction, account_id: str, now: int) -> IntegrationState:
+    """The same within a transaction that reads more, for somebody who manages integrations."""
     integration = integrations.find(tx, account_id)
     site = integrations.site_of_account(tx, account_id)
     installation = integrations.find_installation(tx, site.installation_id) if site else None
