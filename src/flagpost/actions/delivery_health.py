@@ -48,7 +48,8 @@ class RefusedFlag:
 class Health:
     """How delivery fares. `hours`: sums, only of those in which Jira was told something, since `since` (ms).
 
-    `waiting`: those that have waited longest, up to fifty, of `state.behind`. `refused`: up to fifty.
+    `waiting`: the next to be told, up to fifty of `state.behind`; `waiting_since`: when the one was changed that has
+    waited longest, None where none waits. `refused`: up to fifty.
     """
 
     state: IntegrationState
@@ -56,12 +57,8 @@ class Health:
     now: int
     hours: list[Hour]
     waiting: list[Push]
+    waiting_since: int | None
     refused: list[RefusedFlag]
-
-    @property
-    def waiting_since(self) -> int | None:
-        """Since when the flag has waited that has waited longest; None where none waits."""
-        return min((push.wanted_at for push in self.waiting), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +84,7 @@ def delivery_health(ctx: Context, actor: Actor, period: str = "day") -> Health:
             now=now,
             hours=push_log.hours(tx, actor.account_id, since),
             waiting=pushes.behind(tx, actor.account_id, MOST_SHOWN),
+            waiting_since=pushes.behind_since(tx, actor.account_id),
             refused=[RefusedFlag(push, what_to_do(push.refused or "")) for push in refused],
         )
 

@@ -111,6 +111,11 @@ def count_behind(tx: Transaction, account_id: str) -> int:
     return tx.scalar(_count().where(pushes.c.account_id == account_id, _BEHIND)) or 0
 
 
+def behind_since(tx: Transaction, account_id: str) -> int | None:
+    """Since when the flag has waited that Jira has yet to hear of for the longest; None where there is none."""
+    return tx.scalar(sa.select(sa.func.min(pushes.c.wanted_at)).where(pushes.c.account_id == account_id, _BEHIND))
+
+
 def count_all(tx: Transaction, account_id: str) -> int:
     """How many flags of an account Jira knows, knew or should know."""
     return tx.scalar(_count().where(pushes.c.account_id == account_id)) or 0
