@@ -27,7 +27,7 @@ from flagpost.flags.definition_json import parse
 from flagpost.jira.drift import DriftChecker
 from flagpost.jira.push import Delivery
 from flagpost.settings import Settings
-from flagpost.store import pushes
+from flagpost.store import drift, pushes
 from flagpost.store.db import Database
 from flagpost.store.drift import Check, Finding
 from flagpost.store.jira_tables import pushes as outbox
@@ -413,6 +413,20 @@ def test_every_night_a_check_is_made_once_and_not_before_the_first_night(nightly
         nightly.checker.run()
         nightly.checker.run()
     assert [(one.kind, one.outcome, one.read) for one in nightly.checks()] == [("nightly", "done", 1)] * 3
+
+
+def test_many_checks_of_single_flags_do_not_bring_the_nightly_one_forward(nightly: Site) -> None:
+    nightly.new_flag("pay")
+    nightly.deliver()
+    nightly.clock.forward(days=1)
+    nightly.checker.run()
+    with nightly.ctx.db.write() as tx:
+        for number in range(drift.KEPT + 5):
+            made = drift.request(tx, nightly.actor.account_id, drift.FLAG, "pay", nightly.clock() + number, "Ada", "x")
+            drift.finish(tx, made, drift.DONE, "", nightly.clock())
+        drift.forget_older(tx, nightly.actor.account_id)
+        kept = drift.latest(tx, nightly.actor.account_id, 1000)
+    assert [one.kind for one in kept] == [drift.FLAG] * drift.KEPT + [drift.NIGHTLY]
 
 
 def test_asking_twice_makes_one_check_and_asking_without_a_site_none(site: Site) -> None:

@@ -153,6 +153,17 @@ def test_one_that_covers_nothing_is_over_at_once(box: Outbox) -> None:
     assert (box.progress(one).backfill.outcome, box.progress(one).backfill.total) == ("finished", 0)
 
 
+def test_only_the_newest_are_remembered_and_none_that_is_under_way_is_forgotten(box: Outbox, clock: Clock) -> None:
+    first = box.begin(backfills.FLAG, project_id=PROJECT, flag_id="a")
+    for _ in range(backfills.KEPT + 5):
+        clock.forward(seconds=1)
+        box.begin(backfills.PROJECT, project_id="project-without-flags")
+    with box.ctx.db.write() as tx:
+        backfills.forget_older(tx, box.account)
+        kept = backfills.latest(tx, box.account, 1000)
+    assert (len(kept), kept[-1].id) == (backfills.KEPT + 1, first.id)
+
+
 def test_ending_all_leaves_no_row_behind(box: Outbox) -> None:
     one = box.begin()
     with box.ctx.db.write() as tx:

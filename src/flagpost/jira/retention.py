@@ -1,10 +1,10 @@
-"""Forgetting what is older than it need be: the log of pushes, its sums, and checks of long ago."""
+"""Forgetting what is older than it need be: the log of pushes, its sums, checks and back-fills of long ago."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from flagpost.store import accounts, drift, push_log
+from flagpost.store import accounts, backfills, drift, push_log
 from flagpost.store.db import Database
 
 _EVERY_SECONDS = 600.0
@@ -50,3 +50,4 @@ class Retention:
         with self.db.write() as tx:
             push_log.forget_hours(tx, account_id, now - self.sums_days * _DAY_MS)
             drift.forget_older(tx, account_id)
+            backfills.forget_older(tx, account_id)

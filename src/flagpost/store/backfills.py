@@ -25,6 +25,8 @@ from flagpost.store.pushes import BEHIND_SINCE, NEXT_VERSION
 SITE, PROJECT, FLAG = "site", "project", "flag"
 FINISHED, CANCELLED, REPLACED = "finished", "cancelled", "replaced"
 _RATE_WINDOW_MS = 60_000
+KEPT = 100
+"""How many of an account are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,14 @@ def latest(tx: Transaction, account_id: str, limit: int) -> list[Backfill]:
     """The newest first."""
     query = _BACKFILL.where(jira_backfills.c.account_id == account_id)
     return _all(tx, query.order_by(jira_backfills.c.requested_at.desc()).limit(limit))
+
+
+def forget_older(tx: Transaction, account_id: str) -> None:
+    """Keep the newest of an account only."""
+    kept = sa.select(jira_backfills.c.id).where(jira_backfills.c.account_id == account_id)
+    kept = kept.order_by(jira_backfills.c.requested_at.desc()).limit(KEPT)
+    old = (jira_backfills.c.account_id == account_id) & ~_OPEN & jira_backfills.c.id.not_in(kept)
+    tx.execute(sa.delete(jira_backfills).where(old))
 
 
 def _all(tx: Transaction, query: sa.Select[Any]) -> list[Backfill]:

@@ -15,7 +15,7 @@ NIGHTLY, ASKED, FLAG, LATER = "nightly", "asked", "flag", "later"
 DONE, BUDGET, UNREADABLE, GONE = "done", "budget", "unreadable", "gone"
 MISSING, STILL_THERE = "missing", "still_there"
 KEPT = 50
-"""How many checks of an account are remembered."""
+"""How many checks of everything are remembered of an account, and how many of single flags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +148,9 @@ def latest(tx: Transaction, account_id: str, limit: int) -> list[Check]:
 
 def latest_nightly(tx: Transaction, account_id: str) -> int:
     """When the last nightly check was asked for; 0: never."""
-    mine = (jira_drift_checks.c.account_id == account_id) & (jira_drift_checks.c.kind == NIGHTLY)
-    return tx.scalar(sa.select(sa.func.max(jira_drift_checks.c.requested_at)).where(mine)) or 0
+    query = sa.select(jira_drift_checks.c.requested_at).where(jira_drift_checks.c.account_id == account_id)
+    query = query.where(jira_drift_checks.c.kind == NIGHTLY).order_by(jira_drift_checks.c.requested_at.desc())
+    return tx.scalar(query.limit(1)) or 0
 
 
 def ever_shown(tx: Transaction, account_id: str, since: int) -> bool:
@@ -175,11 +176,15 @@ def finish(tx: Transaction, check: Check, outcome: str, words: str, now: int) ->
 
 
 def forget_older(tx: Transaction, account_id: str) -> None:
-    """Keep the newest checks of an account only, with what they found."""
-    kept = sa.select(jira_drift_checks.c.id).where(jira_drift_checks.c.account_id == account_id)
-    kept = kept.order_by(jira_drift_checks.c.requested_at.desc()).limit(KEPT)
-    old = (jira_drift_checks.c.account_id == account_id) & ~_OPEN & jira_drift_checks.c.id.not_in(kept)
-    tx.execute(sa.delete(jira_drift_checks).where(old))
+    """Keep the newest checks of an account only, with what they found: of everything, and of single flags.
+
+    Apart, since the last one of everything says when the next is due, and where it begins.
+    """
+    for kinds in ((NIGHTLY, ASKED), (FLAG, LATER)):
+        mine = (jira_drift_checks.c.account_id == account_id) & jira_drift_checks.c.kind.in_(kinds)
+        kept = sa.select(jira_drift_checks.c.id).where(mine)
+        kept = kept.order_by(jira_drift_checks.c.requested_at.desc()).limit(KEPT)
+        tx.execute(sa.delete(jira_drift_checks).where(mine, ~_OPEN, jira_drift_checks.c.id.not_in(kept)))
 
 
 # What they read ---------------------------------------------------------------------------------------------------

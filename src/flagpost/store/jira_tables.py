@@ -145,8 +145,7 @@ pushes = sa.Table(
     sa.Column("resend_only", sa.Boolean, nullable=False, server_default=sa.false()),
     time_column("deleted_at", nullable=True),  # when Jira was last asked to delete it
     time_column("read_back_at", nullable=True),  # when to look what Jira holds. See `flagpost.jira.drift`
-    sa.Index(None, "account_id", "flag_id"),
-    sa.Index(None, "account_id", "flag_name"),
+    sa.Index(None, "flag_name", "account_id"),  # not the other way round: it would be taken in place of those below
     sa.Index(
         "ix_pushes_resent",
         "resend_id",

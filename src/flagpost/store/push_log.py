@@ -174,10 +174,9 @@ def _conditions(tx: Transaction, account_id: str, wanted: LogFilter) -> Iterable
 
 def _ids(tx: Transaction, account_id: str, flag: str) -> list[str]:
     """The flags that this is the id or name of, also where they are gone: the outbox outlives them."""
-    named = sa.select(pushes.c.flag_id).where(
-        pushes.c.account_id == account_id, (pushes.c.flag_name == flag) | (pushes.c.flag_id == flag)
-    )
-    return list(tx.scalars(named))
+    named, given = pushes.c.flag_name == flag, pushes.c.flag_id == flag
+    each = [sa.select(pushes.c.flag_id).where(one, pushes.c.account_id == account_id) for one in (named, given)]
+    return list(tx.scalars(sa.union(*each)))
 
 
 def hours(tx: Transaction, account_id: str, since: int) -> list[Hour]:

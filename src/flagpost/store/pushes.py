@@ -113,7 +113,9 @@ def count_behind(tx: Transaction, account_id: str) -> int:
 
 def behind_since(tx: Transaction, account_id: str) -> int | None:
     """Since when the flag has waited that Jira has yet to hear of for the longest; None where there is none."""
-    return tx.scalar(sa.select(sa.func.min(pushes.c.wanted_at)).where(pushes.c.account_id == account_id, _BEHIND))
+    query = sa.select(sa.func.min(pushes.c.wanted_at)).where(pushes.c.account_id == account_id, _BEHIND)
+    found: int | None = tx.scalar(query)
+    return found
 
 
 def count_all(tx: Transaction, account_id: str) -> int:

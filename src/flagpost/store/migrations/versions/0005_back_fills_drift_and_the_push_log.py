@@ -151,8 +151,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("resend_only", sa.Boolean(), server_default=sa.false(), nullable=False))
         batch_op.add_column(sa.Column("deleted_at", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("read_back_at", sa.BigInteger(), nullable=True))
-        batch_op.create_index(batch_op.f("ix_pushes_account_id_flag_id"), ["account_id", "flag_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_pushes_account_id_flag_name"), ["account_id", "flag_name"], unique=False)
+        batch_op.create_index(batch_op.f("ix_pushes_flag_name_account_id"), ["flag_name", "account_id"], unique=False)
         batch_op.create_index(
             "ix_pushes_read_back",
             ["read_back_at"],
