@@ -244,7 +244,14 @@ push_log = sa.Table(
     sa.Column("waited_ms", sa.BigInteger, nullable=False),
     sa.Index(None, "account_id", "at", "id"),
     sa.Index(None, "flag_id", "at", "id"),
-    sa.Index(None, "account_id", "outcome", "at", "id"),
+    sa.Index(
+        "ix_push_log_refused",
+        "account_id",
+        "at",
+        "id",
+        sqlite_where=sa.text("outcome = 'refused'"),
+        postgresql_where=sa.text("outcome = 'refused'"),
+    ),
 )
 # The same as sums of an hour, kept for longer.
 push_hours = sa.Table(

@@ -222,7 +222,14 @@ def _bounded(line: str, statement: str) -> bool:
     return ends_early or statement.startswith(COUNTS_ALL) or any(name in line for name in PARTIAL)
 
 
-PARTIAL = ("ix_pushes_waiting", "ix_pushes_refused", "ix_pushes_resent", "ix_pushes_read_back", "_open")
+PARTIAL = (
+    "ix_pushes_waiting",
+    "ix_pushes_refused",
+    "ix_pushes_resent",
+    "ix_pushes_read_back",
+    "ix_push_log_refused",
+    "_open",
+)
 
 
 def _postgresql(tx: Transaction, statement: str, parameters: Any) -> list[str]:

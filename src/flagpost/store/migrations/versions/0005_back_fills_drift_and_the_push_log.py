@@ -121,7 +121,11 @@ def upgrade() -> None:
     with op.batch_alter_table("push_log", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_push_log_account_id_at_id"), ["account_id", "at", "id"], unique=False)
         batch_op.create_index(
-            batch_op.f("ix_push_log_account_id_outcome_at_id"), ["account_id", "outcome", "at", "id"], unique=False
+            "ix_push_log_refused",
+            ["account_id", "at", "id"],
+            unique=False,
+            sqlite_where=sa.text("outcome = 'refused'"),
+            postgresql_where=sa.text("outcome = 'refused'"),
         )
         batch_op.create_index(batch_op.f("ix_push_log_flag_id_at_id"), ["flag_id", "at", "id"], unique=False)
 
