@@ -24,11 +24,13 @@ from flagpost.errors import SetupError
 from flagpost.jira.access import Keyring
 from flagpost.jira.auth import secret_box
 from flagpost.jira.client import JiraClient
+from flagpost.jira.drift import DriftChecker
 from flagpost.jira.issues import IssueReader
 from flagpost.jira.limits import Limits
 from flagpost.jira.push import Delivery, waiting_sites
 from flagpost.jira.receive import InvocationVerifier
 from flagpost.jira.refresh import Refresher
+from flagpost.jira.retention import Retention
 from flagpost.jira.trouble import Trouble
 from flagpost.jobs.embedded import EmbeddedEngine
 from flagpost.jobs.port import Engine
@@ -95,9 +97,30 @@ def _engine(context: Context, *, works: bool = True) -> Engine:
     delivery = Delivery(db, context.jira, context.keyring, reader.limits, context.clock, settings.public_url)
     refresher = Refresher(db, context.jira, reader, context.clock, settings.issue_refresh_budget)
     waiting = partial(waiting_sites, db, context.clock)
+    chores = [refresher.run, drift_checker(context).run, _retention(context).run]
     if db.is_sqlite:
-        return EmbeddedEngine(delivery.deliver, waiting, settings.sweep_seconds, [refresher.run])
-    return PostgresEngine(db, delivery.deliver, waiting, settings.sweep_seconds, [refresher.run], works=works)
+        return EmbeddedEngine(delivery.deliver, waiting, settings.sweep_seconds, chores)
+    return PostgresEngine(db, delivery.deliver, waiting, settings.sweep_seconds, chores, works=works)
+
+
+def drift_checker(context: Context) -> DriftChecker:
+    """What reads flags back from Jira, with these settings."""
+    settings, limits = context.settings, context.issues.limits
+    return DriftChecker(
+        context.db,
+        context.jira,
+        context.keyring,
+        limits,
+        context.clock,
+        settings.public_url,
+        settings.drift_check_hour,
+        settings.drift_check_budget,
+    )
+
+
+def _retention(context: Context) -> Retention:
+    kept = context.settings
+    return Retention(context.db, context.clock, kept.push_log_days, kept.push_log_rows, kept.push_sums_days)
 
 
 def create_app(settings: Settings, *, works: bool = True) -> FastAPI:

@@ -56,6 +56,27 @@ class Settings(BaseSettings):
     issue_refresh_budget: int = Field(
         3_000, ge=100, le=20_000, description="How many issues of one site are looked up again in an hour at most."
     )
+    drift_check_hour: int = Field(
+        3,
+        ge=-1,
+        le=23,
+        description="At which hour (UTC) flags are read back from Jira every night, and compared; -1: only when asked.",
+    )
+    drift_check_budget: int = Field(
+        5_000,
+        ge=1,
+        le=50_000,
+        description="How many flags one such check reads at most; the next one goes on from there.",
+    )
+    push_log_days: int = Field(
+        30, ge=1, le=3650, description="For how many days the log of what Jira was told of each flag is kept."
+    )
+    push_log_rows: int = Field(
+        1_000_000, ge=1000, description="How many rows that log has at most; the oldest go first."
+    )
+    push_sums_days: int = Field(
+        365, ge=1, le=3650, description="For how many days the hourly sums of deliveries are kept."
+    )
     sweep_seconds: float = Field(
         2.0, gt=0, le=60, description="How often to look for flags that Jira has yet to hear of."
     )

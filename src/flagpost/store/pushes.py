@@ -7,23 +7,23 @@ older backup (Atlassian: updates with a lower `updateSequenceId` than the stored
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import sqlalchemy as sa
 
 from flagpost.store.db import Transaction, insert_new
 from flagpost.store.jira_tables import jira_integration_projects, pushes
 
-_VERSION = sa.case((pushes.c.wanted < sa.bindparam("now"), sa.bindparam("now")), else_=pushes.c.wanted + 1)
-_BEHIND_SINCE = sa.case((pushes.c.wanted > pushes.c.delivered, pushes.c.wanted_at), else_=sa.bindparam("now"))
+NEXT_VERSION = sa.case((pushes.c.wanted < sa.bindparam("now"), sa.bindparam("now")), else_=pushes.c.wanted + 1)
+BEHIND_SINCE = sa.case((pushes.c.wanted > pushes.c.delivered, pushes.c.wanted_at), else_=sa.bindparam("now"))
 _RAISE_ONE = (
     sa.update(pushes)
     .where(pushes.c.flag_id == sa.bindparam("flag"))
-    .values(wanted=_VERSION, wanted_at=_BEHIND_SINCE, put_off_until=None)
+    .values(wanted=NEXT_VERSION, wanted_at=BEHIND_SINCE, put_off_until=None)
 )
 
 
-def _hold(tx: Transaction, condition: sa.ColumnElement[bool]) -> None:
+def hold(tx: Transaction, condition: sa.ColumnElement[bool]) -> None:
     """Lock these rows, in one order, before many are changed: two that lock in different orders wait for each other.
 
     PostgreSQL only; SQLite has one writer.
@@ -33,8 +33,8 @@ def _hold(tx: Transaction, condition: sa.ColumnElement[bool]) -> None:
 
 
 def _raise(tx: Transaction, condition: sa.ColumnElement[bool], now: int) -> int:
-    _hold(tx, condition)
-    raised = sa.update(pushes).where(condition).values(wanted=_VERSION, wanted_at=_BEHIND_SINCE, put_off_until=None)
+    hold(tx, condition)
+    raised = sa.update(pushes).where(condition).values(wanted=NEXT_VERSION, wanted_at=BEHIND_SINCE, put_off_until=None)
     return tx.execute(raised, {"now": now}).rowcount
 
 
@@ -103,7 +103,7 @@ class Push:
         return self.wanted > self.delivered
 
 
-_PUSH = sa.select(*(column for column in pushes.c if column.name != "account_id"))
+_PUSH = sa.select(*(pushes.c[field.name] for field in fields(Push)))
 _BEHIND = pushes.c.wanted > pushes.c.delivered
 
 
@@ -124,6 +124,13 @@ def behind(tx: Transaction, account_id: str, limit: int, now: int) -> list[Push]
 def count_behind(tx: Transaction, account_id: str) -> int:
     """How many flags Jira has yet to hear of."""
     return tx.scalar(_count().where(pushes.c.account_id == account_id, _BEHIND)) or 0
+
+
+def behind_since(tx: Transaction, account_id: str) -> int | None:
+    """Since when the flag has waited that Jira has yet to hear of for the longest; None where there is none."""
+    query = sa.select(sa.func.min(pushes.c.wanted_at)).where(pushes.c.account_id == account_id, _BEHIND)
+    found: int | None = tx.scalar(query)
+    return found
 
 
 def count_all(tx: Transaction, account_id: str) -> int:
@@ -161,7 +168,7 @@ def put_off(tx: Transaction, flag_id: str, until: int, words: str) -> None:
 def mark_held(tx: Transaction, flag_ids: Collection[str]) -> None:
     """Before the first send: from now on Jira may hold these, whatever becomes of the answer."""
     mine = pushes.c.flag_id.in_(flag_ids)
-    _hold(tx, mine)
+    hold(tx, mine)
     tx.execute(sa.update(pushes).where(mine).values(held=True))
 
 
@@ -182,17 +189,38 @@ class Answer:
     told_issues: Sequence[str] | None = None
 
 
-_RECORD = sa.update(pushes).where(
-    pushes.c.flag_id == sa.bindparam("b_flag"), pushes.c.delivered < sa.bindparam("b_version")
+DELETES_LATE_MS = 10 * 60_000  # for how long after a delete Jira may still work it off
+READ_BACK_AFTER_MS = 60_000
+_NOW, _HELD = sa.bindparam("b_now", type_=sa.BigInteger), sa.bindparam("b_held", type_=sa.Boolean)
+_ENDS_RESEND = pushes.c.resend_version <= sa.bindparam("b_version")
+_RECORD = (
+    sa.update(pushes)
+    .where(pushes.c.flag_id == sa.bindparam("b_flag"), pushes.c.delivered <= sa.bindparam("b_version"))
+    .values(
+        resend_id=sa.case((_ENDS_RESEND, sa.null()), else_=pushes.c.resend_id),
+        resend_only=sa.case((_ENDS_RESEND, sa.false()), else_=pushes.c.resend_only),
+        deleted_at=sa.case((pushes.c.held & ~_HELD, _NOW), else_=pushes.c.deleted_at),
+        read_back_at=sa.case(
+            (_HELD & (pushes.c.deleted_at > _NOW - DELETES_LATE_MS), _NOW + READ_BACK_AFTER_MS),
+            else_=pushes.c.read_back_at,
+        ),
+    )
 )
 
 
 def record_answers(tx: Transaction, answers: Iterable[Answer], now: int) -> None:
-    """Note what Jira answered. `delivered` only ever rises, so a late answer cannot undo a newer one."""
+    """Note what Jira answered. `delivered` only ever rises, so a late answer cannot undo a newer one.
+
+    *Problem*: Jira works a delete off a little later, and unconditionally: a flag that was sent again meanwhile may go
+    with it, though Jira accepted it. *Solution*: what is sent within minutes of a delete is read back a little later
+    (`read_back_at`), by `flagpost.jira.drift`.
+    """
     rows = [
         {
             "b_flag": answer.flag_id,
             "b_version": answer.version,
+            "b_held": answer.held,
+            "b_now": now,
             "held": answer.held,
             "refused": answer.refused,
             "trace_id": answer.trace_id,
@@ -204,7 +232,7 @@ def record_answers(tx: Transaction, answers: Iterable[Answer], now: int) -> None
         for answer in answers
     ]
     if rows:
-        _hold(tx, pushes.c.flag_id.in_([row["b_flag"] for row in rows]))
+        hold(tx, pushes.c.flag_id.in_([row["b_flag"] for row in rows]))
         tx.execute(_RECORD, rows)
 
 
