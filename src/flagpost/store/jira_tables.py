@@ -139,6 +139,7 @@ pushes = sa.Table(
     sa.Index(None, "project_id"),
     sa.Column("told_issues", sa.JSON),  # the issues of the last version that was sent: numeric ids or keys
     time_column("put_off_until", nullable=True),  # Jira failed at this one flag: the others go first
+    sa.Column("wanted_by", sa.Text),  # ids of the requests whose changes are waiting, as the log has them
     sa.Index(
         "ix_pushes_waiting",
         "account_id",
