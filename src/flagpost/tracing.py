@@ -72,7 +72,7 @@ def switch_on(exporter: Any = None) -> None:
         class AddressesHidden(SpanProcessor):
             """Some addresses are secrets, an invitation's for example: spans name the route instead."""
 
-            def on_start(self, span: Any, parent_context: Any = None) -> None:
+            def on_start(self, span: Any, parent_context: Any = None) -> None:  # noqa: ARG002
                 span.set_attributes({name: _HIDDEN for name in _ADDRESSES if name in span.attributes})
 
         processor = SimpleSpanProcessor(exporter) if exporter else BatchSpanProcessor(_otlp())
