@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx2
 
+from benchmarks.evaluation import bench_evaluation
 from benchmarks.fill import ISSUES
 from benchmarks.stage import (
     APP_ID,
@@ -289,7 +290,7 @@ def bench_start_up(database: Path) -> None:
 def main() -> None:
     """Run all, or those named on the command line."""
     on_core(CLIENT_CORE)
-    chosen = set(sys.argv[1:]) or {"change", "back-fill", "writes", "pages", "start-up"}
+    chosen = set(sys.argv[1:]) or {"change", "back-fill", "writes", "pages", "start-up", "evaluation"}
     with tempfile.TemporaryDirectory(prefix="flagpost-bench-") as name:
         folder, database = Path(name), Path(name) / "many.db"
         values = {"FLAGPOST_DATABASE_URL": f"sqlite:///{database}", "FLAGPOST_BOOTSTRAP_ADMIN_KEY": KEY}
@@ -298,6 +299,8 @@ def main() -> None:
             command = [sys.executable, "-m", "benchmarks.fill", str(FLAGS)]
             subprocess.run(command, env={**os.environ, **values, "FLAGPOST_SECRET_KEYS": SECRET_KEY}, check=True)
         print("| what | figure | floor of the same run | ratio | aim |\n|---|---|---|---|---|")
+        if "evaluation" in chosen:
+            bench_evaluation(report)
         if "change" in chosen:
             bench_change(folder)
         if "writes" in chosen:

@@ -29,12 +29,13 @@ from flagpost.jira.trouble import Trouble
 from flagpost.jobs.embedded import EmbeddedEngine
 from flagpost.jobs.port import Engine
 from flagpost.jobs.postgres import PostgresEngine
+from flagpost.listening import Server, Stopping, listen, server
 from flagpost.observe import as_request, each_as_request, set_up_logging
-from flagpost.serving import Server, Stopping, listen, server
+from flagpost.serving.keys import SdkKeys
 from flagpost.settings import Settings
 from flagpost.store import migrate
 from flagpost.store.db import Database
-from flagpost.web import api, api_v1, bodies, console, forge, headers, health, render, webhooks
+from flagpost.web import api, api_v1, bodies, console, forge, headers, health, render, sdk, webhooks
 from flagpost.web.templating import STATIC
 
 _DESCRIPTION = """Split's Admin API under `/internal/api/v2`, and Flagpost's own for the Jira side under `/api/v1`.
@@ -126,6 +127,7 @@ def create_app(settings: Settings, *, works: bool = True, stopping: Stopping | N
     )
     app.state.context = context
     app.state.engine = engine
+    app.state.sdk_keys = SdkKeys(context)
     _compose(app)
     return app
 
@@ -134,6 +136,7 @@ def _compose(app: FastAPI) -> None:
     app.include_router(health.described)
     for part in (health, api, api_v1, forge, webhooks, console):
         app.include_router(part.router)
+    sdk.mount(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(bodies.BoundedBodies)
     app.add_middleware(headers.EveryRequest)

@@ -120,6 +120,27 @@ def test_a_rule_cannot_depend_on_a_flag_that_does_not_exist(ctx: Context, admin:
         definitions.create_definition(ctx, admin, *PLACE, definition(rules=[rule]))
 
 
+def test_a_prerequisite_is_a_dependency_too(ctx: Context, admin: Actor) -> None:
+    def after(flag: str) -> Any:
+        return definition(prerequisites=[{"splitName": flag, "treatment": ["on"]}], impressionsDisabled=True)
+
+    flags.create_flag(ctx, admin, "Shop", name="search", traffic_type="user")
+    with pytest.raises(InvalidInput, match="ghost"):
+        definitions.create_definition(ctx, admin, "Shop", "search", "Production", after("ghost"))
+    definitions.create_definition(ctx, admin, "Shop", "search", "Production", after("pay"))
+    with pytest.raises(Conflict, match="search"):
+        flags.archive_flag(ctx, admin, "Shop", "pay")
+    stored = definitions.get_definition(ctx, admin, "Shop", "search", "Production")
+    assert stored
+    assert stored.definition == after("pay")
+    definitions.save_definition(ctx, admin, "Shop", "search", "Production", definition())
+    entry = audit.list_audit(ctx, admin, "Shop", flag="search").items[0]
+    assert [(change.label, change.before, change.after) for change in entry.differences] == [
+        ("Prerequisites", "pay: on", ""),
+        ("Impressions not reported", "yes", ""),
+    ]
+
+
 def test_the_audit_log_says_who_when_and_what(ctx: Context, admin: Actor, clock: Clock) -> None:
     definitions.create_definition(ctx, admin, *PLACE, definition(10))
     clock.forward(seconds=60)

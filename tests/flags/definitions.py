@@ -2,14 +2,14 @@
 
 from hypothesis import strategies as st
 
-from flagpost.flags.matchers import MATCHERS, SEMVER_MATCHERS
-from flagpost.flags.model import Between, Bucket, Definition, Depends, Matcher, Rule, Treatment
+from flagpost.flags.matchers import MATCHERS, OF_THE_KEY, SEMVER_MATCHERS
+from flagpost.flags.model import Between, BetweenVersions, Bucket, Definition, Depends, Matcher, Rule, Treatment
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).filter(
     lambda text: text.strip() != ""
 )
 NAMES = st.from_regex(r"[a-zA-Z][-_a-zA-Z0-9]{0,11}", fullmatch=True).filter(lambda name: name.lower() != "control")
-VERSIONS = st.from_regex(r"[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{1,2}(-[a-z]{1,4})?", fullmatch=True)
+VERSIONS = st.from_regex(r"[1-9][0-9]?\.[0-9]{1,2}\.[0-9]{1,2}(-[a-z]{1,4})?", fullmatch=True)
 TIMES = st.integers(0, 4_000_000_000_000)
 
 
@@ -27,7 +27,7 @@ def matchers(draw: st.DrawFn) -> Matcher:
     """A matcher of any kind, with its value in the right field."""
     kind = MATCHERS[draw(st.sampled_from(sorted(MATCHERS)))]
     needs = kind.needs_attribute
-    attribute = draw(WORDS) if needs else draw(st.none() | WORDS) if kind.field != "depends" else None
+    attribute = draw(WORDS) if needs else None if kind.type in OF_THE_KEY else draw(st.none() | WORDS)
     texts = VERSIONS if kind.type in SEMVER_MATCHERS else st.just("a+") if kind.type == "MATCHES_STRING" else WORDS
     low = draw(TIMES)
     values = {
@@ -36,6 +36,7 @@ def matchers(draw: st.DrawFn) -> Matcher:
         "number": {"number": draw(st.integers(-(10**9), 10**9))},
         "date": {"date": low},
         "between": {"between": Between(low, low + draw(st.integers(0, 10**9)))},
+        "between_versions": {"between_versions": BetweenVersions("0.9.0", draw(VERSIONS))},
         "boolean": {"boolean": draw(st.booleans())},
         "depends": {"depends": Depends(draw(NAMES), tuple(draw(st.lists(NAMES, min_size=1, max_size=2, unique=True))))},
     }
@@ -65,4 +66,8 @@ def definitions(draw: st.DrawFn) -> Definition:
         tuple(draw(st.lists(rules, max_size=3))),
         draw(st.integers(0, 100)),
         draw(st.none() | st.sampled_from(names)),
+        tuple(
+            draw(st.lists(st.builds(Depends, NAMES, st.lists(NAMES, min_size=1, max_size=2).map(tuple)), max_size=2))
+        ),
+        draw(st.booleans()),
     )

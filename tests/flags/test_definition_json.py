@@ -115,6 +115,44 @@ BAD = {
         {**GOOD, "rules": [rule({"type": "EQUAL_TO_SEMVER", "attribute": "v", "string": "one"})]},
         "rules[0].condition.matchers[0].string",
     ),
+    "versions the wrong way round": (
+        {
+            **GOOD,
+            "rules": [
+                rule(
+                    {"type": "BETWEEN_SEMVER", "attribute": "v", "betweenVersions": {"from": "1.0.0", "to": "1.0.0-rc"}}
+                )
+            ],
+        },
+        "rules[0].condition.matchers[0].betweenVersions",
+    ),
+    "half a range of versions": (
+        {**GOOD, "rules": [rule({"type": "BETWEEN_SEMVER", "attribute": "v", "betweenVersions": {"from": "1.0.0"}})]},
+        "rules[0].condition.matchers[0].betweenVersions.to",
+    ),
+    "a value in another matcher's field": (
+        {
+            **GOOD,
+            "rules": [
+                rule({"type": "IN_LIST_STRING", "strings": ["a"], "betweenVersions": {"from": "1.0.0", "to": "2.0.0"}})
+            ],
+        },
+        "rules[0].condition.matchers[0].betweenVersions",
+    ),
+    "a date beyond what can be read": (
+        {**GOOD, "rules": [rule({"type": "ON_DATE", "attribute": "d", "date": 9 * 10**15})]},
+        "rules[0].condition.matchers[0].date",
+    ),
+    "a segment that looks at an attribute": (
+        {**GOOD, "rules": [rule({"type": "IN_SEGMENT", "string": "staff", "attribute": "account"})]},
+        "rules[0].condition.matchers[0].attribute",
+    ),
+    "a prerequisite without treatments": (
+        {**GOOD, "prerequisites": [{"splitName": "other", "treatment": []}]},
+        "prerequisites[0].treatment",
+    ),
+    "a prerequisite without a flag": ({**GOOD, "prerequisites": [{"treatment": ["on"]}]}, "prerequisites[0].splitName"),
+    "impressions that are a text": ({**GOOD, "impressionsDisabled": "yes"}, "impressionsDisabled"),
     "a dependency without a flag": (
         {**GOOD, "rules": [rule({"type": "IN_SPLIT", "depends": {"treatment": ["on"]}})]},
         "rules[0].condition.matchers[0].depends.splitName",

@@ -14,8 +14,17 @@ def routes_of(app: FastAPI) -> list[Any]:
     found: list[Any] = []
     for part in app.routes:
         contexts = getattr(part, "effective_route_contexts", None)
-        found += list(contexts()) if contexts else [part]
+        inside = [one for one in getattr(part, "routes", None) or () if hasattr(one, "guard")]
+        found += list(contexts()) if contexts else [Raw(part.path, one) for one in inside] or [part]
     return found
+
+
+class Raw:
+    """A raw route for applications, with the path that it is mounted at."""
+
+    def __init__(self, prefix: str, route: Any) -> None:
+        self.path, self.methods = prefix + route.path, route.methods - {"HEAD"}
+        self.dependant = Dependant(call=route.guard)
 
 
 def guards_of(dependant: Dependant) -> set[object]:

@@ -17,7 +17,7 @@ from flagpost.actions.reach import reach_environment, reach_flag, reach_project
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVersion
 from flagpost.flags.definition_json import dump
 from flagpost.flags.model import Definition, FlagStatus
-from flagpost.store import definitions, pushes
+from flagpost.store import changes, definitions, pushes
 from flagpost.store.db import Transaction
 from flagpost.store.records import Environment, Flag, FlagDefinition, FlagHead, Page, Project
 
@@ -110,6 +110,7 @@ def add_definition(
     definitions.insert(tx, flag.id, environment.id, definition, actor.name, now)
     new = definitions.find(tx, flag.id, environment.id)
     assert new is not None  # noqa: S101 - inserted a line above
+    changes.note(tx, environment.id, flag.id, flag.name, new.traffic_type.name, now)
     _record(tx, actor, now, _Place(project, flag, environment, None), "initiated", title, comment, None, _shown(new))
     return new, pushes.mark_changed(tx, [flag.id], now)
 
@@ -189,6 +190,7 @@ def remove_definition(
         place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
         present = place.set_up()
         definitions.delete(tx, present.id)
+        _note(tx, present, now)
         _record(tx, actor, now, place, "removed_definition", title, comment, _shown(present), None)
         told = pushes.mark_changed(tx, [place.flag.id], now)
     if told:
@@ -247,20 +249,31 @@ def _change(
         updated_at=now,
         updated_by=actor.name,
     )
+    _note(tx, present, now)
     before = _shown(present)
-    after = {**before, **values.get("body", {}), "killed": new.killed}
+    after = {**values.get("body", dump(present.definition)), "killed": new.killed}
     _record(tx, actor, now, place, change, title, comment, before, after)
     return new, pushes.mark_changed(tx, [place.flag.id], now)
 
 
+def _note(tx: Transaction, changed: FlagDefinition, now: int) -> None:
+    """Have applications hear of it."""
+    place, kind = changed.environment.id, changed.traffic_type.name
+    changes.note(tx, place, changed.flag_id, changed.flag_name, kind, now)
+
+
 def _require_dependencies(tx: Transaction, project: Project, definition: Definition) -> None:
-    """A rule that asks for another flag's treatment needs that flag to exist."""
-    problems = []
+    """A rule or prerequisite that asks for another flag's treatment needs that flag to exist."""
+    asked = {f"prerequisites[{number}].splitName": one.flag for number, one in enumerate(definition.prerequisites)}
     for number, rule in enumerate(definition.rules):
         for place, matcher in enumerate(rule.matchers):
-            if matcher.depends and not definitions.flag_exists(tx, project.id, matcher.depends.flag):
-                path = f"rules[{number}].condition.matchers[{place}].depends.splitName"
-                problems.append(Problem(path, f"There is no feature flag “{matcher.depends.flag}” in {project.name}."))
+            if matcher.depends:
+                asked[f"rules[{number}].condition.matchers[{place}].depends.splitName"] = matcher.depends.flag
+    problems = [
+        Problem(path, f"There is no feature flag “{flag}” in {project.name}.")
+        for path, flag in asked.items()
+        if not definitions.flag_exists(tx, project.id, flag)
+    ]
     if problems:
         raise InvalidInput(problems)
 

@@ -12,7 +12,7 @@ from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVers
 from flagpost.flags.model import Definition, FlagStatus
 from flagpost.flags.names import flag_name_problem, title_problem
 from flagpost.flags.rollout import FlagState, flag_state
-from flagpost.store import definitions, flags, issues, projects, pushes
+from flagpost.store import changes, definitions, flags, issues, projects, pushes
 from flagpost.store.db import Transaction
 from flagpost.store.flags import SORTS, FlagFilter
 from flagpost.store.records import Flag, Owner, Page, Project, RolloutStatus
@@ -225,6 +225,7 @@ def _set_status(ctx: Context, actor: Actor, project: str, flag: str, status: Fla
         if status is FlagStatus.ARCHIVED and (users := definitions.flags_that_depend_on(tx, found.id, old.name)):
             raise Conflict(f"These feature flags depend on “{old.name}”: {', '.join(users)}. Change their rules first.")
         flags.update(tx, old.id, status=status.value, updated_at=now)
+        changes.note_everywhere(tx, old.id, now)
         change = "archived" if status is FlagStatus.ARCHIVED else "unarchived"
         record_flag(tx, actor, now, old, change, comment=comment)
         told = pushes.mark_changed(tx, [old.id], now)

@@ -1,1 +1,1 @@
-"""The domain: what a feature flag is and how it may change. Pure: no I/O, no clock, standard library only."""
+"""The domain: what a feature flag is, how it may change and who gets what. Pure: no I/O, no clock, no framework."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from flagpost.errors import InvalidInput, Problem
-from flagpost.flags.model import Between, Bucket, Definition, Depends, Matcher, Rule, Treatment
+from flagpost.flags.model import Between, BetweenVersions, Bucket, Definition, Depends, Matcher, Rule, Treatment
 from flagpost.flags.validate import problems_of
 
 _T = TypeVar("_T")
@@ -45,12 +45,11 @@ def load(stored: Mapping[str, Any]) -> Definition:
         rules=tuple(_load_rule(one) for one in stored["rules"]),
         traffic_allocation=stored["trafficAllocation"],
         baseline_treatment=baseline if baseline != default else None,
+        prerequisites=tuple(
+            Depends(one["splitName"], tuple(one["treatment"])) for one in stored.get("prerequisites", ())
+        ),
+        impressions_disabled=stored.get("impressionsDisabled", False),
     )
-
-
-def _load_treatment(stored: Mapping[str, Any]) -> Treatment:
-    keys, segments = tuple(stored["keys"]), tuple(stored["segments"])
-    return Treatment(stored["name"], stored["description"], stored["configurations"], keys, segments)
 
 
 def _load_buckets(stored: Iterable[Mapping[str, Any]]) -> tuple[Bucket, ...]:
@@ -58,14 +57,21 @@ def _load_buckets(stored: Iterable[Mapping[str, Any]]) -> tuple[Bucket, ...]:
 
 
 def _load_rule(stored: Mapping[str, Any]) -> Rule:
+    return Rule(load_matchers(stored["condition"]), _load_buckets(stored["buckets"]))
+
+
+def load_matchers(condition: Mapping[str, Any]) -> tuple[Matcher, ...]:
+    """The matchers of a stored rule's condition, of a definition or of a rule-based segment, without judging them."""
     reader = _Reader()
-    matchers = tuple(reader.matcher(one, "") for one in stored["condition"]["matchers"])
-    return Rule(matchers, _load_buckets(stored["buckets"]))
+    return tuple(reader.matcher(one, "") for one in condition["matchers"])
 
 
 def dump(definition: Definition) -> dict[str, Any]:
-    """Write a definition. `treatments`, `rules` and `defaultRule` are always there: Split's clients iterate them."""
-    return {
+    """Write a definition. `treatments`, `rules` and `defaultRule` are always there: Split's clients iterate them.
+
+    What few definitions have is there only where it says something, so that the others read as they always did.
+    """
+    written: dict[str, Any] = {
         "treatments": [_dump_treatment(treatment) for treatment in definition.treatments],
         "defaultTreatment": definition.default_treatment,
         "baselineTreatment": definition.baseline_treatment or definition.default_treatment,
@@ -73,6 +79,15 @@ def dump(definition: Definition) -> dict[str, Any]:
         "rules": [_dump_rule(rule) for rule in definition.rules],
         "defaultRule": _dump_buckets(definition.default_rule),
     }
+    if definition.prerequisites:
+        written["prerequisites"] = [_dump_depends(one) for one in definition.prerequisites]
+    if definition.impressions_disabled:
+        written["impressionsDisabled"] = True
+    return written
+
+
+def _dump_depends(depends: Depends) -> dict[str, Any]:
+    return {"splitName": depends.flag, "treatment": list(depends.treatments)}
 
 
 def _dump_treatment(treatment: Treatment) -> dict[str, Any]:
@@ -103,8 +118,11 @@ def _dump_matcher(matcher: Matcher) -> dict[str, Any]:
         written["strings"] = list(matcher.strings)
     if matcher.between is not None:
         written["between"] = {"from": matcher.between.start, "to": matcher.between.end}
+    if matcher.between_versions is not None:
+        versions = matcher.between_versions
+        written["betweenVersions"] = {"from": versions.start, "to": versions.end}
     if matcher.depends is not None:
-        written["depends"] = {"splitName": matcher.depends.flag, "treatment": list(matcher.depends.treatments)}
+        written["depends"] = _dump_depends(matcher.depends)
     return written
 
 
@@ -125,6 +143,8 @@ class _Reader:
             rules=self._each(source, "rules", "", self._rule),
             traffic_allocation=self._whole(source, "trafficAllocation", "", 100),
             baseline_treatment=baseline if baseline and baseline != default else None,
+            prerequisites=self._each(source, "prerequisites", "", self._dependency),
+            impressions_disabled=bool(self._typed(source, "impressionsDisabled", "", bool, "true or false")),
         )
 
     def _treatment(self, body: object, path: str) -> Treatment:
@@ -165,6 +185,7 @@ class _Reader:
             number=self._number(source, "number", path),
             date=self._date(source, "date", path),
             between=self._between(source, path),
+            between_versions=self._between_versions(source, path),
             depends=self._depends(source, path),
         )
 
@@ -178,11 +199,20 @@ class _Reader:
             self._note(path, "Give both ends: from and to.")
         return Between(start or 0, end or 0)
 
-    def _depends(self, source: Mapping[str, Any], path: str) -> Depends | None:
-        if source.get("depends") is None:
+    def _between_versions(self, source: Mapping[str, Any], path: str) -> BetweenVersions | None:
+        if source.get("betweenVersions") is None:
             return None
-        path = _join(path, "depends")
-        depends = self._object(source["depends"], path)
+        path = _join(path, "betweenVersions")
+        between = self._object(source["betweenVersions"], path)
+        start, end = (self._text(between, name, path, required=True) for name in ("from", "to"))
+        return BetweenVersions(start or "", end or "")
+
+    def _depends(self, source: Mapping[str, Any], path: str) -> Depends | None:
+        wanted = source.get("depends")
+        return None if wanted is None else self._dependency(wanted, _join(path, "depends"))
+
+    def _dependency(self, body: object, path: str) -> Depends:
+        depends = self._object(body, path)
         wanted = depends.get("treatment")
         one = {"treatment": [wanted]} if isinstance(wanted, str) else depends
         flag = self._text(depends, "splitName", path, required=True) or ""

@@ -16,6 +16,7 @@ _LABELS = {
     "trafficType": "Traffic type",
     "rolloutStatus": "Rollout status",
     "requiresTitleAndComments": "Title and comment required",
+    "impressionsDisabled": "Impressions not reported",
     "jiraType": "Environment type in Jira",
 }
 
@@ -98,18 +99,24 @@ def matcher_in_words(matcher: Mapping[str, Any]) -> str:
     label = kind.label if kind else matcher["type"]
     subject = matcher.get("attribute") or "the key"
     negated = "not: " if matcher.get("negate") else ""
-    field = "bool" if kind and kind.field == "boolean" else kind.field if kind else "string"
+    field = kind.json_name if kind else "string"
     return f"{negated}{subject} {label} {_value_in_words(matcher, field)}"
 
 
 def _value_in_words(matcher: Mapping[str, Any], field: str) -> str:
     value = matcher.get(field)
     if field == "depends" and value:
-        return f"{value['splitName']}: {' or '.join(value['treatment'])}"
+        return _depends_in_words(value)
     show = _date if matcher["type"] in DATE_MATCHERS else _plain
+    if field == "betweenVersions" and value:
+        return f"{value['from']} and {value['to']}"
     if field == "between" and value:
         return f"{show(value['from'])} and {show(value['to'])}"
     return ", ".join(value) if isinstance(value, list) else show(value)
+
+
+def _depends_in_words(depends: Mapping[str, Any]) -> str:
+    return f"{depends['splitName']}: {' or '.join(depends['treatment'])}"
 
 
 def shares_in_words(buckets: list[dict[str, Any]]) -> str:
@@ -122,6 +129,8 @@ def _in_words(name: str, value: Any) -> str:
         return ""
     if name == "defaultRule":
         return shares_in_words(value)
+    if name == "prerequisites":
+        return ", ".join(_depends_in_words(one) for one in value)
     if name == "trafficAllocation":
         return f"{value} %"
     if isinstance(value, list):

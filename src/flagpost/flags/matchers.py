@@ -1,13 +1,14 @@
 """The vocabulary of targeting: every matcher of Split's Admin API, and which field carries its value.
 
 `sdk_type` is the name of the same matcher in what SDKs download; the segment's kind decides IN_SEGMENT's. The Admin
-API's fields of the semantic-version matchers are not documented by Split: `string` and `strings` are used as for text.
+API's fields of the semantic-version matchers are not documented by Split: `string` and `strings` are used as for text,
+and `betweenVersions` with `from` and `to` as `between` is for numbers.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-ValueField = Literal["string", "strings", "number", "date", "between", "boolean", "depends"]
+ValueField = Literal["string", "strings", "number", "date", "between", "between_versions", "boolean", "depends"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,11 @@ class MatcherKind:
     group: str
     sdk_type: str
     needs_attribute: bool = False
+
+    @property
+    def json_name(self) -> str:
+        """The value's field as JSON has it."""
+        return {"boolean": "bool", "between_versions": "betweenVersions"}.get(self.field, self.field)
 
 
 _KINDS = (
@@ -51,9 +57,13 @@ _KINDS = (
     MatcherKind(
         "LESS_THAN_OR_EQUAL_TO_SEMVER", "string", "is version at most", "Version", "LESS_THAN_OR_EQUAL_TO_SEMVER", True
     ),
+    MatcherKind(
+        "BETWEEN_SEMVER", "between_versions", "is between (versions)", "Version", "BETWEEN_SEMVER", True
+    ),
     MatcherKind("IN_LIST_SEMVER", "strings", "is one of the versions", "Version", "IN_LIST_SEMVER", True),
 )  # fmt: skip
 
 MATCHERS: dict[str, MatcherKind] = {kind.type: kind for kind in _KINDS}
 DATE_MATCHERS = frozenset(kind.type for kind in _KINDS if kind.group == "Date")
 SEMVER_MATCHERS = frozenset(kind.type for kind in _KINDS if kind.group == "Version")
+OF_THE_KEY = frozenset({"IN_SEGMENT", "IN_SPLIT"})  # these look at the key alone, whatever attributes there are

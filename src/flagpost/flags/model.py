@@ -55,6 +55,14 @@ class Between:
 
 
 @dataclass(frozen=True, slots=True)
+class BetweenVersions:
+    """An inclusive range of semantic versions."""
+
+    start: str
+    end: str
+
+
+@dataclass(frozen=True, slots=True)
 class Depends:
     """Another flag of the same project, and the treatments of it that match."""
 
@@ -78,6 +86,7 @@ class Matcher:
     number: int | float | None = None
     date: int | None = None
     between: Between | None = None
+    between_versions: BetweenVersions | None = None
     depends: Depends | None = None
 
 
@@ -94,7 +103,9 @@ class Definition:
     """A flag's set-up in one environment.
 
     `traffic_allocation` (limit exposure) is in whole percent. `default_treatment` is served when the flag is killed
-    and to traffic left out by limit exposure. `default_rule` is for everyone that no rule matched.
+    and to traffic left out by limit exposure. `default_rule` is for everyone that no rule matched. Each of the
+    `prerequisites` must be met before anything else is looked at, individual targets too. `impressions_disabled` asks
+    SDKs not to report whom they gave which treatment.
     """
 
     treatments: tuple[Treatment, ...]
@@ -103,3 +114,5 @@ class Definition:
     rules: tuple[Rule, ...] = ()
     traffic_allocation: int = 100
     baseline_treatment: str | None = None
+    prerequisites: tuple[Depends, ...] = ()
+    impressions_disabled: bool = False

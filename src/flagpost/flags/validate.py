@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from flagpost.errors import Problem
-from flagpost.flags.matchers import MATCHERS, SEMVER_MATCHERS
+from flagpost.flags.matchers import DATE_MATCHERS, MATCHERS, OF_THE_KEY, SEMVER_MATCHERS, MatcherKind
 from flagpost.flags.model import Bucket, Definition, Matcher, Rule, Treatment
 from flagpost.flags.names import treatment_name_problem
+from flagpost.flags.versions import read_version
 
 MAX_TREATMENTS = 20
 MAX_INDIVIDUAL_TARGETS = 500  # of one treatment (Split: use a segment beyond that)
@@ -16,8 +17,12 @@ MAX_RULES = 200
 MAX_MATCHERS = 50  # of one rule
 MAX_VALUES = 5000  # of one matcher
 MAX_CONFIGURATION = 10_000  # characters
+MAX_PREREQUISITES = 20
+LATEST_TIME = 8_640_000_000_000_000  # milliseconds: what JavaScript's clients can read as a date
 
-_SEMVER = re.compile(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+_SEMVER = re.compile(
+    r"[0-9]{1,15}(\.[0-9]{1,15}){2}(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?"
+)
 
 
 def problems_of(definition: Definition) -> list[Problem]:
@@ -27,6 +32,7 @@ def problems_of(definition: Definition) -> list[Problem]:
         *_default_problems(definition),
         *_rule_problems(definition),
         *_bucket_problems(definition.default_rule, "defaultRule", _names(definition)),
+        *_prerequisite_problems(definition),
     ]
 
 
@@ -92,6 +98,14 @@ def _bucket_problems(buckets: tuple[Bucket, ...], path: str, names: set[str]) ->
         yield Problem(path, f"The shares must add up to 100 %; they add up to {total} %.")
 
 
+def _prerequisite_problems(definition: Definition) -> Iterator[Problem]:
+    if len(definition.prerequisites) > MAX_PREREQUISITES:
+        yield Problem("prerequisites", f"A flag has at most {MAX_PREREQUISITES} prerequisites.")
+    for number, one in enumerate(definition.prerequisites):
+        if not one.treatments:
+            yield Problem(f"prerequisites[{number}].treatment", "Say which treatments of the other flag are asked for.")
+
+
 def _rule_problems(definition: Definition) -> Iterator[Problem]:
     if len(definition.rules) > MAX_RULES:
         yield Problem("rules", f"A flag has at most {MAX_RULES} rules.")
@@ -120,21 +134,25 @@ def _matcher_problems(matcher: Matcher, path: str) -> Iterator[Problem]:
         yield Problem(f"{path}.attribute", "This matcher needs an attribute.")
     if len(matcher.attribute or "") > 250:
         yield Problem(f"{path}.attribute", "An attribute's name has at most 250 characters.")
-    value = getattr(matcher, kind.field)
-    field = "bool" if kind.field == "boolean" else kind.field
+    if matcher.attribute and matcher.type in OF_THE_KEY:
+        yield Problem(f"{path}.attribute", "This matcher looks at the key: leave the attribute empty.")
+    value, field = getattr(matcher, kind.field), kind.json_name
     if value in (None, (), ""):
         yield Problem(f"{path}.{field}", "This matcher needs a value.")
         return
     if message := _VALUE_CHECKS.get(kind.field, _nothing_wrong)(matcher):
         yield Problem(f"{path}.{field}", message)
-    yield from _foreign_value_problems(matcher, kind.field, path)
+    yield from _foreign_value_problems(matcher, kind, path)
 
 
-def _foreign_value_problems(matcher: Matcher, own: str, path: str) -> Iterator[Problem]:
-    for field in ("string", "strings", "number", "date", "between", "boolean", "depends"):
-        if field != own and getattr(matcher, field) is not None:
-            shown = "bool" if field == "boolean" else field
-            yield Problem(f"{path}.{shown}", f"{matcher.type} takes its value from “{own}”, not from “{shown}”.")
+_JSON_NAMES = {kind.field: kind.json_name for kind in MATCHERS.values()}
+
+
+def _foreign_value_problems(matcher: Matcher, kind: MatcherKind, path: str) -> Iterator[Problem]:
+    for field, shown in _JSON_NAMES.items():
+        if field != kind.field and getattr(matcher, field) is not None:
+            message = f"{matcher.type} takes its value from “{kind.json_name}”, not from “{shown}”."
+            yield Problem(f"{path}.{shown}", message)
 
 
 def _nothing_wrong(_matcher: Matcher) -> str | None:
@@ -150,7 +168,7 @@ def _string_problem(matcher: Matcher) -> str | None:
             re.compile(text)
         except re.error as error:
             return f"This is not a regular expression: {error}."
-    if matcher.type in SEMVER_MATCHERS and not _SEMVER.fullmatch(text):
+    if matcher.type in SEMVER_MATCHERS and not _is_version(text):
         return "A version looks like 1.4.0 or 2.0.0-rc.1."
     return None
 
@@ -161,9 +179,27 @@ def _strings_problem(matcher: Matcher) -> str | None:
         return f"At most {MAX_VALUES} values; use a segment for more."
     if any(not text or len(text) > 2000 for text in texts):
         return "A value has 1 to 2,000 characters."
-    if matcher.type in SEMVER_MATCHERS and not all(_SEMVER.fullmatch(text) for text in texts):
+    if matcher.type in SEMVER_MATCHERS and not all(_is_version(text) for text in texts):
         return "A version looks like 1.4.0 or 2.0.0-rc.1."
     return None
+
+
+def _is_version(text: str) -> bool:
+    return bool(_SEMVER.fullmatch(text)) and read_version(text) is not None
+
+
+def _between_versions_problem(matcher: Matcher) -> str | None:
+    assert matcher.between_versions is not None  # noqa: S101 - the caller looked
+    start, end = matcher.between_versions.start, matcher.between_versions.end
+    if not (_is_version(start) and _is_version(end)):
+        return "A version looks like 1.4.0 or 2.0.0-rc.1."
+    first, last = read_version(start), read_version(end)
+    in_order = first is not None and last is not None and first.compare(last) <= 0
+    return None if in_order else "The first version must not be after the second."
+
+
+def _date_problem(matcher: Matcher) -> str | None:
+    return None if abs(matcher.date or 0) <= LATEST_TIME else "That is no date that applications can read."
 
 
 def _number_problem(matcher: Matcher) -> str | None:
@@ -175,6 +211,8 @@ def _between_problem(matcher: Matcher) -> str | None:
     start, end = matcher.between.start, matcher.between.end
     if not (math.isfinite(start) and math.isfinite(end)):
         return "Both ends must be finite."
+    if matcher.type in DATE_MATCHERS and max(abs(start), abs(end)) > LATEST_TIME:
+        return "That is no date that applications can read."
     return None if start <= end else "The first end must not be after the second."
 
 
@@ -186,6 +224,8 @@ _VALUE_CHECKS: dict[str, Callable[[Matcher], str | None]] = {
     "string": _string_problem,
     "strings": _strings_problem,
     "number": _number_problem,
+    "date": _date_problem,
     "between": _between_problem,
+    "between_versions": _between_versions_problem,
     "depends": _depends_problem,
 }

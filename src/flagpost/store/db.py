@@ -15,13 +15,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from flagpost.errors import SetupError
 from flagpost.metrics import DATABASE_SECONDS, timed
 
 Transaction = Connection
 """What every function of the store takes first. It is opened and committed by an action, never below one."""
+StoreError = DBAPIError
+"""The database could not do what it was asked: it is away, or full, or broke off."""
 Condition = sa.ColumnElement[bool]
 """A condition for the database, handed on by those who do not look inside."""
 

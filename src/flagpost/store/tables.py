@@ -146,6 +146,7 @@ environments = sa.Table(
     sa.Column("jira_type", sa.String(20), nullable=False),
     sa.Column("permissions", sa.JSON, nullable=False),  # Split's changePermissions and dataExportPermissions, as sent
     time_column("created_at"),
+    sa.Column("change_number", sa.BigInteger, nullable=False, server_default="0"),  # of the last change for SDKs
     sa.UniqueConstraint("project_id", "name"),
 )
 traffic_types = sa.Table(
@@ -221,6 +222,17 @@ definitions = sa.Table(
     sa.Column("updated_by", Name, nullable=False),
     sa.UniqueConstraint("flag_id", "environment_id"),
     sa.Index(None, "environment_id", "killed"),
+)
+# The last change of each flag in each environment, for applications; it outlives the flag. See `store.changes`.
+flag_changes = sa.Table(
+    "flag_changes",
+    metadata,
+    sa.Column("environment_id", Id, sa.ForeignKey("environments.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("flag_id", Id, primary_key=True),
+    sa.Column("flag_name", Name, nullable=False),
+    sa.Column("traffic_type", Name, nullable=False),
+    sa.Column("change_number", sa.BigInteger, nullable=False),
+    sa.Index(None, "environment_id", "change_number"),
 )
 audit_entries = sa.Table(
     "audit_entries",

@@ -6,6 +6,7 @@
 - `jira_app`: the app in Jira itself, by an invocation token that Atlassian signed.
 - `configure_page`, `issue_panel`: somebody who has that page of the app before them, by the same kind of token. Anybody
   who can see an issue holds such tokens of its panel; so they open the panel's routes, and no others.
+- `sdk_key`: an application, with an SDK key; see `flagpost.web.sdk.guarded`, which checks it.
 - `jira_webhook`: a webhook of a Jira site, by the signature over what it sends.
 - `watcher`: monitoring, by `FLAGPOST_METRICS_TOKEN` or from this very machine.
 
@@ -139,10 +140,14 @@ def watcher(request: Request, ctx: Ctx) -> None:
         raise NotSignedIn("To read metrics from elsewhere, or behind a proxy, set FLAGPOST_METRICS_TOKEN.")
 
 
+async def sdk_key() -> None:
+    """An application with an SDK key. Its routes are raw ones, which name this and are checked where they are made."""
+
+
 Person = Annotated[SignedIn, Depends(person)]
 KeyHolder = Annotated[Actor, Depends(key_holder)]
 FromJira = Annotated[JiraCall, Depends(jira_app)]
 FromConfigurePage = Annotated[JiraCall, Depends(configure_page)]
 FromPanel = Annotated[JiraCall, Depends(issue_panel)]
 FromWebhook = Annotated[HookCall, Depends(jira_webhook)]
-GUARDS = (anyone, person, key_holder, jira_app, configure_page, issue_panel, jira_webhook, watcher)
+GUARDS = (anyone, person, key_holder, jira_app, configure_page, issue_panel, jira_webhook, sdk_key, watcher)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from flagpost.observe import accepted_id, as_request
 from flagpost.web.measured import measured
 
-FOR_PROGRAMS = ("/internal/api/", "/api/", "/forge/", "/webhooks/")
+FOR_PROGRAMS = ("/internal/api/", "/api/", "/forge/", "/webhooks/", "/sdk/", "/ofrep/")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "

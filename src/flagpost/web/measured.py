@@ -3,6 +3,7 @@
 The address itself is never said: some of them, such as an invitation's, are secrets.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
@@ -17,6 +18,7 @@ log = structlog.get_logger(__name__)
 UNKNOWN = "none"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_OF_APPLICATIONS = ("/sdk/", "/ofrep/")  # they ask, with whatever method, and far more often than people change
 _CUT_OFF = "none"
 
 
@@ -41,8 +43,9 @@ def _say(scope: Scope, status: str, seconds: float) -> None:
     route = route_template(scope)
     HTTP_REQUESTS.labels(method, route, status).inc()
     HTTP_SECONDS.labels(method, route).observe(seconds)
-    say = log.debug if method in _READING else log.info
-    say("request.answered", method=method, route=route, status=status, ms=round(seconds * 1000))
+    changes = method not in _READING and not scope["path"].startswith(_OF_APPLICATIONS)
+    if changes or logging.getLogger().isEnabledFor(logging.DEBUG):
+        log.info("request.answered", method=method, route=route, status=status, ms=round(seconds * 1000))
 
 
 def route_template(scope: Scope) -> str:

@@ -1,9 +1,11 @@
 """Every page of the console, for those who may see it and those who may not."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
+from flagpost.actions import definitions, sessions
 from tests.web.conftest import PASSWORD, Console
 
 ADMIN_PAGES = [
@@ -104,6 +106,20 @@ def test_sizes_that_do_not_add_up_are_shown_by_the_field(console: Console) -> No
     assert refused.status_code == 400
     assert "100" in refused.text
     assert "defaultRule" in refused.text
+
+
+def test_a_save_keeps_what_the_editor_has_no_fields_for(console: Console) -> None:
+    url = new_flag(console)
+    environment = initiate(console, url)
+    ctx = console.app.state.context
+    ada = sessions.signed_in(ctx, console.admin.cookies["flagpost_session"])
+    assert ada
+    place = (console.project, url.rpartition("/")[2], environment)
+    present = definitions.get_definition(ctx, ada.actor, *place)
+    definitions.save_definition(ctx, ada.actor, *place, replace(present.definition, impressions_disabled=True))
+    assert save(console, url, environment, "2", ["30", "70"]) == 303
+    saved = definitions.get_definition(ctx, ada.actor, *place).definition
+    assert (saved.impressions_disabled, saved.default_rule[0].size) == (True, 30)
 
 
 def test_a_stale_save_is_refused_and_shows_what_it_would_overwrite(console: Console) -> None:

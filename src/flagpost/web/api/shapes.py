@@ -182,7 +182,7 @@ def definition(one: FlagDefinition) -> Json:
         "lastUpdateTime": one.updated_at,
         "lastTrafficReceivedAt": None,
         "flagSets": [],
-        "impressionsDisabled": False,
+        "impressionsDisabled": one.definition.impressions_disabled,
         "openChangeRequestId": None,
     }
 

@@ -58,6 +58,8 @@ def change(request: Request, ctx: Ctx, who: Person, project: str, flag: str, for
     who.actor.require(Right.EDIT_FLAGS)
     base = _base(form)
     body = editor.from_form((name, value) for name, value in form.multi_items() if isinstance(value, str))
+    if one.definition:
+        body = editor.with_unseen(body, dump(one.definition.definition))
     button = words(form, "button")
     if button != "review":
         return _edit(request, ctx, who, one, editor.press(body, button) if button else body, base)

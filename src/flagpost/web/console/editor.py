@@ -30,6 +30,12 @@ def from_form(fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
     return body
 
 
+def with_unseen(body: dict[str, Any], present: dict[str, Any]) -> dict[str, Any]:
+    """With what the form has no fields for, as it is now: a save in the console must not undo one by the Admin API."""
+    unseen = ("prerequisites", "impressionsDisabled")
+    return body | {name: present[name] for name in unseen if name in present}
+
+
 def _put(body: Any, path: list[str | int], value: str) -> None:
     for step, following in itertools.pairwise(path):
         empty: Any = [] if isinstance(following, int) else {}
@@ -75,8 +81,8 @@ def _matcher(raw: dict[str, Any]) -> dict[str, Any]:
         made["attribute"] = raw["attribute"].strip()
     if kind is None:
         return made
-    name = "bool" if kind.field == "boolean" else kind.field
-    if kind.field in ("between", "depends"):
+    name = kind.json_name
+    if kind.field in ("between", "between_versions", "depends"):
         made[name] = _pair(kind.type, kind.field, raw.get(name))
     else:
         made[name] = _value(kind.field, raw.get(name) or "")
@@ -87,6 +93,8 @@ def _pair(type: str, field: str, raw: Any) -> dict[str, Any]:
     source = raw if isinstance(raw, dict) else {}
     if field == "depends":
         return {"splitName": source.get("splitName", ""), "treatment": texts(source.get("treatment", ""))}
+    if field == "between_versions":
+        return {end: source.get(end, "").strip() for end in ("from", "to")}
     read = _date if type in DATE_MATCHERS else _number
     return {"from": read(source.get("from", "")), "to": read(source.get("to", ""))}
 

@@ -1,0 +1,131 @@
+"""A definition as a list of conditions, the first that matches decides: the order and the labels that SDKs report.
+
+Both the evaluator and what SDKs download are made from this list, so that they cannot differ in what comes first.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from flagpost.flags.model import Bucket, Definition, Matcher
+
+KILLED = "killed"
+PREREQUISITES_NOT_MET = "prerequisites not met"
+WHITELISTED = "whitelisted"
+WHITELISTED_SEGMENT = "whitelisted segment"
+NOT_IN_SPLIT = "not in split"
+DEFAULT_RULE = "default rule"
+NOT_FOUND = "definition not found"
+EXCEPTION = "exception"
+UNSUPPORTED = "targeting rule type unsupported by sdk"
+
+_MOST_VALUES = 5  # in a label; it is sent along with every impression
+_MOST_CHARACTERS = 250
+
+
+class Reason(StrEnum):
+    """What decided."""
+
+    NOT_FOUND = "not found"
+    EXCEPTION = "exception"
+    KILLED = "killed"
+    PREREQUISITES = "prerequisites"
+    INDIVIDUAL_TARGET = "individual target"
+    LEFT_OUT = "limit exposure"
+    RULE = "rule"
+    DEFAULT_RULE = "default rule"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Whom all matchers match is given a share of `buckets`; no matchers is everybody. `rule` counts from 0."""
+
+    reason: Reason
+    label: str
+    matchers: tuple[Matcher, ...]
+    buckets: tuple[Bucket, ...]
+    rule: int | None = None
+
+
+def individual_targets(definition: Definition) -> list[Condition]:
+    """What limit exposure does not touch. Keys come before segments: who is named means more than who is in a group."""
+    keys = (
+        _individual(WHITELISTED, Matcher("IN_LIST_STRING", strings=one.keys), one.name)
+        for one in definition.treatments
+        if one.keys
+    )
+    segments = (
+        _individual(WHITELISTED_SEGMENT, Matcher("IN_SEGMENT", string=name), one.name)
+        for one in definition.treatments
+        for name in one.segments
+    )
+    return [*keys, *segments]
+
+
+def _individual(label: str, matcher: Matcher, treatment: str) -> Condition:
+    return Condition(Reason.INDIVIDUAL_TARGET, label, (matcher,), (Bucket(treatment, 100),))
+
+
+def rules(definition: Definition) -> Iterator[Condition]:
+    """The targeting rules, and at last the default rule, that matches everybody."""
+    for number, rule in enumerate(definition.rules):
+        yield Condition(Reason.RULE, label_of(rule.matchers), rule.matchers, rule.buckets, number)
+    yield Condition(Reason.DEFAULT_RULE, DEFAULT_RULE, (), definition.default_rule)
+
+
+def label_of(matchers: tuple[Matcher, ...]) -> str:
+    """How a rule is called in impressions, for example `country in list [US, DE]`."""
+    label = " and ".join(_matcher_label(matcher) for matcher in matchers)
+    return label if len(label) <= _MOST_CHARACTERS else label[: _MOST_CHARACTERS - 1] + "…"
+
+
+def _matcher_label(matcher: Matcher) -> str:
+    words = f"{'not ' if matcher.negate else ''}{_WORDS[matcher.type]} {_value_label(matcher)}"
+    if matcher.type in ("IN_SEGMENT", "IN_SPLIT"):
+        return words
+    return f"{matcher.attribute or 'key'} {words}"
+
+
+def _value_label(matcher: Matcher) -> str:
+    if matcher.strings is not None:
+        return _listed(matcher.strings)
+    if matcher.depends is not None:
+        return f"{matcher.depends.flag} treatment {_listed(matcher.depends.treatments)}"
+    if (between := matcher.between or matcher.between_versions) is not None:
+        return f"{between.start} and {between.end}"
+    if matcher.boolean is not None:
+        return str(matcher.boolean).lower()
+    return str(next(value for value in (matcher.string, matcher.number, matcher.date) if value is not None))
+
+
+def _listed(texts: tuple[str, ...]) -> str:
+    return f"[{', '.join(texts[:_MOST_VALUES])}{', …' if len(texts) > _MOST_VALUES else ''}]"
+
+
+_WORDS = {
+    "IN_SEGMENT": "in segment",
+    "IN_LIST_STRING": "in list",
+    "STARTS_WITH_STRING": "starts with",
+    "ENDS_WITH_STRING": "ends with",
+    "CONTAINS_STRING": "contains",
+    "MATCHES_STRING": "matches",
+    "EQUAL_SET": "equal to set",
+    "ANY_OF_SET": "has any of",
+    "ALL_OF_SET": "has all of",
+    "PART_OF_SET": "part of",
+    "EQUAL_NUMBER": "=",
+    "LESS_THAN_OR_EQUAL_NUMBER": "<=",
+    "GREATER_THAN_OR_EQUAL_NUMBER": ">=",
+    "BETWEEN_NUMBER": "between",
+    "ON_DATE": "on",
+    "ON_OR_BEFORE_DATE": "on or before",
+    "ON_OR_AFTER_DATE": "on or after",
+    "BETWEEN_DATE": "between",
+    "BOOLEAN": "is",
+    "IN_SPLIT": "in split",
+    "EQUAL_TO_SEMVER": "=",
+    "GREATER_THAN_OR_EQUAL_TO_SEMVER": ">=",
+    "LESS_THAN_OR_EQUAL_TO_SEMVER": "<=",
+    "BETWEEN_SEMVER": "between",
+    "IN_LIST_SEMVER": "in list",
+}

@@ -1,0 +1,1 @@
+"""What applications ask all the time, answered from memory: who they are, and what their flags are."""

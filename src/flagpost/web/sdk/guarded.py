@@ -1,0 +1,58 @@
+"""Routes for applications, each open to those who hold an SDK key of a kind that it names.
+
+They are raw Starlette routes, because the framework's own work on a request is many times what answering from memory
+costs. Who may call one is said where it is declared, and is checked before its handler is called.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from flagpost.errors import NotAllowed, NotSignedIn
+from flagpost.serving.keys import CLIENT_SIDE, SERVER_SIDE, SdkKey, SdkKeys
+from flagpost.web.guard import anyone, sdk_key
+
+Handler = Callable[[Request, SdkKey], Awaitable[Response]]
+
+ANY_KIND = frozenset({SERVER_SIDE, CLIENT_SIDE})
+SERVER_ONLY = frozenset({SERVER_SIDE})
+
+
+def for_applications(path: str, handler: Handler, *, method: str = "GET", kinds: frozenset[str] = ANY_KIND) -> Route:
+    """A route for holders of an SDK key. NotSignedIn (401) without a working one, NotAllowed (403) of another kind."""
+
+    async def endpoint(request: Request) -> Response:
+        key = await _holder(request)
+        if key.kind not in kinds:
+            raise NotAllowed("A client-side SDK key may not read this. Use a server-side key, on a server.")
+        return await handler(request, key)
+
+    route = Route(path, endpoint, methods=[method])
+    route.guard = sdk_key  # type: ignore[attr-defined]  # what `tests/web/test_guard` looks at
+    return route
+
+
+def for_anyone(path: str, endpoint: Callable[[Request], Awaitable[Response]], *, method: str = "GET") -> Route:
+    """A route that needs no proof, or whose body brings it."""
+    route = Route(path, endpoint, methods=[method])
+    route.guard = anyone  # type: ignore[attr-defined]
+    return route
+
+
+async def _holder(request: Request) -> SdkKey:
+    """Bearer, as Split's SDKs send it; or `X-API-Key`, which OFREP allows too."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    secret = secret.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
+    return await holder_of(request, secret)
+
+
+async def holder_of(request: Request, secret: str) -> SdkKey:
+    """The key with this secret, from memory where it can be."""
+    if not secret:
+        raise NotSignedIn("Send an SDK key: Authorization: Bearer …")
+    keys: SdkKeys = request.app.state.sdk_keys
+    remembered = keys.remembered(secret)
+    return remembered if remembered else await run_in_threadpool(keys.look_up, secret)
