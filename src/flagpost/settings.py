@@ -36,6 +36,22 @@ class Settings(BaseSettings):
     log_level: str = Field("info", description="debug, info, warning or error.")
     log_format: str = Field("text", pattern="^(text|json)$", description="text or json.")
 
+    metrics_token: SecretStr | None = Field(
+        None, min_length=16, description="The bearer token that /metrics takes; without it only this machine reads it."
+    )
+    worker_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="The port on which a worker answers /healthz, /readyz and /metrics; by default it listens nowhere.",
+    )
+    traces: bool = Field(
+        False, description="Record OpenTelemetry traces and send them where OTEL_EXPORTER_OTLP_ENDPOINT says."
+    )
+    stop_seconds: int = Field(
+        30, ge=2, le=3600, description="Within how long a process that is told to stop has ended, whatever is in hand."
+    )
+
     atlassian_api_url: str = Field(
         "https://api.atlassian.com", description="Where Atlassian's API is; tokens and flags are sent nowhere else."
     )

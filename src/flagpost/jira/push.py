@@ -28,12 +28,15 @@ passed over, and those behind it go first; where all that is left has to wait, s
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import structlog
 
+from flagpost import tracing
 from flagpost.errors import JiraError
 from flagpost.jira import removal
 from flagpost.jira.access import OAUTH, Keyring, TokenNotGiven, WaitingForToken
@@ -45,7 +48,9 @@ from flagpost.jira.limits import Busy, Limits
 from flagpost.jira.payload import MAX_FLAGS, FlagToTell, bulk_request, farewell_payload, flag_payload
 from flagpost.jira.removal import Remover
 from flagpost.jira.submit_answer import refusal, unknown_issues
-from flagpost.jira.trouble import Stop, Trouble
+from flagpost.jira.trouble import Stop, Trouble, error_kind
+from flagpost.metrics import CHANGE_TO_JIRA, DELIVERIES, FAILURES, FLAGS
+from flagpost.observe import as_delivery, carrying
 from flagpost.store import backfills, credentials, integrations, issues, push_log, pushes, removals, telling
 from flagpost.store.db import Database, Transaction
 from flagpost.store.integrations import Site
@@ -87,14 +92,27 @@ class Delivery:
         site = self._site(account_id)
         if site is None:
             return
+        with as_delivery() as delivery, tracing.span("delivery", delivery=delivery, site=site.site_url) as span:
+            outcome = "crashed"
+            try:
+                outcome = self._outcome(site, stopping)
+            finally:
+                DELIVERIES.labels(outcome).inc()
+                span.note(outcome=outcome)
+
+    def _outcome(self, site: Site, stopping: Callable[[], bool]) -> str:
         try:
-            self._deliver(self._api(site), stopping)
-        except (Stop, Busy):
-            return
+            return "done" if self._deliver(self._api(site), stopping) else "stopped"
+        except Stop as stop:
+            return "failed" if stop.failed else "stopped"
+        except Busy:
+            return "stopped"
         except WaitingForToken as error:
+            FAILURES.labels("token_missing").inc()
             self._trouble.note(site, error.message)
         except JiraError as error:
             self._put_off_or_halt(site, error)
+        return "failed"
 
     def _site(self, account_id: str) -> Site | None:
         """The account's site, where flags may be delivered to it now."""
@@ -107,13 +125,15 @@ class Delivery:
         return FlagsApi(site, self.client, self.keyring, self.limits, writes, self.pause)
 
     def _put_off_or_halt(self, site: Site, error: JiraError) -> None:
+        FAILURES.labels(error_kind(error)).inc()
         if error.permanent:
             self._trouble.halt(site, error.message)
         else:
             asked = error.retry_after if isinstance(error, TokenNotGiven) else None
             self._trouble.back_off(site, error.message, asked)
 
-    def _deliver(self, api: FlagsApi, stopping: Callable[[], bool]) -> None:
+    def _deliver(self, api: FlagsApi, stopping: Callable[[], bool]) -> bool:
+        """Whether nothing is left to do."""
         if api.site.resend_wanted_at is not None:
             begin_everything(self.db, api.site, self.clock())
         self._sweep_removals(api)
@@ -122,7 +142,7 @@ class Delivery:
             batch = self._next_batch(api, reach)
             if batch is None:
                 self._finish(api)
-                return
+                return True
             self._work_off(api, batch)
             if batch.rows:
                 reach = MAX_FLAGS
@@ -130,6 +150,7 @@ class Delivery:
                 reach *= 2
             else:
                 self.pause(min(batch.wait, _LONGEST_NAP_SECONDS))
+        return False
 
     # Before the flags --------------------------------------------------------------------------------------------
 
@@ -169,10 +190,22 @@ class Delivery:
             self._record(api.site, nothing)
         self._hold([row.flag_id for row in sending if not row.held])
         for project_id, rows in by_project(sending).items():
-            self._send(api, project_id, rows, batch.to_tell)
+            with self._carrying(rows):
+                self._send(api, project_id, rows, batch.to_tell)
         for row in leaving:
             if row.held:
-                self._delete(api, row)
+                with self._carrying([row]):
+                    self._delete(api, row)
+
+    @contextmanager
+    def _carrying(self, rows: Sequence[Push]) -> Iterator[None]:
+        """Say whose changes go out, in logs and traces; once Jira has answered, how long each of them waited."""
+        with carrying(row.requests for row in rows) as requests, tracing.span("batch", flags=len(rows)) as span:
+            span.note(changes=requests or None)
+            yield
+        now = self.clock()
+        for row in rows:
+            CHANGE_TO_JIRA.observe(max(0, now - row.wanted_at) / 1000)
 
     def _hold(self, flag_ids: list[str]) -> None:
         if flag_ids:
@@ -299,8 +332,10 @@ class Delivery:
                 good = {"last_success_at": now, "last_error": None, "failures": 0, "paused_until": None}
                 integrations.update_site(tx, site.id, **good)
         self.limits.note_delivery(site.cloud_id, now)
-        refused = sum(bool(one.answer.refused) for one in told)
-        log.info("jira.delivered", site=site.site_url, flags=len(told), refused=refused)
+        outcomes = Counter(one.answer.outcome for one in told)
+        for outcome, flags in outcomes.items():
+            FLAGS.labels(outcome).inc(flags)
+        log.info("jira.delivered", site=site.site_url, flags=len(told), refused=outcomes["refused"])
 
     def _follow_unknown(
         self, tx: Transaction, site: Site, unknown: Sequence[str], stale: Sequence[str], now: int

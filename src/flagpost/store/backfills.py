@@ -18,9 +18,10 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
+from flagpost.observe import request_id
 from flagpost.store.db import Condition, Transaction
 from flagpost.store.jira_tables import jira_backfills, push_log, pushes
-from flagpost.store.pushes import BEHIND_SINCE, NEXT_VERSION, hold
+from flagpost.store.pushes import NEXT_VERSION, RAISED, hold
 
 SITE, PROJECT, FLAG = "site", "project", "flag"
 FINISHED, CANCELLED, REPLACED = "finished", "cancelled", "replaced"
@@ -119,12 +120,10 @@ def begin(tx: Transaction, backfill: Backfill, now: int) -> int:
             resend_only=alone & pushes.c.held,
             resend_id=backfill.id,
             resend_version=NEXT_VERSION,
-            wanted=NEXT_VERSION,
-            wanted_at=BEHIND_SINCE,
-            put_off_until=None,
+            **RAISED,
         )
     )
-    total = tx.execute(raised, {"now": now}).rowcount
+    total = tx.execute(raised, {"now": now, "by": request_id()}).rowcount
     replaced = _OPEN & (jira_backfills.c.account_id == backfill.account_id) & (jira_backfills.c.id != backfill.id)
     _end(tx, replaced & jira_backfills.c.started_at.is_not(None) & ~_HAS_ROWS, REPLACED, now, backfill.requested_by)
     begun = sa.update(jira_backfills).where(jira_backfills.c.id == backfill.id).values(total=total, started_at=now)

@@ -159,6 +159,7 @@ pushes = sa.Table(
         sqlite_where=sa.text("read_back_at IS NOT NULL"),
         postgresql_where=sa.text("read_back_at IS NOT NULL"),
     ),
+    sa.Column("wanted_by", sa.Text),  # ids of the requests whose changes are waiting, as the log has them
     sa.Index(
         "ix_pushes_waiting",
         "account_id",

@@ -4,6 +4,9 @@ A row's `wanted` is raised in the same transaction as the change it stands for, 
 be forgotten. Versions are the time in milliseconds, or one more than the last where the clock stands still or went
 back. So they only ever rise, even for a flag that was deleted in Jira and connected again, and after a restore from an
 older backup (Atlassian: updates with a lower `updateSequenceId` than the stored one are ignored).
+
+`wanted_by` keeps the ids of the requests whose changes are waiting (`observe.request_id`, from the context, like the
+log's own lines), so that whoever delivers them, wherever that is, can name them.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -11,16 +14,27 @@ from dataclasses import dataclass, fields
 
 import sqlalchemy as sa
 
+from flagpost.observe import request_id
 from flagpost.store.db import Transaction, insert_new
 from flagpost.store.jira_tables import jira_integration_projects, pushes
 
 NEXT_VERSION = sa.case((pushes.c.wanted < sa.bindparam("now"), sa.bindparam("now")), else_=pushes.c.wanted + 1)
-BEHIND_SINCE = sa.case((pushes.c.wanted > pushes.c.delivered, pushes.c.wanted_at), else_=sa.bindparam("now"))
-_RAISE_ONE = (
-    sa.update(pushes)
-    .where(pushes.c.flag_id == sa.bindparam("flag"))
-    .values(wanted=NEXT_VERSION, wanted_at=BEHIND_SINCE, put_off_until=None)
+_BEHIND_SINCE = sa.case((pushes.c.wanted > pushes.c.delivered, pushes.c.wanted_at), else_=sa.bindparam("now"))
+_LONGEST_WANTED_BY = 1000  # characters; of more requests than that, those of the last
+_BY = sa.bindparam("by", type_=sa.Text)
+_WANTED_BY_SO_FAR = sa.case((pushes.c.wanted > pushes.c.delivered, pushes.c.wanted_by))
+_WANTED_BY_ALL = _WANTED_BY_SO_FAR + " " + _BY
+_WANTED_BY = sa.case(
+    (_BY == "", _WANTED_BY_SO_FAR),
+    (_WANTED_BY_SO_FAR.is_(None), _BY),
+    (
+        sa.func.length(_WANTED_BY_ALL) > _LONGEST_WANTED_BY,
+        sa.func.substr(_WANTED_BY_ALL, sa.func.length(_WANTED_BY_ALL) - _LONGEST_WANTED_BY + 1),
+    ),
+    else_=_WANTED_BY_ALL,
 )
+RAISED = {"wanted": NEXT_VERSION, "wanted_at": _BEHIND_SINCE, "wanted_by": _WANTED_BY, "put_off_until": None}
+_RAISE_ONE = sa.update(pushes).where(pushes.c.flag_id == sa.bindparam("flag")).values(**RAISED)
 
 
 def hold(tx: Transaction, condition: sa.ColumnElement[bool]) -> None:
@@ -34,8 +48,7 @@ def hold(tx: Transaction, condition: sa.ColumnElement[bool]) -> None:
 
 def _raise(tx: Transaction, condition: sa.ColumnElement[bool], now: int) -> int:
     hold(tx, condition)
-    raised = sa.update(pushes).where(condition).values(wanted=NEXT_VERSION, wanted_at=BEHIND_SINCE, put_off_until=None)
-    return tx.execute(raised, {"now": now}).rowcount
+    return tx.execute(sa.update(pushes).where(condition).values(**RAISED), {"now": now, "by": request_id()}).rowcount
 
 
 def mark_changed(tx: Transaction, flag_ids: Collection[str], now: int) -> int:
@@ -44,7 +57,7 @@ def mark_changed(tx: Transaction, flag_ids: Collection[str], now: int) -> int:
     Returns how many will be told; wake the site after the commit if any.
     """
     if len(flag_ids) == 1:
-        return tx.execute(_RAISE_ONE, {"flag": next(iter(flag_ids)), "now": now}).rowcount
+        return tx.execute(_RAISE_ONE, {"flag": next(iter(flag_ids)), "now": now, "by": request_id()}).rowcount
     return _raise(tx, pushes.c.flag_id.in_(flag_ids), now) if flag_ids else 0
 
 
@@ -64,7 +77,7 @@ def mark_changed_in_environment(tx: Transaction, environment_id: str, now: int) 
 def want(tx: Transaction, account_id: str, project_id: str, flag_id: str, flag_name: str, now: int) -> None:
     """Have Jira hear of a flag from now on: what its first connection does, and every later one."""
     row = {"flag_id": flag_id, "account_id": account_id, "project_id": project_id, "flag_name": flag_name}
-    if not insert_new(tx, pushes, **row, wanted=now, wanted_at=now):
+    if not insert_new(tx, pushes, **row, wanted=now, wanted_at=now, wanted_by=request_id() or None):
         mark_changed(tx, [flag_id], now)
 
 
@@ -96,11 +109,19 @@ class Push:
     delivered_at: int | None
     told_issues: list[str] | None
     put_off_until: int | None = None
+    wanted_by: str | None = None
 
     @property
     def waiting(self) -> bool:
         """Whether Jira has yet to hear of the newest version."""
         return self.wanted > self.delivered
+
+    @property
+    def requests(self) -> list[str]:
+        """The ids of the requests whose changes this carries, the oldest first; of very many, the last."""
+        ids = (self.wanted_by or "").split(" ")
+        cut_off = len(self.wanted_by or "") >= _LONGEST_WANTED_BY
+        return [one for one in ids[cut_off:] if one]
 
 
 _PUSH = sa.select(*(pushes.c[field.name] for field in fields(Push)))
@@ -108,17 +129,19 @@ _BEHIND = pushes.c.wanted > pushes.c.delivered
 
 
 _DUE = sa.or_(pushes.c.put_off_until.is_(None), pushes.c.put_off_until <= sa.bindparam("now"))
-_BEHIND_OF_ACCOUNT = _PUSH.where(pushes.c.account_id == sa.bindparam("account"), _BEHIND, _DUE).order_by(
+_BEHIND_OF_ACCOUNT = _PUSH.where(pushes.c.account_id == sa.bindparam("account"), _BEHIND).order_by(
     pushes.c.wanted, pushes.c.project_id
 )
 
 
-def behind(tx: Transaction, account_id: str, limit: int, now: int) -> list[Push]:
+def behind(tx: Transaction, account_id: str, limit: int, now: int | None = None) -> list[Push]:
     """The flags that Jira has yet to hear of, those that have waited longest first, those of one project together.
 
-    Those that were put off are left out.
+    With `now`, without those that were put off until later.
     """
-    return [Push(*row) for row in tx.execute(_BEHIND_OF_ACCOUNT.limit(limit), {"account": account_id, "now": now})]
+    query, values = _BEHIND_OF_ACCOUNT.limit(limit), {"account": account_id}
+    rows = tx.execute(query, values) if now is None else tx.execute(query.where(_DUE), {**values, "now": now})
+    return [Push(*row) for row in rows]
 
 
 def count_behind(tx: Transaction, account_id: str) -> int:
@@ -187,6 +210,13 @@ class Answer:
     refused: str | None = None
     trace_id: str | None = None
     told_issues: Sequence[str] | None = None
+
+    @property
+    def outcome(self) -> str:
+        """In one word, for counting: accepted, refused or removed."""
+        if self.refused:
+            return "refused"
+        return "accepted" if self.held else "removed"
 
 
 DELETES_LATE_MS = 10 * 60_000  # for how long after a delete Jira may still work it off
