@@ -1,8 +1,6 @@
 """The composition root: the only place that knows which parts Flagpost is made of."""
 
 import gc
-import os
-import signal
 import socket
 import threading
 import time
@@ -11,12 +9,10 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
-import structlog
-import uvicorn
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from flagpost import __version__
+from flagpost import __version__, tracing
 from flagpost.actions import change_decisions, first_start, sessions, stored_secrets
 from flagpost.actions.access import Actor, system
 from flagpost.actions.context import Context, now_ms
@@ -24,16 +20,19 @@ from flagpost.errors import SetupError
 from flagpost.jira.access import Keyring
 from flagpost.jira.auth import secret_box
 from flagpost.jira.client import JiraClient
+from flagpost.jira.drift import DriftChecker
 from flagpost.jira.issues import IssueReader
 from flagpost.jira.limits import Limits
 from flagpost.jira.push import Delivery, waiting_sites
 from flagpost.jira.receive import InvocationVerifier
 from flagpost.jira.refresh import Refresher
+from flagpost.jira.retention import Retention
 from flagpost.jira.trouble import Trouble
 from flagpost.jobs.embedded import EmbeddedEngine
 from flagpost.jobs.port import Engine
 from flagpost.jobs.postgres import PostgresEngine
-from flagpost.observe import set_up_logging
+from flagpost.listening import Server, Stopping, listen, server
+from flagpost.observe import as_request, each_as_request, set_up_logging
 from flagpost.serving.environments import Environments
 from flagpost.serving.keys import SdkKeys
 from flagpost.settings import Settings
@@ -41,10 +40,6 @@ from flagpost.store import migrate
 from flagpost.store.db import Database
 from flagpost.web import api, api_v1, bodies, console, forge, headers, health, render, sdk, webhooks
 from flagpost.web.templating import STATIC
-
-log = structlog.get_logger(__name__)
-
-_LONGEST_STOP_SECONDS = 30.0
 
 _DESCRIPTION = """Split's Admin API under `/internal/api/v2`, and Flagpost's own for the Jira side under `/api/v1`.
 Both take an admin API key, as `Authorization: Bearer …` or `x-api-key: …`."""
@@ -95,22 +90,41 @@ def _engine(context: Context, *, works: bool = True) -> Engine:
     db, settings, reader = context.db, context.settings, context.issues
     delivery = Delivery(db, context.jira, context.keyring, reader.limits, context.clock, settings.public_url)
     refresher = Refresher(db, context.jira, reader, context.clock, settings.issue_refresh_budget)
-
-    def publish_due_changes() -> None:
-        change_decisions.publish_due(context)
-
-    chores = [refresher.run, publish_due_changes]
     waiting = partial(waiting_sites, db, context.clock)
+    publish = partial(change_decisions.publish_due, context)
+    runs = (refresher.run, publish, drift_checker(context).run, _retention(context).run)
+    chores = [each_as_request(run) for run in runs]
     if db.is_sqlite:
         return EmbeddedEngine(delivery.deliver, waiting, settings.sweep_seconds, chores)
     return PostgresEngine(db, delivery.deliver, waiting, settings.sweep_seconds, chores, works=works)
 
 
-def create_app(settings: Settings, *, works: bool = True) -> FastAPI:
+def drift_checker(context: Context) -> DriftChecker:
+    """What reads flags back from Jira, with these settings."""
+    settings, limits = context.settings, context.issues.limits
+    return DriftChecker(
+        context.db,
+        context.jira,
+        context.keyring,
+        limits,
+        context.clock,
+        settings.public_url,
+        settings.drift_check_hour,
+        settings.drift_check_budget,
+    )
+
+
+def _retention(context: Context) -> Retention:
+    kept = context.settings
+    return Retention(context.db, context.clock, kept.push_log_days, kept.push_log_rows, kept.push_sums_days)
+
+
+def create_app(settings: Settings, *, works: bool = True, stopping: Stopping | None = None) -> FastAPI:
     """The whole application for these settings. Delivery to Jira runs from its start-up to its shutdown.
 
-    Without `works`, on PostgreSQL, workers elsewhere deliver.
+    Without `works`, on PostgreSQL, workers elsewhere deliver. `stopping` bounds how long the shutdown takes.
     """
+    stopping = stopping or Stopping(settings.stop_seconds, watch=False)
     database = open_database(settings)
     quiet = context_on(database, settings)
     engine = _engine(quiet, works=works)
@@ -125,7 +139,7 @@ def create_app(settings: Settings, *, works: bool = True) -> FastAPI:
         engine.start()
         yield
         environments.stop()
-        engine.stop(_LONGEST_STOP_SECONDS)
+        engine.stop(stopping.left())
         context.jira.close()
         database.close()
 
@@ -137,6 +151,7 @@ def create_app(settings: Settings, *, works: bool = True) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        telemetry=tracing.for_fastapi(),
     )
     app.state.context = context
     app.state.engine = engine
@@ -147,6 +162,7 @@ def create_app(settings: Settings, *, works: bool = True) -> FastAPI:
 
 
 def _compose(app: FastAPI) -> None:
+    app.include_router(health.described)
     for part in (health, api, api_v1, forge, webhooks, console):
         app.include_router(part.router)
     sdk.mount(app)
@@ -163,33 +179,57 @@ def serve(settings: Settings, *, works: bool = True) -> None:
     """
     if not works and settings.sqlite_file:
         raise SetupError("On SQLite there is one process, and it delivers. Leave out --no-worker.")
-    set_up_logging(settings.log_level, settings.log_format)
-    with _listen(settings) as listening:
+    _set_up_watching(settings)
+    with listen(settings.host, settings.port) as listening:
         settings = settings.model_copy(update={"port": listening.getsockname()[1]})
-        app = create_app(settings, works=works)
+        stopping = Stopping(settings.stop_seconds, watch=True)
+        app = create_app(settings, works=works, stopping=stopping)
         context: Context = app.state.context
         first_start.ensure_account(context)
         print(f"Flagpost {__version__} is at {settings.public_url}", flush=True)
         if link := sessions.first_admin_link(context):
             print(f"Nobody can sign in yet. Create the first admin, once, here:\n  {link}", flush=True)
         _spare_what_stays()
-        _server(app, settings).run(sockets=[listening])
+        server(app, settings, stopping).run(sockets=[listening])
 
 
 def work(settings: Settings) -> None:
     """Deliver to Jira until told to stop, beside processes that serve. On PostgreSQL only."""
-    set_up_logging(settings.log_level, settings.log_format)
+    _set_up_watching(settings)
     if settings.sqlite_file:
         raise SetupError("On SQLite, `flagpost serve` delivers by itself. Workers are for PostgreSQL.")
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = Stopping(settings.stop_seconds, watch=True)
+    stopping.on_signals()
     with _context(settings) as context:
         engine = _engine(context)
-        engine.start()
-        print("The Flagpost worker runs.", flush=True)
-        stopping.wait()
-        engine.stop(_LONGEST_STOP_SECONDS)
+        with _watched(context, engine, stopping) as where:
+            engine.start()
+            print(f"The Flagpost worker runs{where}.", flush=True)
+            stopping.begun.wait()
+            engine.stop(stopping.left())
+
+
+@contextmanager
+def _watched(context: Context, engine: Engine, stopping: Stopping) -> Iterator[str]:
+    """Answer what monitoring asks a worker, while the block runs, if a port was set for it; where that is, in words."""
+    settings = context.settings
+    if settings.worker_port is None:
+        yield ""
+        return
+    app = FastAPI(title="Flagpost worker", openapi_url=None, telemetry=tracing.for_fastapi())
+    app.state.context, app.state.engine = context, engine
+    app.include_router(health.router)
+    app.add_middleware(headers.EveryRequest)
+    render.install_error_handlers(app)
+    one = server(app, settings, stopping)
+    with listen(settings.host, settings.worker_port) as listening, _in_a_thread(one, listening):
+        yield f", and answers at http://{settings.host}:{listening.getsockname()[1]}"
+
+
+def _set_up_watching(settings: Settings) -> None:
+    set_up_logging(settings.log_level, settings.log_format)
+    if settings.traces:
+        tracing.switch_on()
 
 
 def _spare_what_stays() -> None:
@@ -209,49 +249,25 @@ def running(settings: Settings) -> Iterator[Context]:
 
     Port 0 takes any free one; the context's settings say which.
     """
-    with _listen(settings) as listening:
+    with listen(settings.host, settings.port) as listening:
         settings = settings.model_copy(update={"port": listening.getsockname()[1]})
         app = create_app(settings)
-        server = _server(app, settings)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="flagpost", daemon=True)
-        thread.start()
-        while not server.started and thread.is_alive():
-            time.sleep(0.005)
-        try:
+        with _in_a_thread(server(app, settings, Stopping(settings.stop_seconds, watch=False)), listening):
             context: Context = app.state.context
             yield context
-        finally:
-            server.should_exit = True
-            thread.join(30)
 
 
-def _server(app: FastAPI, settings: Settings) -> uvicorn.Server:
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies or None,
-        server_header=False,
-        timeout_keep_alive=75,  # longer than proxies keep a connection, so that none sends into one that just closed
-        timeout_graceful_shutdown=20,
-    )
-    return uvicorn.Server(config)
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # else asyncio leaves out TCP_NODELAY
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+@contextmanager
+def _in_a_thread(one: Server, listening: socket.socket) -> Iterator[None]:
+    thread = threading.Thread(target=one.run, kwargs={"sockets": [listening]}, name="flagpost", daemon=True)
+    thread.start()
+    while not one.started and thread.is_alive():
+        time.sleep(0.005)
     try:
-        listening.bind((settings.host, settings.port))
-    except OSError as error:
-        listening.close()
-        reason = os.strerror(error.errno or 0)
-        raise SetupError(
-            f"Cannot listen on {settings.host}:{settings.port}: {reason}. Choose another --port."
-        ) from None
-    return listening
+        yield
+    finally:
+        one.should_exit = True
+        thread.join(30)
 
 
 @contextmanager
@@ -260,7 +276,7 @@ def operator_context(settings: Settings) -> Iterator[tuple[Context, Actor]]:
 
     A serving process finds what this one changed by its sweep.
     """
-    with _context(settings) as context:
+    with _context(settings) as context, as_request():
         yield context, system(first_start.ensure_account(context))
 
 

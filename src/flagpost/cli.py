@@ -128,6 +128,43 @@ def jira_preview(
         print(json.dumps(found.body, indent=2, ensure_ascii=False))
 
 
+@app.command("send-again")
+def send_again(
+    project: Annotated[str | None, typer.Option(help="Only this project's flags, by name or id.")] = None,
+    flag: Annotated[str | None, typer.Option(help="Only this flag, by name or id.")] = None,
+    wait: Annotated[bool, typer.Option(help="Show how far it is, until it is over.")] = True,
+    cancel: Annotated[bool, typer.Option("--cancel", help="End what is being sent again, and begin nothing.")] = False,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Send everything that Jira was told once more, or a project, or one flag. `serve` or `worker` does the sending."""
+    from flagpost import following
+
+    if cancel:
+        following.cancel(_settings(database_url))
+    else:
+        following.send_again(_settings(database_url), _project_of(project, flag), flag, wait=wait)
+
+
+@app.command("drift-check")
+def drift_check(
+    flag: Annotated[str | None, typer.Option(help="Only this flag, by name or id.")] = None,
+    project: Annotated[
+        str | None, typer.Option(help="The flag's project, by name or id; Default if not given.")
+    ] = None,
+    wait: Annotated[bool, typer.Option(help="Show how far it is, until it is over.")] = True,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Read back what Jira holds, and mend what differs from what it was told. `serve` or `worker` does the reading."""
+    from flagpost import following
+
+    if not following.check_drift(_settings(database_url), _project_of(project, flag), flag, wait=wait):
+        raise typer.Exit(1)
+
+
+def _project_of(project: str | None, flag: str | None) -> str | None:
+    return project or ("Default" if flag else None)
+
+
 @app.command("forge-app")
 def forge_app(
     base_url: Annotated[str, typer.Option(help="The https address that Jira and people reach Flagpost at.")],

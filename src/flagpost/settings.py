@@ -36,6 +36,22 @@ class Settings(BaseSettings):
     log_level: str = Field("info", description="debug, info, warning or error.")
     log_format: str = Field("text", pattern="^(text|json)$", description="text or json.")
 
+    metrics_token: SecretStr | None = Field(
+        None, min_length=16, description="The bearer token that /metrics takes; without it only this machine reads it."
+    )
+    worker_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="The port on which a worker answers /healthz, /readyz and /metrics; by default it listens nowhere.",
+    )
+    traces: bool = Field(
+        False, description="Record OpenTelemetry traces and send them where OTEL_EXPORTER_OTLP_ENDPOINT says."
+    )
+    stop_seconds: int = Field(
+        30, ge=2, le=3600, description="Within how long a process that is told to stop has ended, whatever is in hand."
+    )
+
     atlassian_api_url: str = Field(
         "https://api.atlassian.com", description="Where Atlassian's API is; tokens and flags are sent nowhere else."
     )
@@ -55,6 +71,27 @@ class Settings(BaseSettings):
     )
     issue_refresh_budget: int = Field(
         3_000, ge=100, le=20_000, description="How many issues of one site are looked up again in an hour at most."
+    )
+    drift_check_hour: int = Field(
+        3,
+        ge=-1,
+        le=23,
+        description="At which hour (UTC) flags are read back from Jira every night, and compared; -1: only when asked.",
+    )
+    drift_check_budget: int = Field(
+        5_000,
+        ge=1,
+        le=50_000,
+        description="How many flags one such check reads at most; the next one goes on from there.",
+    )
+    push_log_days: int = Field(
+        30, ge=1, le=3650, description="For how many days the log of what Jira was told of each flag is kept."
+    )
+    push_log_rows: int = Field(
+        1_000_000, ge=1000, description="How many rows that log has at most; the oldest go first."
+    )
+    push_sums_days: int = Field(
+        365, ge=1, le=3650, description="For how many days the hourly sums of deliveries are kept."
     )
     sweep_seconds: float = Field(
         2.0, gt=0, le=60, description="How often to look for flags that Jira has yet to hear of."

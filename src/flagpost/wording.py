@@ -20,6 +20,22 @@ def iso(moment: int) -> str:
     return datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="seconds")
 
 
+def lasting(milliseconds: int) -> str:
+    """How long something takes: *12 ms*, *3.4 s*, *5 min*, *2 h 5 min*, *3 days*."""
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    return counted(hours // 24, "day")
+
+
 def ago(moment: int, now: int) -> str:
     """How long ago a time was, or how far ahead it is, as people say it. Both in milliseconds."""
     ahead, amount = moment > now, abs(now - moment) / 1000

@@ -36,6 +36,23 @@ def _records(api: APIRouter, world: World) -> None:
     def flags() -> Json:
         return world.all_flags()
 
+    @api.delete("/flags/{flag_id}")
+    def lose(flag_id: str) -> Json:
+        """Lose a flag, as if it had never been stored."""
+        with world.lock:
+            for key in [key for key in world.flags if key[1] == flag_id]:
+                del world.flags[key]
+        return {}
+
+    @api.patch("/flags/{flag_id}")
+    def spoil(flag_id: str, changed: Json) -> Json:
+        """Hold something else of a flag than what was sent."""
+        with world.lock:
+            for key, flag in world.flags.items():
+                if key[1] == flag_id:
+                    flag.data = {**flag.data, **changed}
+        return {}
+
     @api.get("/history/{flag_id}")
     def history(flag_id: str) -> list[int]:
         return world.history.get(flag_id, [])

@@ -34,6 +34,14 @@ class Sandbox:
         found: dict[str, dict[str, Any]] = self.get("/flags")
         return found
 
+    def lose_flag(self, flag_id: str) -> None:
+        """Lose a flag, as if it had never been stored."""
+        self._checked("DELETE", f"/flags/{flag_id}")
+
+    def spoil_flag(self, flag_id: str, **changed: Any) -> None:
+        """Hold something else of a flag than what was sent."""
+        self._checked("PATCH", f"/flags/{flag_id}", json=changed)
+
     def faults(self, **values: Any) -> None:
         """Switch faults; those not named stay."""
         self._checked("PUT", "/faults", json=values)

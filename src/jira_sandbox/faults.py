@@ -6,6 +6,7 @@ This wraps the whole application from outside, because only there the connection
 import asyncio
 import json
 import time
+import uuid
 from email.utils import formatdate
 from typing import Any
 
@@ -45,6 +46,8 @@ class Gate:
             "path": scope["path"],
             "at": self._world.clock(),
             "status": 0,
+            "trace": uuid.uuid4().hex,
+            "traceparent": Headers(scope=scope).get("traceparent"),
         }
         body = await _body(receive)
         if body is None:
@@ -90,12 +93,13 @@ class Gate:
         return self._limits.refuse(call) if counted else None
 
     def _answering(self, send: Send, entry: dict[str, Any], call: Call) -> Send:
-        """Note the status, and add what every answer of Jira's says: the time, and how near its limits are."""
+        """Note the status, and add what every answer of Jira's says: its id, the time, and how near its limits are."""
 
         async def wrapped(message: Message) -> None:
             if message["type"] == "http.response.start":
                 entry["status"] = message["status"]
                 headers = MutableHeaders(scope=message)
+                headers["Atl-Traceid"] = entry["trace"]
                 headers["Date"] = formatdate(self._world.clock() + self._world.settings.clock_skew_seconds, usegmt=True)
                 if self._world.settings.enforce_limits and call.caller:
                     headers.update(self._limits.headers(call))

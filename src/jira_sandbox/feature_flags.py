@@ -1,7 +1,9 @@
 """Atlassian's Feature Flags API 0.1: bulk, get, delete, delete by properties, for whoever holds a token."""
 
+import asyncio
 import hashlib
 import json
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -143,8 +145,11 @@ class _Api:
         refused, provider = self._who(request, "delete")
         if refused:
             return refused
-        with self._world.lock:
-            self._world.flags.pop((provider, request.path_params["id"]), None)
+        forget = partial(self._world.flags.pop, (provider, request.path_params["id"]), None)
+        if delay := self._world.settings.delete_delay_ms:
+            asyncio.get_running_loop().call_later(delay / 1000, forget)
+        else:
+            forget()
         return Response(status_code=202)
 
     async def delete_by_properties(self, request: Request) -> Response:

@@ -99,6 +99,7 @@ class Settings:
     """How strict and how quick the sandbox is."""
 
     apply_delay_ms: int = 0
+    delete_delay_ms: int = 0
     max_body_bytes: int = 1024 * 1024
     enforce_limits: bool = True
     keep_bodies: bool = False

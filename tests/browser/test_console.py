@@ -11,7 +11,7 @@ from flagpost.flags.matchers import MATCHERS
 from tests.browser.conftest import Desk
 
 pytestmark = pytest.mark.browser
-FLAG_TABS = ("definition", "integrations", "integrations/preview", "audit", "settings")
+FLAG_TABS = ("definition", "integrations", "integrations/preview", "integrations/log", "audit", "settings")
 LOOKS = {
     "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 860}},
     "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 860}},
@@ -29,7 +29,7 @@ def console_pages(page: Page, base: str) -> dict[str, str]:
         for tab in ("flags", "flags?q=nothing", "segments", "change-requests", "environments", "audit")
     }
     admin = ("projects", "environments", "api-keys", "users", "groups", "integrations", "audit", "integrations/jira")
-    admin += ("integrations/jira/credentials",)
+    admin += ("integrations/jira/credentials", "integrations/health", "integrations/log", "integrations/log?flag=none")
     pages |= {f"admin {tab}": f"{base}/admin/{tab}" for tab in admin}
     pages["admin configured"] = f"{base}/admin/integrations?tab=configured"
     pages["new flag"] = f"{base}/flags/new?issue=PAY-1"

@@ -9,7 +9,7 @@ import typer
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from flagpost import cli
+from flagpost import cli, metrics
 from flagpost.flags.import_file import FIELDS
 from flagpost.settings import Settings, documented
 from flagpost.web import forge, health
@@ -86,6 +86,7 @@ def test_what_is_not_in_the_openapi_document_is_documented_too() -> None:
     app = FastAPI(openapi_url=None)
     app.include_router(forge.router)
     app.include_router(health.router)
+    app.include_router(health.described)
     paths = [route.path for route in routes_of(app)]
     assert len(paths) > 12
     for path in paths:
@@ -118,3 +119,31 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 def test_nothing_speaks_of_this_machine() -> None:
     for page in PAGES:
         assert not re.search(r"/(home|root|work|tmp)/\w", page.read_text()), page
+
+
+@pytest.mark.parametrize("metric", sorted(metrics.described()))
+def test_every_metric_is_documented_in_the_words_of_the_code(metric: str) -> None:
+    row = next((line for line in text("metrics.md").splitlines() if line.startswith(f"| `{metric}` |")), None)
+    assert row, f"{metric} is not in docs/reference/metrics.md"
+    _, _, labels, said, _ = (part.strip() for part in row.split("|"))
+    assert said == metrics.described()[metric]
+    assert re.findall(r"`(\w+)`", labels) == list(metric_labels()[metric])
+
+
+def test_no_metric_is_documented_that_is_not_there() -> None:
+    own = set(re.findall(r"^\| `(flagpost_\w+)`", text("metrics.md"), re.MULTILINE))
+    assert own == set(metrics.described())
+    others = {family.name for family in metrics.REGISTRY.collect() if not family.name.startswith("flagpost_")}
+    for name in others:
+        assert f"`{name}`" in text("metrics.md") or f"`{name}_total`" in text("metrics.md"), name
+
+
+def test_every_kind_of_failure_is_documented() -> None:
+    for kind in metrics.FAILURE_KINDS:
+        assert f"`{kind}`" in text("metrics.md"), kind
+
+
+def metric_labels() -> dict[str, tuple[str, ...]]:
+    """The labels of every metric of Flagpost's own, by the name Prometheus knows it by."""
+    counted = {name: tuple(one._labelnames) for one, name in zip(metrics.COUNTED, metrics.described(), strict=False)}
+    return counted | {one.name: one.labels for one in metrics.FIGURES}

@@ -7,7 +7,8 @@ import pytest
 from flagpost.app import running
 from flagpost.settings import load
 from jira_sandbox.embedded import Sandbox, running_sandbox
-from tests.end_to_end.world import World, environment
+from tests.end_to_end.workers import Workers
+from tests.end_to_end.world import World, environment, process
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +50,21 @@ def connected(world: World) -> World:
     """The same, connected: Default shows Production."""
     world.connect_jira()
     return world
+
+
+@pytest.fixture
+def workers(sandbox: Sandbox, postgres_url: str) -> Iterator[Workers]:
+    found = Workers(sandbox, postgres_url)
+    yield found
+    for worker in found:
+        worker.end()
+
+
+@pytest.fixture
+def served(sandbox: Sandbox, postgres_url: str) -> Iterator[World]:
+    """Flagpost serves in a process that does not deliver; the site is connected."""
+    with process(sandbox, postgres_url, "--no-worker") as running:
+        world = World(running.url, sandbox)
+        world.connect_jira()
+        yield world
+        world.close()

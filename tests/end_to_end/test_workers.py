@@ -5,78 +5,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 import sqlalchemy as sa
 
 from jira_sandbox.embedded import Sandbox
-from tests.end_to_end.world import FEATURE_FLAGS, World, environment, process, until
+from tests.end_to_end.workers import Workers, in_the_middle
+from tests.end_to_end.world import FEATURE_FLAGS, World, environment
 
 pytestmark = pytest.mark.slow
 TAKEN_OVER_WITHIN = 30.0
 CUT_EVERY_CONNECTION = sa.text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
-
-
-class Worker:
-    """`flagpost worker` as a process of its own."""
-
-    def __init__(self, sandbox: Sandbox, database_url: str) -> None:
-        values = {**os.environ, **environment(sandbox, database_url), "FLAGPOST_LOG_LEVEL": "error"}
-        command = [sys.executable, "-m", "flagpost", "worker"]
-        self.process = subprocess.Popen(command, env=values, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        assert "worker runs" in self.process.stdout.readline()
-
-    def send(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
-
-    def end(self) -> int:
-        if self.process.poll() is None:
-            self.send(signal.SIGCONT)
-            self.send(signal.SIGTERM)
-        code = self.process.wait(40)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        return code
-
-
-class Workers(list[Worker]):
-    """Those of a test; they end with it."""
-
-    def __init__(self, sandbox: Sandbox, database_url: str) -> None:
-        super().__init__()
-        self._where = (sandbox, database_url)
-
-    def start(self, count: int = 1) -> None:
-        self.extend(Worker(*self._where) for _ in range(count))
-
-
-@pytest.fixture
-def workers(sandbox: Sandbox, postgres_url: str) -> Iterator[Workers]:
-    found = Workers(sandbox, postgres_url)
-    yield found
-    for worker in found:
-        worker.end()
-
-
-@pytest.fixture
-def served(sandbox: Sandbox, postgres_url: str) -> Iterator[World]:
-    """Flagpost serves in a process that does not deliver; the site is connected."""
-    with process(sandbox, postgres_url, "--no-worker") as running:
-        world = World(running.url, sandbox)
-        world.connect_jira()
-        yield world
-        world.close()
-
-
-def in_the_middle(world: World) -> None:
-    """A delivery is under way: the sandbox has its request and has yet to answer."""
-    seen = len(world.sandbox.requests(FEATURE_FLAGS))
-    until(lambda: len(world.sandbox.requests(FEATURE_FLAGS)) > seen, "a delivery is under way")
 
 
 def test_a_process_that_only_serves_leaves_delivery_to_workers(served: World, workers: Workers) -> None:

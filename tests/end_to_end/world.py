@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -234,16 +235,21 @@ def shown(definition: dict[str, Any] | None) -> dict[str, Any]:
 class Process:
     """`flagpost serve` as a process of its own, that can be killed and started again on the same port."""
 
-    def __init__(self, sandbox: Sandbox, database_url: str, *options: str) -> None:
+    def __init__(
+        self, sandbox: Sandbox, database_url: str, *options: str, log: Path | None = None, **settings: str
+    ) -> None:
+        self.log = log
         self.port = free_port()
         self._options = options
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = {**os.environ, **environment(sandbox, database_url), "FLAGPOST_LOG_LEVEL": "error"}
+        self._environment |= {f"FLAGPOST_{name.upper()}": value for name, value in settings.items()}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         command = [sys.executable, "-m", "flagpost", "serve", "--port", str(self.port), *self._options]
-        self._process = subprocess.Popen(command, env=self._environment, stdout=subprocess.DEVNULL)
+        with self.log.open("ab") if self.log else nullcontext() as log:
+            self._process = subprocess.Popen(command, env=self._environment, stdout=subprocess.DEVNULL, stderr=log)
         until(self._ready, "Flagpost is ready")
 
     def _ready(self) -> bool:
@@ -264,14 +270,24 @@ class Process:
         """As an operator does; the exit code."""
         if self._process is None or self._process.poll() is not None:
             return 0
-        self._process.send_signal(signal.SIGTERM)
+        self.terminate()
         return self._process.wait(30)
+
+    def terminate(self) -> None:
+        """Tell it to stop, and wait for nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+
+    def ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
 
 
 @contextmanager
-def process(sandbox: Sandbox, database_url: str, *options: str) -> Iterator[Process]:
-    """One that ends with the block."""
-    found = Process(sandbox, database_url, *options)
+def process(
+    sandbox: Sandbox, database_url: str, *options: str, log: Path | None = None, **settings: str
+) -> Iterator[Process]:
+    """One that ends with the block; its log goes to the file `log`."""
+    found = Process(sandbox, database_url, *options, log=log, **settings)
     found.start()
     try:
         yield found

@@ -7,6 +7,7 @@ from uuid import uuid4
 from flagpost.actions import api_keys as keys
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.audit import record
+from flagpost.actions.backfills import send_again
 from flagpost.actions.context import Context
 from flagpost.actions.integration_state import IntegrationState, get_integration
 from flagpost.actions.jira_site import checked_address, find_site
@@ -14,7 +15,7 @@ from flagpost.actions.projects import grant_view
 from flagpost.actions.reach import reach_environment, reach_project
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem
 from flagpost.jira.removal import LEFT
-from flagpost.store import api_keys, credentials, integrations, pushes, removals
+from flagpost.store import api_keys, backfills, credentials, integrations, pushes, removals
 from flagpost.store.db import Transaction
 from flagpost.store.integrations import ChosenProject, Integration, Site
 from flagpost.store.records import ApiKey
@@ -147,14 +148,7 @@ def grant_project(ctx: Context, actor: Actor, project: str) -> IntegrationState:
 
 def resend(ctx: Context, actor: Actor) -> IntegrationState:
     """Send every connected flag again, and try again whatever had stopped delivery."""
-    actor.require(Right.MANAGE_INTEGRATIONS)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        site = integrations.site_of_account(tx, actor.account_id)
-        if site is None or site.disconnected_at:
-            raise Conflict("No Jira site is connected yet.")
-        integrations.want_everything(tx, site.id, now)
-    ctx.wake(actor.account_id)
+    send_again(ctx, actor)
     return get_integration(ctx, actor)
 
 
@@ -166,6 +160,7 @@ def forget_site(ctx: Context, actor: Actor) -> None:
         site = integrations.site_of_account(tx, actor.account_id)
         if site is None or integrations.find(tx, actor.account_id):
             raise Conflict("Only the site of an integration that was removed can be forgotten.")
+        backfills.end_all(tx, actor.account_id, now, actor.name)
         words = f"{actor.name} had Flagpost forget the site before Jira had forgotten everything."
         removals.finish_all(tx, actor.account_id, LEFT, words, now)
         _record_site(tx, actor, now, site, "forgot_site")

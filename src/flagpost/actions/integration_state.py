@@ -7,7 +7,8 @@ from flagpost.actions.access import Actor, Right
 from flagpost.actions.asking import quota_used_up
 from flagpost.actions.context import Context
 from flagpost.jira.access import APP, WaitingForToken
-from flagpost.store import api_keys, credentials, integrations, pushes, removals
+from flagpost.store import api_keys, backfills, credentials, integrations, pushes, removals
+from flagpost.store.backfills import Progress
 from flagpost.store.credentials import Credentials
 from flagpost.store.db import Transaction
 from flagpost.store.integrations import ChosenProject, Installation, Site
@@ -34,7 +35,7 @@ class IntegrationState:
     """The integration and its site. Times are milliseconds; `reason` is empty where all is well.
 
     `behind`: flags Jira has yet to hear of. `refused`: flags Jira would not take as they are. `removals`: what Jira was
-    asked to forget as a whole, the newest first.
+    asked to forget as a whole, the newest first. `backfill`: the newest of everything that was sent again.
     """
 
     state: State
@@ -49,6 +50,7 @@ class IntegrationState:
     refused: list[Push]
     refused_count: int
     removals: list[Removal]
+    backfill: Progress | None
 
     @property
     def connected(self) -> Site | None:
@@ -60,11 +62,12 @@ def get_integration(ctx: Context, actor: Actor) -> IntegrationState:
     """How the integration stands. The credentials are left out for those who do not manage integrations."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        found = _read(tx, actor.account_id, ctx.clock())
+        found = read_state(tx, actor.account_id, ctx.clock())
     return found if actor.may(Right.MANAGE_INTEGRATIONS) else replace(found, credentials=None)
 
 
-def _read(tx: Transaction, account_id: str, now: int) -> IntegrationState:
+def read_state(tx: Transaction, account_id: str, now: int) -> IntegrationState:
+    """The same within a transaction that reads more, for somebody who manages integrations."""
     integration = integrations.find(tx, account_id)
     site = integrations.site_of_account(tx, account_id)
     installation = integrations.find_installation(tx, site.installation_id) if site else None
@@ -92,6 +95,7 @@ def _read(tx: Transaction, account_id: str, now: int) -> IntegrationState:
         refused=pushes.refused(tx, account_id, _MOST_SHOWN),
         refused_count=pushes.count_refused(tx, account_id),
         removals=removals.latest(tx, account_id, _REMOVALS_SHOWN),
+        backfill=next((backfills.progress(tx, one, now) for one in backfills.latest(tx, account_id, 1)), None),
     )
 
 

@@ -21,6 +21,7 @@ import httpx2
 from flagpost.errors import JiraError
 from flagpost.jira.deadline import AnswerTooLarge, deadline, heed_deadlines, read_body
 from flagpost.jira.hosts import is_loopback, split_address
+from flagpost.jira.watched import watched
 from flagpost.settings import Settings
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -226,7 +227,13 @@ class JiraClient:
             raise JiraUnreachable(f"The key set answered {answer.status}.")
         return answer.body
 
-    def _send(self, method: str, url: str, *, timeout: float | None = None, **arguments: Any) -> Answer:
+    def _send(self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **arguments: Any) -> Answer:
+        with watched(method, url) as call:
+            answer = self._exchange(method, url, headers={**(headers or {}), **call.headers}, **arguments)
+            call.answered(answer.status, answer.trace_id)
+        return answer
+
+    def _exchange(self, method: str, url: str, *, timeout: float | None = None, **arguments: Any) -> Answer:
         seconds = timeout or self._timeout
         try:
             with deadline(seconds), self._http.stream(method, url, timeout=seconds, **arguments) as response:

@@ -11,6 +11,7 @@ from flagpost.jira.access import APP, IssueAccess, Keyring
 from flagpost.jira.client import Answer, JiraClient, JiraUnreachable
 from flagpost.jira.limits import Busy, Endpoint, Limits, is_quota
 from flagpost.jira.trouble import Trouble
+from flagpost.metrics import ISSUES
 from flagpost.store import issues, pushes
 from flagpost.store.db import Transaction
 from flagpost.store.integrations import Site
@@ -163,6 +164,7 @@ class IssueReader:
 
     def _follow(self, tx: Transaction, site: Site, asked: Issue, answer: Issue | None) -> int:
         now = self.clock()
+        ISSUES.labels("absent" if answer is None else "found").inc()
         if answer is not None:
             return store(tx, site.account_id, asked, answer, now)
         return store_absent(tx, asked, now, now + self.refresh_ms)

@@ -10,8 +10,8 @@ struck off in the transaction that has done, or marked, what they ask for.
 new as *w*. Were a change to come in while a request is on its way, it raised `wanted` above *w*, and writing
 `delivered = w` leaves the flag behind: it goes out once more. Only one delivery runs for a site at a time (`jobs`
 sees to it), so a request with an older state never overtakes a newer one. Should two run all the same, the version
-decides in Jira, except for a delete, which Jira does unconditionally: the flag is then sent again when `wanted` rises
-next, and the drift is found by a back-fill.
+decides in Jira, except for a delete, which Jira does unconditionally, and a little later: a flag that is sent within
+minutes of its delete is read back, and sent again where it went with it (`drift`).
 
 **Deletes.** A flag that must be gone from Jira is deleted there only if Jira may hold it. `held` is therefore
 committed *before* the first send: if the process dies after Jira stored the flag and before the answer was noted, the
@@ -28,15 +28,19 @@ passed over, and those behind it go first; where all that is left has to wait, s
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import structlog
 
+from flagpost import tracing
 from flagpost.errors import JiraError
 from flagpost.jira import removal
 from flagpost.jira.access import OAUTH, Keyring, TokenNotGiven, WaitingForToken
+from flagpost.jira.backfill import begin_everything
 from flagpost.jira.batch import Batch, by_project, pick
 from flagpost.jira.client import Answer, JiraClient
 from flagpost.jira.flags_api import FlagsApi
@@ -44,10 +48,13 @@ from flagpost.jira.limits import Busy, Limits
 from flagpost.jira.payload import MAX_FLAGS, FlagToTell, bulk_request, farewell_payload, flag_payload
 from flagpost.jira.removal import Remover
 from flagpost.jira.submit_answer import refusal, unknown_issues
-from flagpost.jira.trouble import Stop, Trouble
-from flagpost.store import credentials, integrations, issues, pushes, removals, telling
+from flagpost.jira.trouble import Stop, Trouble, error_kind
+from flagpost.metrics import CHANGE_TO_JIRA, DELIVERIES, FAILURES, FLAGS
+from flagpost.observe import as_delivery, carrying
+from flagpost.store import backfills, credentials, integrations, issues, push_log, pushes, removals, telling
 from flagpost.store.db import Database, Transaction
 from flagpost.store.integrations import Site
+from flagpost.store.push_log import DELETED, FAREWELL, NOTHING, SENT, Told
 from flagpost.store.pushes import Push
 from flagpost.store.removals import Removal
 
@@ -85,14 +92,27 @@ class Delivery:
         site = self._site(account_id)
         if site is None:
             return
+        with as_delivery() as delivery, tracing.span("delivery", delivery=delivery, site=site.site_url) as span:
+            outcome = "crashed"
+            try:
+                outcome = self._outcome(site, stopping)
+            finally:
+                DELIVERIES.labels(outcome).inc()
+                span.note(outcome=outcome)
+
+    def _outcome(self, site: Site, stopping: Callable[[], bool]) -> str:
         try:
-            self._deliver(self._api(site), stopping)
-        except (Stop, Busy):
-            return
+            return "done" if self._deliver(self._api(site), stopping) else "stopped"
+        except Stop as stop:
+            return "failed" if stop.failed else "stopped"
+        except Busy:
+            return "stopped"
         except WaitingForToken as error:
+            FAILURES.labels("token_missing").inc()
             self._trouble.note(site, error.message)
         except JiraError as error:
             self._put_off_or_halt(site, error)
+        return "failed"
 
     def _site(self, account_id: str) -> Site | None:
         """The account's site, where flags may be delivered to it now."""
@@ -105,22 +125,24 @@ class Delivery:
         return FlagsApi(site, self.client, self.keyring, self.limits, writes, self.pause)
 
     def _put_off_or_halt(self, site: Site, error: JiraError) -> None:
+        FAILURES.labels(error_kind(error)).inc()
         if error.permanent:
             self._trouble.halt(site, error.message)
         else:
             asked = error.retry_after if isinstance(error, TokenNotGiven) else None
             self._trouble.back_off(site, error.message, asked)
 
-    def _deliver(self, api: FlagsApi, stopping: Callable[[], bool]) -> None:
+    def _deliver(self, api: FlagsApi, stopping: Callable[[], bool]) -> bool:
+        """Whether nothing is left to do."""
         if api.site.resend_wanted_at is not None:
-            self._mark_all(api.site)
+            begin_everything(self.db, api.site, self.clock())
         self._sweep_removals(api)
         reach = MAX_FLAGS
         while not stopping():
             batch = self._next_batch(api, reach)
             if batch is None:
                 self._finish(api)
-                return
+                return True
             self._work_off(api, batch)
             if batch.rows:
                 reach = MAX_FLAGS
@@ -128,26 +150,9 @@ class Delivery:
                 reach *= 2
             else:
                 self.pause(min(batch.wait, _LONGEST_NAP_SECONDS))
+        return False
 
     # Before the flags --------------------------------------------------------------------------------------------
-
-    def _mark_all(self, site: Site) -> None:
-        """Have every flag sent, and note the start, so that progress can be shown.
-
-        At the first time after a site was connected Jira holds nothing: it deletes what an app had sent with the app.
-        """
-        now = self.clock()
-        with self.db.write() as tx:
-            if site.backfill_started_at is None:
-                pushes.forget_held(tx, site.account_id)
-            if site.way == OAUTH and (given := credentials.of_account(tx, site.account_id)):
-                credentials.update(tx, given.id, delete_refused=None)
-            issues.hope_again(tx, site.account_id)
-            pushes.mark_all_changed(tx, site.account_id, now)
-            total = pushes.count_behind(tx, site.account_id)
-            begun: dict[str, Any] = {"backfill_total": total, "backfill_started_at": now}
-            finished = None if total else now
-            integrations.update_site(tx, site.id, resend_wanted_at=None, backfill_finished_at=finished, **begun)
 
     def _sweep_removals(self, api: FlagsApi) -> None:
         for one in self._open_removals(api.site):
@@ -180,15 +185,27 @@ class Delivery:
     def _work_off(self, api: FlagsApi, batch: Batch) -> None:
         sending = [row for row in batch.rows if row.flag_id in batch.to_tell]
         leaving = [row for row in batch.rows if row.flag_id not in batch.to_tell]
-        if nothing := [pushes.Answer(row.flag_id, row.wanted, held=False) for row in leaving if not row.held]:
-            with self.db.write() as tx:
-                pushes.record_answers(tx, nothing, self.clock())
+        gone = [row for row in leaving if not row.held]
+        if nothing := [Told(row, pushes.Answer(row.flag_id, row.wanted, held=False), NOTHING) for row in gone]:
+            self._record(api.site, nothing)
         self._hold([row.flag_id for row in sending if not row.held])
         for project_id, rows in by_project(sending).items():
-            self._send(api, project_id, rows, batch.to_tell)
+            with self._carrying(rows):
+                self._send(api, project_id, rows, batch.to_tell)
         for row in leaving:
             if row.held:
-                self._delete(api, row)
+                with self._carrying([row]):
+                    self._delete(api, row)
+
+    @contextmanager
+    def _carrying(self, rows: Sequence[Push]) -> Iterator[None]:
+        """Say whose changes go out, in logs and traces; once Jira has answered, how long each of them waited."""
+        with carrying(row.requests for row in rows) as requests, tracing.span("batch", flags=len(rows)) as span:
+            span.note(changes=requests or None)
+            yield
+        now = self.clock()
+        for row in rows:
+            CHANGE_TO_JIRA.observe(max(0, now - row.wanted_at) / 1000)
 
     def _hold(self, flag_ids: list[str]) -> None:
         if flag_ids:
@@ -208,7 +225,8 @@ class Delivery:
             self._send(api, project_id, rows[:middle], to_tell)
             self._send(api, project_id, rows[middle:], to_tell)
         elif answer.status in (400, 413):
-            self._record(api.site, [_refused(rows[0], answer, answer.words())])
+            said = _refused(rows[0], answer, answer.words())
+            self._record(api.site, [Told(rows[0], said, SENT, to_tell[rows[0].flag_id])])
         else:
             self._fail(api.site, rows, answer)
 
@@ -224,14 +242,16 @@ class Delivery:
     def _record_bulk(self, api: FlagsApi, rows: Sequence[Push], to_tell: dict[str, FlagToTell], answer: Answer) -> None:
         body = answer.body if isinstance(answer.body, dict) else {}
         unknown = unknown_issues(body)
-        answers = []
+        sent = []
         for row in rows:
             told = to_tell[row.flag_id].issues
             words = refusal(row.flag_id, told, body, unknown)
             shown = row.told_issues if words else told
-            answers.append(pushes.Answer(row.flag_id, row.wanted, True, words, answer.trace_id, shown))
-        stale = [one.flag_id for one in answers if one.told_issues and set(to_tell[one.flag_id].issues) <= set(unknown)]
-        self._record(api.site, answers, unknown, stale)
+            said = pushes.Answer(row.flag_id, row.wanted, True, words, answer.trace_id, shown)
+            sent.append(Told(row, said, SENT, to_tell[row.flag_id]))
+        shown_elsewhere = [one.push.flag_id for one in sent if one.answer.told_issues]
+        stale = [flag_id for flag_id in shown_elsewhere if set(to_tell[flag_id].issues) <= set(unknown)]
+        self._record(api.site, sent, unknown, stale)
 
     def _bulk(self, api: FlagsApi, body: dict[str, Any], told: Sequence[Sequence[str]]) -> Answer:
         """Send flags once their issues may be written: a batch that is halved writes to them again."""
@@ -248,9 +268,10 @@ class Delivery:
         answer = api.delete(row.flag_id)
         if answer.ok or (answer.status == 404 and api.site.way != OAUTH):
             gone = pushes.Answer(row.flag_id, row.wanted, held=False, trace_id=answer.trace_id)
-            self._record(api.site, [gone])
+            self._record(api.site, [Told(row, gone, DELETED)])
         elif answer.status == 400:
-            self._record(api.site, [_refused(row, answer, f"Jira would not delete it: {answer.words()}")])
+            said = _refused(row, answer, f"Jira would not delete it: {answer.words()}")
+            self._record(api.site, [Told(row, said, DELETED)])
         elif api.site.way == OAUTH and answer.status in (401, 403, 404, 405):
             self._say_farewell(api, row, self._note_refusal(api.site, answer))
         else:
@@ -276,7 +297,7 @@ class Delivery:
         told = row.told_issues
         if not told:
             words = f"{refusal} It may still be shown."
-            self._record(api.site, [pushes.Answer(row.flag_id, row.wanted, True, words)])
+            self._record(api.site, [Told(row, pushes.Answer(row.flag_id, row.wanted, True, words), DELETED)])
             return
         flag = farewell_payload(row.flag_id, row.flag_name, row.wanted, told, self.public_url, self.clock())
         body = bulk_request([flag], removal.properties(api.site.account_id, row.project_id))
@@ -284,7 +305,7 @@ class Delivery:
         if answer.ok or answer.status in (400, 413):
             words = f"{refusal} Its issues show it as off, “Disconnected in Flagpost”."
             words = words if answer.ok else f"{refusal} It may still be shown: {answer.words()}"
-            self._record(api.site, [_refused(row, answer, words)])
+            self._record(api.site, [Told(row, _refused(row, answer, words), FAREWELL)])
         else:
             self._trouble.give_up(api.site, answer)
 
@@ -293,19 +314,28 @@ class Delivery:
     def _record(
         self,
         site: Site,
-        answers: Sequence[pushes.Answer],
+        told: Sequence[Told],
         unknown: Sequence[str] = (),
         stale: Sequence[str] = (),
     ) -> None:
-        """Note the answers. `unknown`: issues Jira does not know. `stale`: flags that it still shows elsewhere."""
+        """Note the answers, and log them.
+
+        `unknown`: issues Jira does not know. `stale`: flags that it still shows elsewhere.
+        """
         now = self.clock()
         with self.db.write() as tx:
-            pushes.record_answers(tx, answers, now)
+            pushes.record_answers(tx, (one.answer for one in told), now)
+            push_log.write(tx, site.account_id, told, now)
+            backfills.end_finished(tx, site.account_id, now)
             self._follow_unknown(tx, site, unknown, stale, now)
-            integrations.update_site(tx, site.id, last_success_at=now, last_error=None, failures=0, paused_until=None)
+            if any(one.what != NOTHING for one in told):
+                good = {"last_success_at": now, "last_error": None, "failures": 0, "paused_until": None}
+                integrations.update_site(tx, site.id, **good)
         self.limits.note_delivery(site.cloud_id, now)
-        refused = sum(bool(answer.refused) for answer in answers)
-        log.info("jira.delivered", site=site.site_url, flags=len(answers), refused=refused)
+        outcomes = Counter(one.answer.outcome for one in told)
+        for outcome, flags in outcomes.items():
+            FLAGS.labels(outcome).inc(flags)
+        log.info("jira.delivered", site=site.site_url, flags=len(told), refused=outcomes["refused"])
 
     def _follow_unknown(
         self, tx: Transaction, site: Site, unknown: Sequence[str], stale: Sequence[str], now: int

@@ -56,6 +56,7 @@ class Remover:
             return
         said = refusal or ("" if answer.ok else f"Jira would not delete by properties: {answer.words()}")
         with self.db.write() as tx:
+            removals.note_asked(tx, removal, self.clock())
             removals.update(tx, removal.id, swept_at=self.clock(), sample=shown, words=said)
 
     def conclude(self, api: FlagsApi, removal: Removal, delete_refused: str | None) -> None:

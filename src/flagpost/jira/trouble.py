@@ -11,9 +11,11 @@ from typing import NoReturn
 
 import structlog
 
-from flagpost.jira.access import OAUTH
-from flagpost.jira.client import Answer
+from flagpost.errors import JiraError
+from flagpost.jira.access import OAUTH, CredentialsRefused, TokenNotGiven
+from flagpost.jira.client import Answer, JiraUnreachable
 from flagpost.jira.limits import is_quota
+from flagpost.metrics import FAILURES
 from flagpost.store import integrations
 from flagpost.store.db import Database
 from flagpost.store.integrations import Site
@@ -39,7 +41,27 @@ _WITH_CREDENTIALS = {
 
 
 class Stop(Exception):
-    """This delivery ends here; why is noted on the site."""
+    """This delivery ends here; why is noted on the site. `failed`: because of something that Jira answered."""
+
+    def __init__(self, *, failed: bool = False) -> None:
+        super().__init__()
+        self.failed = failed
+
+
+def failure_kind(answer: Answer) -> str:
+    """What an answer to a whole request is counted as: one of `metrics.FAILURE_KINDS`."""
+    if is_quota(answer):
+        return "quota"
+    if answer.moved_to:
+        return "moved"
+    by_status = {401: "unauthorized", 403: "forbidden", 404: "not_found", 429: "rate_limited"}
+    return by_status.get(answer.status, "unavailable" if answer.status >= 500 else "other")
+
+
+def error_kind(error: JiraError) -> str:
+    """The same where there was no answer to judge."""
+    kinds = ((CredentialsRefused, "credentials"), (JiraUnreachable, "unreachable"), (TokenNotGiven, "token_missing"))
+    return next((kind for type_, kind in kinds if isinstance(error, type_)), "other")
 
 
 def what_to_do(status: int, way: str) -> str:
@@ -56,6 +78,7 @@ class Trouble:
 
     def give_up(self, site: Site, answer: Answer) -> NoReturn:
         """Jira would not take any of it."""
+        FAILURES.labels(failure_kind(answer)).inc()
         new = site.way != OAUTH and self.clock() - site.connected_at < _NEW_SITE_MS
         if is_quota(answer):
             self.keep_quiet(site, answer)
@@ -67,7 +90,7 @@ class Trouble:
             )
         else:
             self.back_off(site, answer.words(), answer.retry_after)
-        raise Stop
+        raise Stop(failed=True)
 
     def back_off(self, site: Site, said: str, retry_after: int | None) -> None:
         """Wait at least as long as Jira asks, and longer with every failure in a row, so that a storm calms down."""

@@ -14,6 +14,9 @@ from functools import wraps
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from flagpost.metrics import ENGINE_FAILURES
+from flagpost.store.watching import Queue
+
 log = structlog.get_logger(__name__)
 
 _THREADS = 8
@@ -76,17 +79,24 @@ class EmbeddedEngine:
             for account_id in self._waiting():
                 self.wake(account_id)
         except Exception:
+            ENGINE_FAILURES.labels("sweep").inc()
             log.exception("jobs.sweep_failed")
 
     def alive(self) -> bool:
         """Whether the sweep runs."""
         return self._scheduler.running and not self._stopping.is_set()
 
+    def queue(self) -> Queue:
+        """This process is the only worker."""
+        with self._lock:
+            return Queue(workers=int(self.alive()), waiting=len(self._again), running=len(self._running))
+
     def _run(self, account_id: str) -> None:
         while True:
             try:
                 self._deliver(account_id, self._stopping.is_set)
             except Exception:  # the sweep tries again; an engine that died would lose nothing but deliver nothing
+                ENGINE_FAILURES.labels("delivery").inc()
                 log.exception("jobs.delivery_failed", account=account_id)
             with self._lock:
                 if account_id not in self._again or self._stopping.is_set():
@@ -101,6 +111,7 @@ def _guarded(chore: Callable[[], None]) -> Callable[[], None]:
         try:
             chore()
         except Exception:
+            ENGINE_FAILURES.labels("chore").inc()
             log.exception("jobs.chore_failed")
 
     return run

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from flagpost.store.watching import Queue
+
 
 class Engine(Protocol):
     """Runs deliveries: one at a time for an account on all hosts together, at most one more waiting."""
@@ -17,3 +19,6 @@ class Engine(Protocol):
 
     def alive(self) -> bool:
         """Whether deliveries would run."""
+
+    def queue(self) -> Queue | None:
+        """What is waiting and running; None where that is in the database (`store.watching.queue`)."""

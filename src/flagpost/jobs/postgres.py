@@ -16,6 +16,7 @@ The queue is the alarm clock and not the truth: were it emptied, the sweep would
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -25,6 +26,7 @@ import structlog
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Status
 
+from flagpost.metrics import ENGINE_FAILURES
 from flagpost.store.db import Database
 
 log = structlog.get_logger(__name__)
@@ -86,12 +88,13 @@ class PostgresEngine:
 
     def stop(self, timeout: float = 30) -> None:
         """Finish the batches in hand, for at most `timeout` seconds, and begin nothing new."""
+        ends_at = time.monotonic() + timeout
         self._stopping.set()
         if self._loop and self._worker:
             with suppress(RuntimeError):  # the loop has ended by itself
                 self._loop.call_soon_threadsafe(self._worker.cancel)
         for thread in self._threads:
-            thread.join(timeout)
+            thread.join(max(0.0, ends_at - time.monotonic()))
         self._queue.close()
 
     def wake(self, account_id: str) -> None:
@@ -110,6 +113,9 @@ class PostgresEngine:
         """Whether deliveries would run, as far as this process can tell."""
         return not self._stopping.is_set() and all(thread.is_alive() for thread in self._threads)
 
+    def queue(self) -> None:
+        """It is in the database."""
+
     # Working -----------------------------------------------------------------------------------------------------
 
     def _run(self, account_id: str) -> None:
@@ -118,6 +124,7 @@ class PostgresEngine:
                 if alone:
                     self._deliver(account_id, self._stopping.is_set)
         except Exception:  # the sweep tries again; an engine that died would lose nothing but deliver nothing
+            ENGINE_FAILURES.labels("delivery").inc()
             log.exception("jobs.delivery_failed", account=account_id)
 
     def _work_until_stopped(self) -> None:
@@ -175,6 +182,7 @@ class PostgresEngine:
             for account_id in self._waiting():
                 self.wake(account_id)
         except Exception:
+            ENGINE_FAILURES.labels("sweep").inc()
             log.exception("jobs.sweep_failed")
 
     def _do(self, chore: Callable[[], None]) -> None:
@@ -183,4 +191,5 @@ class PostgresEngine:
                 if alone:
                     chore()
         except Exception:
+            ENGINE_FAILURES.labels("chore").inc()
             log.exception("jobs.chore_failed")

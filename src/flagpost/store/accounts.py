@@ -24,6 +24,11 @@ def hold(tx: Transaction, account_id: str) -> None:
     tx.execute(sa.select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
 
 
+def all_ids(tx: Transaction) -> list[str]:
+    """The id of every account."""
+    return list(tx.scalars(sa.select(accounts.c.id)))
+
+
 def first(tx: Transaction) -> str | None:
     """The id of the oldest account; None before the first start."""
     return tx.scalar(sa.select(accounts.c.id).order_by(accounts.c.created_at, accounts.c.id).limit(1))

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from flagpost.errors import SetupError
+from flagpost.metrics import DATABASE_SECONDS, timed
 
 Transaction = Connection
 """What every function of the store takes first. It is opened and committed by an action, never below one."""
@@ -27,6 +28,8 @@ Condition = sa.ColumnElement[bool]
 """A condition for the database, handed on by those who do not look inside."""
 
 _READERS = 16
+_READ_SECONDS = DATABASE_SECONDS.labels("read").observe
+_WRITE_SECONDS = DATABASE_SECONDS.labels("write").observe
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
 _UNLOCK = sa.text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
 _NOTICE_WHO_VANISHES = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3"
@@ -49,13 +52,13 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """A transaction that sees one moment's state and writes nothing."""
-        with self._reader.connect() as tx, tx.begin():
+        with timed(_READ_SECONDS), self._reader.connect() as tx, tx.begin():
             yield tx
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that is committed when the block ends, and undone when it raises."""
-        with self._writer.begin() as tx:
+        with timed(_WRITE_SECONDS), self._writer.begin() as tx:
             yield tx
 
     @contextmanager

@@ -261,6 +261,11 @@ def connected_sites(tx: Transaction) -> list[Site]:
     return [Site(*row) for row in tx.execute(_SITE.where(jira_sites.c.disconnected_at.is_(None)))]
 
 
+def sites(tx: Transaction) -> list[Site]:
+    """Every site, connected or not."""
+    return [Site(*row) for row in tx.execute(_SITE)]
+
+
 def accounts_with_wishes(tx: Transaction) -> list[str]:
     """The accounts whose delivery has more to do than send flags: send everything again, or leave its site."""
     leaving = ~sa.exists().where(jira_integrations.c.account_id == jira_sites.c.account_id)

@@ -139,6 +139,27 @@ pushes = sa.Table(
     sa.Index(None, "project_id"),
     sa.Column("told_issues", sa.JSON),  # the issues of the last version that was sent: numeric ids or keys
     time_column("put_off_until", nullable=True),  # Jira failed at this one flag: the others go first
+    # The back-fill that this row belongs to until the version it asked for is delivered; `resend_only`: Jira has
+    # everything but for that back-fill, so that it can be cancelled. See `flagpost.store.backfills`.
+    sa.Column("resend_id", Id),
+    sa.Column("resend_version", sa.BigInteger),
+    sa.Column("resend_only", sa.Boolean, nullable=False, server_default=sa.false()),
+    time_column("deleted_at", nullable=True),  # when Jira was last asked to delete it
+    time_column("read_back_at", nullable=True),  # when to look what Jira holds. See `flagpost.jira.drift`
+    sa.Index(None, "flag_name", "account_id"),  # not the other way round: it would be taken in place of those below
+    sa.Index(
+        "ix_pushes_resent",
+        "resend_id",
+        sqlite_where=sa.text("resend_id IS NOT NULL"),
+        postgresql_where=sa.text("resend_id IS NOT NULL"),
+    ),
+    sa.Index(
+        "ix_pushes_read_back",
+        "read_back_at",
+        sqlite_where=sa.text("read_back_at IS NOT NULL"),
+        postgresql_where=sa.text("read_back_at IS NOT NULL"),
+    ),
+    sa.Column("wanted_by", sa.Text),  # ids of the requests whose changes are waiting, as the log has them
     sa.Index(
         "ix_pushes_waiting",
         "account_id",
@@ -177,4 +198,122 @@ jira_removals = sa.Table(
     sa.Column("words", sa.Text, nullable=False, server_default=""),
     time_column("finished_at", nullable=True),
     sa.Index(None, "account_id", "requested_at"),
+)
+# Each time that a site, a project or a flag was sent again. What is left of it are the rows of `pushes` that name it.
+jira_backfills = sa.Table(
+    "jira_backfills",
+    metadata,
+    id_column(),
+    reference("account_id", "accounts"),
+    sa.Column("scope", sa.String(10), nullable=False),  # site, project, flag
+    sa.Column("project_id", Id),  # no foreign keys: it outlives what it covered
+    sa.Column("flag_id", Id),
+    sa.Column("name", Name, nullable=False),
+    time_column("requested_at"),
+    sa.Column("requested_by", Name, nullable=False),
+    sa.Column("total", sa.Integer, nullable=False, server_default="0"),
+    time_column("started_at", nullable=True),  # when its rows were raised
+    sa.Column("outcome", sa.String(20)),  # None until it is over; finished, cancelled, replaced
+    time_column("ended_at", nullable=True),
+    sa.Column("ended_by", Name),
+    sa.Index(None, "account_id", "requested_at"),
+    sa.Index(
+        "ix_jira_backfills_open",
+        "account_id",
+        sqlite_where=sa.text("outcome IS NULL"),
+        postgresql_where=sa.text("outcome IS NULL"),
+    ),
+)
+# What Jira was told of a flag, each time, and what it answered. Kept for a set time.
+push_log = sa.Table(
+    "push_log",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    reference("account_id", "accounts"),
+    sa.Column("flag_id", Id, nullable=False),  # no foreign keys from here on: the log outlives what it speaks of
+    sa.Column("project_id", Id, nullable=False),
+    sa.Column("flag_name", Name, nullable=False),
+    time_column("at"),
+    sa.Column("sequence", sa.BigInteger, nullable=False),  # Atlassian: updateSequenceId
+    sa.Column("what", sa.String(10), nullable=False),  # sent, deleted, farewell
+    sa.Column("outcome", sa.String(10), nullable=False),  # accepted, refused
+    sa.Column("enabled", sa.Boolean),  # None for a delete, as the next two
+    sa.Column("default_value", Name),
+    sa.Column("rollout", Name),  # in words
+    sa.Column("issues", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("words", sa.Text, nullable=False, server_default=""),  # Jira's, where it refused
+    sa.Column("trace_id", sa.String(100)),
+    sa.Column("waited_ms", sa.BigInteger, nullable=False),
+    sa.Index(None, "account_id", "at", "id"),
+    sa.Index(None, "flag_id", "at", "id"),
+    sa.Index(
+        "ix_push_log_refused",
+        "account_id",
+        "at",
+        "id",
+        sqlite_where=sa.text("outcome = 'refused'"),
+        postgresql_where=sa.text("outcome = 'refused'"),
+    ),
+)
+# The same as sums of an hour, kept for longer.
+push_hours = sa.Table(
+    "push_hours",
+    metadata,
+    sa.Column("account_id", Id, sa.ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("hour", sa.BigInteger, primary_key=True, autoincrement=False),  # its beginning
+    sa.Column("accepted", sa.Integer, nullable=False),
+    sa.Column("refused", sa.Integer, nullable=False),
+    sa.Column("waited_ms", sa.BigInteger, nullable=False),  # of all of them together
+    sa.Column("longest_ms", sa.BigInteger, nullable=False),
+)
+# Reading flags back from Jira, to see that it shows what it was told.
+jira_drift_checks = sa.Table(
+    "jira_drift_checks",
+    metadata,
+    id_column(),
+    reference("account_id", "accounts"),
+    sa.Column("kind", sa.String(10), nullable=False),  # nightly, asked, flag, later
+    sa.Column("flag_id", Id),
+    sa.Column("name", Name, nullable=False),
+    time_column("requested_at"),
+    sa.Column("requested_by", Name, nullable=False),
+    time_column("started_at", nullable=True),
+    sa.Column("first", Id, nullable=False, server_default=""),  # it began behind this flag
+    sa.Column("position", Id, nullable=False, server_default=""),  # and has come to this one
+    sa.Column("went_round", sa.Boolean, nullable=False, server_default=sa.false()),  # past the last, to the first
+    sa.Column("total", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("read", sa.Integer, nullable=False, server_default="0"),
+    sa.Column(
+        "shown", sa.Integer, nullable=False, server_default="0"
+    ),  # of those, the ones that Jira had something for
+    sa.Column("waiting", sa.Integer, nullable=False, server_default="0"),  # left out: Jira has yet to hear of a change
+    sa.Column("later", sa.Integer, nullable=False, server_default="0"),  # differed, but were told just before
+    sa.Column("differed", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("repaired", sa.Integer, nullable=False, server_default="0"),
+    time_column("rest_until", nullable=True),
+    sa.Column("outcome", sa.String(20)),  # None until it is over; done, budget, unreadable, gone
+    sa.Column("words", sa.Text, nullable=False, server_default=""),
+    time_column("finished_at", nullable=True),
+    sa.Index(None, "account_id", "requested_at"),
+    sa.Index(
+        "ix_jira_drift_checks_open",
+        "account_id",
+        sqlite_where=sa.text("outcome IS NULL"),
+        postgresql_where=sa.text("outcome IS NULL"),
+    ),
+)
+jira_drift_findings = sa.Table(
+    "jira_drift_findings",
+    metadata,
+    id_column(),
+    reference("check_id", "jira_drift_checks"),
+    sa.Column("flag_id", Id, nullable=False),
+    sa.Column("project_id", Id, nullable=False),
+    sa.Column("flag_name", Name, nullable=False),
+    time_column("at"),
+    sa.Column("kind", sa.String(20), nullable=False),  # missing, other, older, newer, still_there
+    sa.Column("words", sa.Text, nullable=False),
+    sa.Column("repaired", sa.Boolean, nullable=False),
+    sa.Index(None, "check_id", "at"),
+    sa.Index(None, "flag_id", "at"),
 )

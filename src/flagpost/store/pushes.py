@@ -4,26 +4,40 @@ A row's `wanted` is raised in the same transaction as the change it stands for, 
 be forgotten. Versions are the time in milliseconds, or one more than the last where the clock stands still or went
 back. So they only ever rise, even for a flag that was deleted in Jira and connected again, and after a restore from an
 older backup (Atlassian: updates with a lower `updateSequenceId` than the stored one are ignored).
+
+`wanted_by` keeps the ids of the requests whose changes are waiting (`observe.request_id`, from the context, like the
+log's own lines), so that whoever delivers them, wherever that is, can name them.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import sqlalchemy as sa
 
+from flagpost.observe import request_id
 from flagpost.store.db import Transaction, insert_new
 from flagpost.store.jira_tables import jira_integration_projects, pushes
 
-_VERSION = sa.case((pushes.c.wanted < sa.bindparam("now"), sa.bindparam("now")), else_=pushes.c.wanted + 1)
+NEXT_VERSION = sa.case((pushes.c.wanted < sa.bindparam("now"), sa.bindparam("now")), else_=pushes.c.wanted + 1)
 _BEHIND_SINCE = sa.case((pushes.c.wanted > pushes.c.delivered, pushes.c.wanted_at), else_=sa.bindparam("now"))
-_RAISE_ONE = (
-    sa.update(pushes)
-    .where(pushes.c.flag_id == sa.bindparam("flag"))
-    .values(wanted=_VERSION, wanted_at=_BEHIND_SINCE, put_off_until=None)
+_LONGEST_WANTED_BY = 1000  # characters; of more requests than that, those of the last
+_BY = sa.bindparam("by", type_=sa.Text)
+_WANTED_BY_SO_FAR = sa.case((pushes.c.wanted > pushes.c.delivered, pushes.c.wanted_by))
+_WANTED_BY_ALL = _WANTED_BY_SO_FAR + " " + _BY
+_WANTED_BY = sa.case(
+    (_BY == "", _WANTED_BY_SO_FAR),
+    (_WANTED_BY_SO_FAR.is_(None), _BY),
+    (
+        sa.func.length(_WANTED_BY_ALL) > _LONGEST_WANTED_BY,
+        sa.func.substr(_WANTED_BY_ALL, sa.func.length(_WANTED_BY_ALL) - _LONGEST_WANTED_BY + 1),
+    ),
+    else_=_WANTED_BY_ALL,
 )
+RAISED = {"wanted": NEXT_VERSION, "wanted_at": _BEHIND_SINCE, "wanted_by": _WANTED_BY, "put_off_until": None}
+_RAISE_ONE = sa.update(pushes).where(pushes.c.flag_id == sa.bindparam("flag")).values(**RAISED)
 
 
-def _hold(tx: Transaction, condition: sa.ColumnElement[bool]) -> None:
+def hold(tx: Transaction, condition: sa.ColumnElement[bool]) -> None:
     """Lock these rows, in one order, before many are changed: two that lock in different orders wait for each other.
 
     PostgreSQL only; SQLite has one writer.
@@ -33,9 +47,8 @@ def _hold(tx: Transaction, condition: sa.ColumnElement[bool]) -> None:
 
 
 def _raise(tx: Transaction, condition: sa.ColumnElement[bool], now: int) -> int:
-    _hold(tx, condition)
-    raised = sa.update(pushes).where(condition).values(wanted=_VERSION, wanted_at=_BEHIND_SINCE, put_off_until=None)
-    return tx.execute(raised, {"now": now}).rowcount
+    hold(tx, condition)
+    return tx.execute(sa.update(pushes).where(condition).values(**RAISED), {"now": now, "by": request_id()}).rowcount
 
 
 def mark_changed(tx: Transaction, flag_ids: Collection[str], now: int) -> int:
@@ -44,7 +57,7 @@ def mark_changed(tx: Transaction, flag_ids: Collection[str], now: int) -> int:
     Returns how many will be told; wake the site after the commit if any.
     """
     if len(flag_ids) == 1:
-        return tx.execute(_RAISE_ONE, {"flag": next(iter(flag_ids)), "now": now}).rowcount
+        return tx.execute(_RAISE_ONE, {"flag": next(iter(flag_ids)), "now": now, "by": request_id()}).rowcount
     return _raise(tx, pushes.c.flag_id.in_(flag_ids), now) if flag_ids else 0
 
 
@@ -64,7 +77,7 @@ def mark_changed_in_environment(tx: Transaction, environment_id: str, now: int) 
 def want(tx: Transaction, account_id: str, project_id: str, flag_id: str, flag_name: str, now: int) -> None:
     """Have Jira hear of a flag from now on: what its first connection does, and every later one."""
     row = {"flag_id": flag_id, "account_id": account_id, "project_id": project_id, "flag_name": flag_name}
-    if not insert_new(tx, pushes, **row, wanted=now, wanted_at=now):
+    if not insert_new(tx, pushes, **row, wanted=now, wanted_at=now, wanted_by=request_id() or None):
         mark_changed(tx, [flag_id], now)
 
 
@@ -96,34 +109,51 @@ class Push:
     delivered_at: int | None
     told_issues: list[str] | None
     put_off_until: int | None = None
+    wanted_by: str | None = None
 
     @property
     def waiting(self) -> bool:
         """Whether Jira has yet to hear of the newest version."""
         return self.wanted > self.delivered
 
+    @property
+    def requests(self) -> list[str]:
+        """The ids of the requests whose changes this carries, the oldest first; of very many, the last."""
+        ids = (self.wanted_by or "").split(" ")
+        cut_off = len(self.wanted_by or "") >= _LONGEST_WANTED_BY
+        return [one for one in ids[cut_off:] if one]
 
-_PUSH = sa.select(*(column for column in pushes.c if column.name != "account_id"))
+
+_PUSH = sa.select(*(pushes.c[field.name] for field in fields(Push)))
 _BEHIND = pushes.c.wanted > pushes.c.delivered
 
 
 _DUE = sa.or_(pushes.c.put_off_until.is_(None), pushes.c.put_off_until <= sa.bindparam("now"))
-_BEHIND_OF_ACCOUNT = _PUSH.where(pushes.c.account_id == sa.bindparam("account"), _BEHIND, _DUE).order_by(
+_BEHIND_OF_ACCOUNT = _PUSH.where(pushes.c.account_id == sa.bindparam("account"), _BEHIND).order_by(
     pushes.c.wanted, pushes.c.project_id
 )
 
 
-def behind(tx: Transaction, account_id: str, limit: int, now: int) -> list[Push]:
+def behind(tx: Transaction, account_id: str, limit: int, now: int | None = None) -> list[Push]:
     """The flags that Jira has yet to hear of, those that have waited longest first, those of one project together.
 
-    Those that were put off are left out.
+    With `now`, without those that were put off until later.
     """
-    return [Push(*row) for row in tx.execute(_BEHIND_OF_ACCOUNT.limit(limit), {"account": account_id, "now": now})]
+    query, values = _BEHIND_OF_ACCOUNT.limit(limit), {"account": account_id}
+    rows = tx.execute(query, values) if now is None else tx.execute(query.where(_DUE), {**values, "now": now})
+    return [Push(*row) for row in rows]
 
 
 def count_behind(tx: Transaction, account_id: str) -> int:
     """How many flags Jira has yet to hear of."""
     return tx.scalar(_count().where(pushes.c.account_id == account_id, _BEHIND)) or 0
+
+
+def behind_since(tx: Transaction, account_id: str) -> int | None:
+    """Since when the flag has waited that Jira has yet to hear of for the longest; None where there is none."""
+    query = sa.select(sa.func.min(pushes.c.wanted_at)).where(pushes.c.account_id == account_id, _BEHIND)
+    found: int | None = tx.scalar(query)
+    return found
 
 
 def count_all(tx: Transaction, account_id: str) -> int:
@@ -161,7 +191,7 @@ def put_off(tx: Transaction, flag_id: str, until: int, words: str) -> None:
 def mark_held(tx: Transaction, flag_ids: Collection[str]) -> None:
     """Before the first send: from now on Jira may hold these, whatever becomes of the answer."""
     mine = pushes.c.flag_id.in_(flag_ids)
-    _hold(tx, mine)
+    hold(tx, mine)
     tx.execute(sa.update(pushes).where(mine).values(held=True))
 
 
@@ -181,18 +211,46 @@ class Answer:
     trace_id: str | None = None
     told_issues: Sequence[str] | None = None
 
+    @property
+    def outcome(self) -> str:
+        """In one word, for counting: accepted, refused or removed."""
+        if self.refused:
+            return "refused"
+        return "accepted" if self.held else "removed"
 
-_RECORD = sa.update(pushes).where(
-    pushes.c.flag_id == sa.bindparam("b_flag"), pushes.c.delivered < sa.bindparam("b_version")
+
+DELETES_LATE_MS = 10 * 60_000  # for how long after a delete Jira may still work it off
+READ_BACK_AFTER_MS = 60_000
+_NOW, _HELD = sa.bindparam("b_now", type_=sa.BigInteger), sa.bindparam("b_held", type_=sa.Boolean)
+_ENDS_RESEND = pushes.c.resend_version <= sa.bindparam("b_version")
+_RECORD = (
+    sa.update(pushes)
+    .where(pushes.c.flag_id == sa.bindparam("b_flag"), pushes.c.delivered <= sa.bindparam("b_version"))
+    .values(
+        resend_id=sa.case((_ENDS_RESEND, sa.null()), else_=pushes.c.resend_id),
+        resend_only=sa.case((_ENDS_RESEND, sa.false()), else_=pushes.c.resend_only),
+        deleted_at=sa.case((pushes.c.held & ~_HELD, _NOW), else_=pushes.c.deleted_at),
+        read_back_at=sa.case(
+            (_HELD & (pushes.c.deleted_at > _NOW - DELETES_LATE_MS), _NOW + READ_BACK_AFTER_MS),
+            else_=pushes.c.read_back_at,
+        ),
+    )
 )
 
 
 def record_answers(tx: Transaction, answers: Iterable[Answer], now: int) -> None:
-    """Note what Jira answered. `delivered` only ever rises, so a late answer cannot undo a newer one."""
+    """Note what Jira answered. `delivered` only ever rises, so a late answer cannot undo a newer one.
+
+    *Problem*: Jira works a delete off a little later, and unconditionally: a flag that was sent again meanwhile may go
+    with it, though Jira accepted it. *Solution*: what is sent within minutes of a delete is read back a little later
+    (`read_back_at`), by `flagpost.jira.drift`.
+    """
     rows = [
         {
             "b_flag": answer.flag_id,
             "b_version": answer.version,
+            "b_held": answer.held,
+            "b_now": now,
             "held": answer.held,
             "refused": answer.refused,
             "trace_id": answer.trace_id,
@@ -204,7 +262,7 @@ def record_answers(tx: Transaction, answers: Iterable[Answer], now: int) -> None
         for answer in answers
     ]
     if rows:
-        _hold(tx, pushes.c.flag_id.in_([row["b_flag"] for row in rows]))
+        hold(tx, pushes.c.flag_id.in_([row["b_flag"] for row in rows]))
         tx.execute(_RECORD, rows)
 
 

@@ -58,6 +58,12 @@ def held_flags(tx: Transaction, removal: Removal) -> list[tuple[str, int]]:
     return [(flag_id, wanted) for flag_id, wanted in tx.execute(query)]
 
 
+def note_asked(tx: Transaction, removal: Removal, now: int) -> None:
+    """Jira was asked to delete these as a whole, and may do so a little later, whatever is sent meanwhile."""
+    held = _held(removal.account_id, removal.project_id)
+    tx.execute(sa.update(pushes).where(held).values(deleted_at=now))
+
+
 def unfinished(tx: Transaction, account_id: str) -> list[Removal]:
     """Those under way, the oldest first."""
     mine = (jira_removals.c.account_id == account_id) & jira_removals.c.outcome.is_(None)

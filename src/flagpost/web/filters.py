@@ -7,12 +7,12 @@ from markupsafe import Markup
 
 from flagpost import wording
 from flagpost.flags.rollout import in_words
-from flagpost.wording import exactly, iso
+from flagpost.wording import exactly, iso, lasting
 
 
 def install(environment: Environment) -> None:
     """Give templates these filters."""
-    environment.filters.update(ago=ago, exactly=exactly, when=when, state_in_words=in_words)
+    environment.filters.update(ago=ago, exactly=exactly, when=when, state_in_words=in_words, lasting=lasting)
 
 
 def ago(moment: int, now: int | None = None) -> str:

@@ -8,12 +8,15 @@
   who can see an issue holds such tokens of its panel; so they open the panel's routes, and no others.
 - `sdk_key`: an application, with an SDK key; see `flagpost.web.sdk.guarded`, which checks it.
 - `jira_webhook`: a webhook of a Jira site, by the signature over what it sends.
+- `watcher`: monitoring, by `FLAGPOST_METRICS_TOKEN` or from this very machine.
 
 What they may then *do* is decided by the actions.
 """
 
+import hmac
 from dataclasses import dataclass
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
@@ -26,11 +29,13 @@ from flagpost.actions.context import Context
 from flagpost.actions.issue_events import HookCall, proven_hook
 from flagpost.actions.sessions import SignedIn, signed_in
 from flagpost.errors import NotSignedIn
+from flagpost.jira.hosts import is_loopback
 from flagpost.jira.manifest import CONFIGURE_PAGE, ISSUE_PANEL, PAGES
 from flagpost.jira.receive import Invocation
 from flagpost.web.state import Ctx
 
 SESSION_COOKIE = "flagpost_session"
+_MARKS_OF_PROXIES = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 SECURE_SESSION_COOKIE = "__Host-flagpost_session"
 
 _bearer = HTTPBearer(auto_error=False, description="An admin API key.")
@@ -116,6 +121,25 @@ async def jira_webhook(request: Request, ctx: Ctx, credentials: str) -> HookCall
     return await run_in_threadpool(proven_hook, ctx, credentials, signature, raw)
 
 
+def watcher(request: Request, ctx: Ctx) -> None:
+    """Monitoring: with the token that was set; where none was, from this machine, and only where it is the only one.
+
+    Behind a proxy on the same machine everybody seems to come from here. So as soon as Flagpost has an address that
+    others reach, or a request was passed on by anybody, the token is needed.
+    """
+    if ctx.settings.metrics_token is not None:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        expected = ctx.settings.metrics_token.get_secret_value()
+        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), expected.encode()):
+            return
+        raise NotSignedIn("Metrics are read with Authorization: Bearer and the value of FLAGPOST_METRICS_TOKEN.")
+    here = request.client is not None and is_loopback(request.client.host)
+    passed_on = any(name in request.headers for name in _MARKS_OF_PROXIES)
+    alone = is_loopback(urlsplit(ctx.settings.public_url).hostname or "")
+    if not (here and alone) or passed_on:
+        raise NotSignedIn("To read metrics from elsewhere, or behind a proxy, set FLAGPOST_METRICS_TOKEN.")
+
+
 async def sdk_key() -> None:
     """An application with an SDK key. Its routes are raw ones, which name this and are checked where they are made."""
 
@@ -126,4 +150,4 @@ FromJira = Annotated[JiraCall, Depends(jira_app)]
 FromConfigurePage = Annotated[JiraCall, Depends(configure_page)]
 FromPanel = Annotated[JiraCall, Depends(issue_panel)]
 FromWebhook = Annotated[HookCall, Depends(jira_webhook)]
-GUARDS = (anyone, person, key_holder, jira_app, configure_page, issue_panel, jira_webhook, sdk_key)
+GUARDS = (anyone, person, key_holder, jira_app, configure_page, issue_panel, jira_webhook, sdk_key, watcher)

@@ -5,13 +5,14 @@ request comes from in `Sec-Fetch-Site`, and older ones in `Origin`; neither can 
 neither is refused, since no browser in use today sends such a form. Paths for programs do not look at cookies at all.
 """
 
-import uuid
 from urllib.parse import urlsplit
 
-import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from flagpost.observe import accepted_id, as_request
+from flagpost.web.measured import measured
 
 FOR_PROGRAMS = ("/internal/api/", "/api/", "/forge/", "/webhooks/", "/sdk/", "/ofrep/")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -41,14 +42,11 @@ class EveryRequest:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = uuid.uuid4().hex[:16]
-        scope.setdefault("state", {})["request_id"] = request_id
-        structlog.contextvars.bind_contextvars(request=request_id)
-        try:
+        with as_request(accepted_id(Headers(scope=scope).get("x-request-id", ""))) as request_id:
+            scope.setdefault("state", {})["request_id"] = request_id
             app = self._app if _is_from_here(scope) else _foreign
-            await app(scope, receive, _with_headers(scope, send, request_id))
-        finally:
-            structlog.contextvars.unbind_contextvars("request")
+            with measured(scope, _with_headers(scope, send, request_id)) as counted:
+                await app(scope, receive, counted)
 
 
 def _is_from_here(scope: Scope) -> bool:

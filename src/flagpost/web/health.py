@@ -3,23 +3,25 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 
+from flagpost.actions import watch
 from flagpost.actions.context import Context
+from flagpost.metrics import CONTENT_TYPE
 from flagpost.store import health
-from flagpost.web.guard import anyone
+from flagpost.web.guard import anyone, watcher
 from flagpost.web.state import context
 
-router = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
+router = APIRouter(include_in_schema=False)
 
 
-@router.get("/healthz")
+@router.get("/healthz", dependencies=[Depends(anyone)])
 def process_is_up() -> JSONResponse:
     """200 as long as the process answers at all."""
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/readyz")
+@router.get("/readyz", dependencies=[Depends(anyone)])
 def ready(request: Request, ctx: Annotated[Context, Depends(context)]) -> JSONResponse:
     """200 where the database is reachable, its schema current and delivery alive; 503 with the reasons otherwise."""
     checks = {
@@ -31,7 +33,17 @@ def ready(request: Request, ctx: Annotated[Context, Depends(context)]) -> JSONRe
     return JSONResponse(answer, status_code=200 if good else 503)
 
 
-@router.get("/openapi.json")
+@router.get("/metrics", dependencies=[Depends(watcher)])
+def metrics(request: Request, ctx: Annotated[Context, Depends(context)]) -> Response:
+    """What this process counted and how things stand in the database, for Prometheus."""
+    engine = request.app.state.engine
+    return Response(watch.page(ctx, engine.alive(), engine.queue()), media_type=CONTENT_TYPE)
+
+
+described = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])
+
+
+@described.get("/openapi.json")
 def openapi(request: Request) -> JSONResponse:
     """The Admin API and the REST API, described for programs."""
     return JSONResponse(request.app.openapi())

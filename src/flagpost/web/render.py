@@ -20,7 +20,7 @@ from flagpost.web.templating import page
 log = structlog.get_logger(__name__)
 
 SPLIT_PATHS = ("/internal/api/", "/api/v3/")
-OWN_API_PATHS = ("/api/", "/forge/", "/webhooks/", "/sdk/")
+OWN_API_PATHS = ("/api/", "/forge/", "/webhooks/", "/sdk/", "/metrics")
 
 
 def install_error_handlers(app: FastAPI) -> None:

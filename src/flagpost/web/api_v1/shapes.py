@@ -167,15 +167,11 @@ def shown_project(one: ChosenProject) -> ShownProject:
 def shown_integration(ctx: Context, state: IntegrationState) -> Integration:
     """The integration as the API shows it."""
     site = state.site
+    latest = state.backfill
     backfill = None
-    if site and site.backfill_started_at is not None:
-        done = site.backfill_total if site.backfill_finished_at else max(0, site.backfill_total - state.behind)
-        backfill = Backfill(
-            total=site.backfill_total,
-            done=done,
-            started_at=site.backfill_started_at,
-            finished_at=site.backfill_finished_at,
-        )
+    if latest and latest.backfill.started_at is not None:
+        of = latest.backfill
+        backfill = Backfill(total=of.total, done=latest.done, started_at=of.started_at, finished_at=of.ended_at)
     return Integration(
         state=state.state.value,
         reason=state.reason,

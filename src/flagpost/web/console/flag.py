@@ -9,9 +9,12 @@ from fastapi.responses import Response
 
 from flagpost.actions import (
     audit,
+    backfills,
     change_requests,
     connections,
     definitions,
+    delivery_health,
+    drift_checks,
     environments,
     flags,
     jira_preview,
@@ -23,12 +26,14 @@ from flagpost.actions.context import Context
 from flagpost.actions.sessions import SignedIn
 from flagpost.errors import ApprovalRequired, FlagpostError, InvalidInput
 from flagpost.store.records import Environment, Flag, FlagDefinition, Project
+from flagpost.web.console.jira_health import asked_of_log, filter_of_log, shown_log
 from flagpost.web.console.shell import Form, go, listed, many, problems_of, show, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
 router = APIRouter()
 _ONE = "/projects/{project}/flags/{flag}"
+_TOLD_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,31 @@ def preview(request: Request, ctx: Ctx, who: Person, project: str, flag: str) ->
     return show_tab(request, ctx, who, one, "jira_preview", found=found, body=body)
 
 
+@router.get(_ONE + "/integrations/log")
+def log_tab(request: Request, ctx: Ctx, who: Person, project: str, flag: str) -> Response:
+    """What Jira was told of a flag, and answered."""
+    one = load(ctx, who, project, flag, None)
+    asked = {name: value for name, value in asked_of_log(request).items() if name != "flag"}
+    place = (ctx, who.actor, one.project.id, one.flag.id)
+    try:
+        found = delivery_health.flag_log(*place, filter_of_log(asked), after=asked.get("after"))
+    except FlagpostError as error:
+        return show_tab(request, ctx, who, one, "jira_log", error, **shown_log(asked, None))
+    return show_tab(request, ctx, who, one, "jira_log", **shown_log(asked, found))
+
+
+@router.post(_ONE + "/integrations/act")
+def act_on_jira(request: Request, ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
+    """Send a flag again, or have it read back from Jira, as the button says."""
+    one = load(ctx, who, project, flag, None)
+    ask = backfills.send_again if words(form, "act") == "resend" else drift_checks.ask_for_check
+    try:
+        ask(ctx, who.actor, one.project.id, one.flag.id)
+    except FlagpostError as error:
+        return _integrations(request, ctx, who, one, error)
+    return go(one.url + "/integrations")
+
+
 @router.post(_ONE + "/issues")
 def connect(request: Request, ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
     """Connect with one or more issues."""
@@ -178,6 +208,8 @@ def _integrations(
         typed=typed,
         connected=connections.list_connections(ctx, who.actor, one.project.id, one.flag.id),
         push=connections.push_status(ctx, who.actor, one.project.id, one.flag.id),
+        told=delivery_health.flag_log(ctx, who.actor, one.project.id, one.flag.id, limit=_TOLD_SHOWN).entries,
+        findings=delivery_health.flag_findings(ctx, who.actor, one.project.id, one.flag.id)[:1],
         primary=next((at.environment for at in chosen if at.project.id == one.project.id), None),
     )
 

@@ -10,11 +10,14 @@ from flagpost.web.console import (
     flags,
     jira,
     jira_credentials,
+    jira_health,
     jira_link,
     people,
     segments,
 )
 
 router = APIRouter(include_in_schema=False)
-for part in (people, flags, definition, flag, segments, change_requests, jira, jira_credentials, jira_link, admin):
+_FLAGS = (flags, definition, flag, segments, change_requests)
+_JIRA = (jira, jira_credentials, jira_health, jira_link)
+for part in (people, *_FLAGS, *_JIRA, admin):
     router.include_router(part.router)

@@ -1,0 +1,53 @@
+"""Forgetting what is older than it need be: the log of pushes, its sums, checks and back-fills of long ago."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flagpost.store import accounts, backfills, drift, push_log
+from flagpost.store.db import Database
+
+_EVERY_SECONDS = 600.0
+_AT_ONCE = 2000
+_STEPS = 50
+_DAY_MS = 86_400_000
+
+
+@dataclass
+class Retention:
+    """Keeps the log of pushes for so many days, and so many rows an account, and its sums for so many days.
+
+    A little at a time, so that nobody who writes has to wait for it.
+    """
+
+    db: Database
+    clock: Callable[[], int]
+    log_days: int
+    log_rows: int
+    sums_days: int
+    now: Callable[[], float] = time.monotonic
+    _next: float = field(default=float("-inf"))
+
+    def run(self) -> None:
+        """Forget what is too old, now and then."""
+        if self.now() < self._next:
+            return
+        self._next = self.now() + _EVERY_SECONDS
+        with self.db.read() as tx:
+            every = accounts.all_ids(tx)
+        for account_id in every:
+            self._forget(account_id)
+
+    def _forget(self, account_id: str) -> None:
+        now = self.clock()
+        with self.db.read() as tx:
+            too_many = push_log.time_of_nth(tx, account_id, self.log_rows)
+        before = max(now - self.log_days * _DAY_MS, (too_many or 0) + 1)
+        for _ in range(_STEPS):
+            with self.db.write() as tx:
+                if push_log.forget_older(tx, account_id, before, _AT_ONCE) < _AT_ONCE:
+                    break
+        with self.db.write() as tx:
+            push_log.forget_hours(tx, account_id, now - self.sums_days * _DAY_MS)
+            drift.forget_older(tx, account_id)
+            backfills.forget_older(tx, account_id)

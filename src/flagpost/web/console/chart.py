@@ -1,0 +1,95 @@
+"""What a chart of deliveries is drawn from: bars and a line, in the units of its drawing. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flagpost.store.push_log import HOUR_MS, Hour
+
+WIDTH, HEIGHT = 720, 120
+"""The drawing's size, in its own units: it is stretched to whatever room there is."""
+_HOURS_A_BAR = {"day": 1, "week": 6, "month": 24}
+_GAP = 0.2  # of a bar's place
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One stretch of time from `begins` (ms): how many flags were accepted and refused, and the delays (ms).
+
+    `x`, `width`, and the heights of both parts, of the usual delay and of the longest, are in the drawing's units.
+    """
+
+    begins: int
+    accepted: int
+    refused: int
+    usual_ms: int
+    longest_ms: int
+    x: float
+    width: float
+    accepted_height: float
+    refused_height: float
+    usual_height: float
+    longest_height: float
+
+    @property
+    def told(self) -> int:
+        """How many times Jira was told of a flag."""
+        return self.accepted + self.refused
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Bars for the whole of a period, also where nothing was told. `most`: of flags in one bar; `longest_ms`: delay."""
+
+    bars: list[Bar]
+    most: int
+    longest_ms: int
+    hours_a_bar: int
+
+    @property
+    def told(self) -> list[Bar]:
+        """Those bars in which Jira was told something."""
+        return [bar for bar in self.bars if bar.told]
+
+    @property
+    def accepted(self) -> int:
+        """All of them together."""
+        return sum(bar.accepted for bar in self.bars)
+
+    @property
+    def refused(self) -> int:
+        """All of them together."""
+        return sum(bar.refused for bar in self.bars)
+
+
+def chart(hours: Sequence[Hour], since: int, period: str, hours_in_all: int) -> Chart:
+    """The chart of these sums, for so many hours from `since` on."""
+    wide = _HOURS_A_BAR[period]
+    count = hours_in_all // wide
+    places: list[list[Hour]] = [[] for _ in range(count)]
+    for hour in hours:
+        place = (hour.hour - since) // (wide * HOUR_MS)
+        if 0 <= place < count:
+            places[place].append(hour)
+    most = max((sum(hour.told for hour in place) for place in places), default=0)
+    longest = max((hour.longest_ms for place in places for hour in place), default=0)
+    room = WIDTH / count
+    bars = [
+        _bar(place, since + number * wide * HOUR_MS, room * (number + _GAP / 2), room * (1 - _GAP), most, longest)
+        for number, place in enumerate(places)
+    ]
+    return Chart(bars, most, longest, wide)
+
+
+def _bar(hours: Sequence[Hour], begins: int, x: float, width: float, most: int, longest: int) -> Bar:
+    accepted, refused = sum(hour.accepted for hour in hours), sum(hour.refused for hour in hours)
+    told = accepted + refused
+    usual = sum(hour.waited_ms for hour in hours) // told if told else 0
+    worst = max((hour.longest_ms for hour in hours), default=0)
+    flags, delay = HEIGHT / max(most, 1), HEIGHT / max(longest, 1)
+    heights = (accepted * flags, refused * flags, usual * delay, worst * delay)
+    return Bar(begins, accepted, refused, usual, worst, round(x, 2), round(width, 2), *(_seen(one) for one in heights))
+
+
+def _seen(height: float) -> float:
+    """What is there at all is seen, however small it is beside the largest."""
+    return round(max(height, 1.5), 2) if height else 0.0

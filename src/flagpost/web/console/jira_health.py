@@ -1,0 +1,115 @@
+"""Admin settings → Integrations → Health: how delivery to Jira fares, what was read back, and the log of pushes."""
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from flagpost.actions import backfills, delivery_health, drift_checks
+from flagpost.actions.access import Right
+from flagpost.actions.context import Context
+from flagpost.actions.delivery_health import PERIODS
+from flagpost.actions.sessions import SignedIn
+from flagpost.errors import FlagpostError, InvalidInput
+from flagpost.store.push_log import OUTCOMES, LogFilter
+from flagpost.web.console.chart import HEIGHT, WIDTH, chart
+from flagpost.web.console.shell import Form, go, problems_of, show, words
+from flagpost.web.guard import Person
+from flagpost.web.state import Ctx
+
+router = APIRouter(prefix="/admin/integrations")
+_HOME = "/admin/integrations/health"
+PAGE = 50
+
+
+@router.get("/health")
+def health_page(request: Request, ctx: Ctx, who: Person, period: str = "day") -> Response:
+    """How delivery fares."""
+    return _health(request, ctx, who, period if period in PERIODS else "day")
+
+
+@router.post("/health")
+def act(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
+    """Read everything back, send a flag again, or send again and cancel, as the button says."""
+    try:
+        match words(form, "act"):
+            case "check":
+                drift_checks.ask_for_check(ctx, who.actor)
+            case "resend":
+                where = (words(form, "project") or None, words(form, "flag") or None)
+                backfills.send_again(ctx, who.actor, *where)
+            case "cancel":
+                backfills.cancel(ctx, who.actor, words(form, "backfill"))
+    except FlagpostError as error:
+        return _health(request, ctx, who, "day", error)
+    back = "/admin/integrations?tab=configured" if words(form, "back") == "configured" else _HOME
+    return go(back)
+
+
+def _health(request: Request, ctx: Context, who: SignedIn, period: str, error: FlagpostError | None = None) -> Response:
+    health = delivery_health.delivery_health(ctx, who.actor, period)
+    return show(
+        request,
+        ctx,
+        who,
+        "integration_health.html",
+        nav="admin-integrations",
+        tab="health",
+        state=health.state,
+        health=health,
+        period=period,
+        periods=list(PERIODS),
+        chart=chart(health.hours, health.since, period, PERIODS[period]),
+        size=(WIDTH, HEIGHT),
+        checks=drift_checks.list_checks(ctx, who.actor),
+        resent=backfills.list_backfills(ctx, who.actor),
+        now=health.now,
+        problems=problems_of(error) if error else [],
+        status=error.status if error else 200,
+    )
+
+
+@router.get("/log")
+def log_page(request: Request, ctx: Ctx, who: Person) -> Response:
+    """What Jira was told, and answered: searched by flag, outcome and time."""
+    who.actor.require(Right.MANAGE_INTEGRATIONS)
+    asked = asked_of_log(request)
+    found, error = None, None
+    try:
+        wanted = filter_of_log(asked)
+        found = delivery_health.list_log(ctx, who.actor, wanted, after=asked.get("after"), limit=PAGE)
+    except FlagpostError as problem:
+        error = problem
+    values = {**shown_log(asked, found), "problems": problems_of(error) if error else []}
+    status = error.status if error else 200
+    return show(request, ctx, who, "integration_log.html", nav="admin-integrations", status=status, **values)
+
+
+def asked_of_log(request: Request) -> dict[str, str]:
+    """What the log was asked for, empty fields aside."""
+    known = ("flag", "outcome", "since", "until", "after")
+    return {name: value.strip() for name in known if (value := request.query_params.get(name, "")).strip()}
+
+
+def filter_of_log(asked: dict[str, str]) -> LogFilter:
+    """The same for the log. InvalidInput where a time cannot be read."""
+    times = {name: _moment(asked[name], name) for name in ("since", "until") if name in asked}
+    return LogFilter(asked.get("flag"), asked.get("outcome"), **times)
+
+
+def _moment(text: str, path: str) -> int:
+    try:
+        return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise InvalidInput("Enter a time as 2026-09-21T13:45 (UTC).", path) from None
+
+
+def shown_log(asked: dict[str, str], page: delivery_health.LogPage | None) -> dict[str, Any]:
+    """What the log's template takes."""
+    kept = {name: value for name, value in asked.items() if name != "after"}
+    older = "?" + urlencode({**kept, "after": page.next}) if page and page.next else ""
+    newest = "?" + urlencode(kept) if "after" in asked else ""
+    entries = page.entries if page else []
+    return {"asked": asked, "entries": entries, "older": older, "newest": newest, "outcomes": OUTCOMES}

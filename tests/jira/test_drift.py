@@ -1,0 +1,445 @@
+"""What Jira holds is read back and compared; what differs is sent again, and nothing is called drift that is none."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from cryptography.fernet import Fernet
+
+from flagpost import app
+from flagpost.actions import (
+    backfills,
+    connections,
+    credentials,
+    definitions,
+    drift_checks,
+    environments,
+    flags,
+    integration,
+    projects,
+)
+from flagpost.actions.access import Actor
+from flagpost.actions.context import Context
+from flagpost.errors import Conflict
+from flagpost.flags.definition_json import parse
+from flagpost.jira.drift import DriftChecker
+from flagpost.jira.push import Delivery
+from flagpost.settings import Settings
+from flagpost.store import drift, pushes
+from flagpost.store.db import Database
+from flagpost.store.drift import Check, Finding
+from flagpost.store.jira_tables import pushes as outbox
+from jira_sandbox.embedded import Sandbox, running_sandbox
+from tests.conftest import Clock, new_account
+from tests.end_to_end.world import until
+
+pytestmark = pytest.mark.slow
+
+BODY = {
+    "treatments": [{"name": "on"}, {"name": "off"}],
+    "defaultTreatment": "off",
+    "defaultRule": [{"treatment": "off", "size": 100}],
+}
+
+
+@dataclass
+class Site:
+    """An account that is connected, with a clock that the test moves; nothing happens by itself."""
+
+    ctx: Context
+    actor: Actor
+    clock: Clock
+    sandbox: Sandbox
+    checker: DriftChecker
+    delivery: Delivery
+
+    def new_flag(self, name: str, issue: str = "PAY-1") -> str:
+        made = flags.create_flag(self.ctx, self.actor, "Shop", name=name, traffic_type="user")
+        definitions.create_definition(self.ctx, self.actor, "Shop", name, "Production", parse(BODY))
+        self.connect(name, issue)
+        return made.id
+
+    def connect(self, name: str, issue: str = "PAY-1") -> None:
+        connections.connect_issues(self.ctx, self.actor, "Shop", name, [issue])
+
+    def disconnect(self, name: str, issue: str = "PAY-1") -> None:
+        connections.disconnect_issue(self.ctx, self.actor, "Shop", name, issue)
+
+    def deliver(self, *, settle: bool = True) -> None:
+        self.delivery.deliver(self.actor.account_id)
+        if settle:
+            self.clock.forward(seconds=90)
+
+    def check(self, flag: str | None = None) -> tuple[Check, list[Finding]]:
+        asked = drift_checks.ask_for_check(self.ctx, self.actor, "Shop" if flag else None, flag).check
+        return self.work_off(asked.id)
+
+    def work_off(self, check: str) -> tuple[Check, list[Finding]]:
+        for _ in range(50):
+            self.checker.run()
+            report = drift_checks.get_check(self.ctx, self.actor, check)
+            if report.check.outcome:
+                return report.check, report.findings
+            self.clock.forward(seconds=5)
+        raise AssertionError(report)
+
+    def found(self, flag: str | None = None) -> list[tuple[str, str, bool]]:
+        return sorted((one.flag_name, one.kind, one.repaired) for one in self.check(flag)[1])
+
+    def checks(self) -> list[Check]:
+        return [one.check for one in drift_checks.list_checks(self.ctx, self.actor)]
+
+    def reads(self) -> int:
+        return len([one for one in self.sandbox.requests("/flag/") if one["method"] == "GET"])
+
+    def push(self, flag: str) -> Any:
+        with self.ctx.db.read() as tx:
+            return tx.execute(sa.select(outbox).where(outbox.c.flag_id == flag)).one()
+
+
+@pytest.fixture(scope="module")
+def _sandbox() -> Iterator[Sandbox]:
+    with running_sandbox() as sandbox:
+        yield sandbox
+
+
+def connected(database: Database, sandbox: Sandbox, hour: int = -1) -> Site:
+    clock = Clock()
+    sandbox.reset()
+    settings = Settings(
+        database_url=database.url.render_as_string(hide_password=False),
+        atlassian_api_url=sandbox.url,
+        allow_insecure_jira=True,
+        secret_keys=[Fernet.generate_key().decode()],
+        drift_check_hour=hour,
+    )
+    ctx = app.context_on(database, settings, clock)
+    actor = new_account(ctx).admin
+    projects.create_project(ctx, actor, "Shop")
+    if not environments.list_environments(ctx, actor, "Shop"):
+        environments.create_environment(ctx, actor, "Shop", name="Production", production=True)
+    integration.set_up_integration(ctx, actor, [("Shop", "Production")])
+    secret = {"client_id": "sandbox-client", "client_secret": "sandbox-secret"}
+    credentials.connect_with_credentials(ctx, actor, site=sandbox.url, **secret)
+    checker = app.drift_checker(ctx)
+    checker.now = lambda: clock.now / 1000
+    delivery = Delivery(ctx.db, ctx.jira, ctx.keyring, ctx.issues.limits, clock, settings.public_url)
+    site = Site(ctx, actor, clock, sandbox, checker, delivery)
+    site.deliver()
+    return site
+
+
+@pytest.fixture
+def site(database: Database, _sandbox: Sandbox) -> Iterator[Site]:
+    found = connected(database, _sandbox)
+    yield found
+    found.ctx.jira.close()
+
+
+@pytest.fixture
+def nightly(sqlite_database: Database, _sandbox: Sandbox) -> Iterator[Site]:
+    found = connected(sqlite_database, _sandbox, hour=3)
+    yield found
+    found.ctx.jira.close()
+
+
+def test_what_jira_shows_as_it_was_told_is_no_drift(site: Site) -> None:
+    for number in range(3):
+        site.new_flag(f"flag{number}", f"PAY-{number + 1}")
+    site.deliver()
+    check, found = site.check()
+    assert (check.outcome, check.read, check.shown, check.total, found) == ("done", 3, 3, 3, [])
+
+
+def test_a_flag_that_jira_lost_is_found_and_sent_again(site: Site) -> None:
+    lost, _ = site.new_flag("lost"), site.new_flag("kept")
+    site.deliver()
+    site.sandbox.lose_flag(lost)
+    assert site.found() == [("lost", "missing", True)]
+    site.deliver()
+    assert lost in site.sandbox.flags()
+    assert site.found() == []
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "kind", "words"),
+    [
+        ({"displayName": "other"}, "other", "Its name is “other” instead of “pay”."),
+        ({"updateSequenceId": 1}, "older", "Jira holds the older version 1"),
+        ({"updateSequenceId": 9_000_000_000_000_000}, "newer", "Jira holds the newer version 9000000000000000"),
+        ({"associations": [{"associationType": "issueIdOrKeys", "values": ["99999"]}]}, "other", "also on 99999"),
+        (
+            {"summary": {"status": {"enabled": False, "rollout": {"text": "Killed"}}}},
+            "other",
+            "It is shown as off, “Killed” instead of on, 100 %, default “off”.",
+        ),
+    ],
+    ids=["name", "older", "newer", "issues", "state"],
+)
+def test_what_jira_shows_otherwise_is_found_and_mended(
+    site: Site, spoilt: dict[str, Any], kind: str, words: str
+) -> None:
+    pay = site.new_flag("pay")
+    site.deliver()
+    sent = site.sandbox.flags()[pay]
+    site.sandbox.spoil_flag(pay, **spoilt)
+    _, found = site.check()
+    assert [(one.kind, one.repaired) for one in found] == [(kind, True)]
+    assert words in found[0].words
+    site.deliver()
+    now = site.sandbox.flags()[pay]
+    assert now["updateSequenceId"] > max(sent["updateSequenceId"], spoilt.get("updateSequenceId", 0))
+    assert {**now, "updateSequenceId": 0} == {**sent, "updateSequenceId": 0}
+    assert site.found() == []
+
+
+def test_a_flag_that_is_still_there_after_its_delete_is_deleted_again(site: Site) -> None:
+    pay = site.new_flag("pay")
+    site.deliver()
+    kept = site.sandbox.flags()[pay]
+    site.sandbox.settings(delete_delay_ms=3_600_000)
+    site.disconnect("pay")
+    site.deliver()
+    site.sandbox.settings(delete_delay_ms=0)
+    assert site.sandbox.flags()[pay]["id"] == kept["id"]
+    assert site.found() == [("pay", "still_there", True)]
+    site.deliver()
+    assert site.sandbox.flags() == {}
+    assert site.found() == []
+
+
+def test_a_flag_that_was_seen_to_be_gone_is_not_looked_for_again(site: Site) -> None:
+    kept = site.new_flag("kept")
+    site.new_flag("gone")
+    site.deliver()
+    site.disconnect("gone")
+    site.deliver()
+    site.clock.forward(seconds=1000)
+    assert site.check()[0].read == 2
+    assert site.check()[0].read == 1
+    assert list(site.sandbox.flags()) == [kept]
+
+
+def test_a_flag_with_a_change_that_jira_has_yet_to_hear_of_is_left_out(site: Site) -> None:
+    pay = site.new_flag("pay")
+    site.deliver()
+    site.sandbox.lose_flag(pay)
+    definitions.kill(site.ctx, site.actor, "Shop", "pay", "Production")
+    before = site.push(pay).wanted
+    check, found = site.check()
+    assert (check.waiting, check.read, found) == (1, 0, [])
+    assert site.push(pay).wanted == before
+
+
+def test_a_change_that_comes_while_the_flag_is_read_is_no_drift(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    pay = site.new_flag("pay")
+    site.new_flag("kept")
+    site.deliver()
+    site.sandbox.lose_flag(pay)
+    real = DriftChecker._get
+
+    def changed_meanwhile(checker: DriftChecker, api: Any, row: Any, reads: Any) -> Any:
+        answer = real(checker, api, row, reads)
+        if row.push.flag_id == pay:
+            definitions.kill(site.ctx, site.actor, "Shop", "pay", "Production")
+        return answer
+
+    monkeypatch.setattr(DriftChecker, "_get", changed_meanwhile)
+    check, found = site.check()
+    assert (check.waiting, check.differed, found) == (1, 0, [])
+
+
+def test_what_was_told_moments_ago_and_differs_is_read_again_a_minute_later(site: Site) -> None:
+    other, pay = site.new_flag("other"), site.new_flag("pay")
+    site.deliver(settle=False)
+    site.sandbox.lose_flag(pay)
+    check, found = site.check()
+    assert (check.later, check.differed, found) == (1, 0, [])
+    site.clock.forward(seconds=61)
+    site.checker.run()
+    assert [(one.kind, one.differed, one.repaired) for one in site.checks()][:1] == [("later", 1, 1)]
+    site.deliver()
+    assert set(site.sandbox.flags()) == {other, pay}
+
+
+def test_a_delete_that_jira_does_late_takes_a_flag_that_was_sent_again_and_that_is_mended(site: Site) -> None:
+    kept, pay = site.new_flag("kept"), site.new_flag("pay")
+    site.deliver()
+    assert site.check()[0].shown == 2
+    site.sandbox.settings(delete_delay_ms=300)
+    site.disconnect("pay")
+    site.deliver(settle=False)
+    site.connect("pay")
+    site.deliver(settle=False)
+    until(lambda: pay not in site.sandbox.flags(), "the late delete is done")
+    site.sandbox.settings(delete_delay_ms=0)
+    site.checker.run()
+    assert pay not in site.sandbox.flags()
+    site.clock.forward(seconds=61)
+    site.checker.run()
+    site.deliver()
+    assert set(site.sandbox.flags()) == {kept, pay}
+    assert [one.kind for one in site.checks()] == ["later", "asked"]
+
+
+def test_what_was_sent_after_a_delete_is_read_ever_less_often_and_then_no_more(site: Site) -> None:
+    site.new_flag("kept")
+    pay = site.new_flag("pay")
+    site.deliver()
+    site.disconnect("pay")
+    site.deliver(settle=False)
+    site.connect("pay")
+    site.deliver(settle=False)
+    before = site.reads()
+    for _ in range(60):
+        site.clock.forward(seconds=30)
+        site.checker.run()
+    assert 3 <= site.reads() - before <= 6
+    assert site.push(pay).read_back_at is None
+
+
+def test_one_flag_is_checked_on_its_own(site: Site) -> None:
+    pay, other = site.new_flag("pay"), site.new_flag("other")
+    site.deliver()
+    site.check()
+    site.sandbox.lose_flag(pay)
+    site.sandbox.lose_flag(other)
+    assert site.found("pay") == [("pay", "missing", True)]
+    assert site.push(other).wanted == site.push(other).delivered
+
+
+def test_a_difference_that_stays_is_not_sent_again_every_night(site: Site) -> None:
+    pay = site.new_flag("pay")
+    site.deliver()
+    repaired = []
+    for _ in range(4):
+        site.sandbox.spoil_flag(pay, displayName="in Jira's own way")
+        _, (finding,) = site.check()
+        repaired.append(finding.repaired)
+        site.deliver()
+        site.clock.forward(days=1)
+    assert repaired == [True, True, False, False]
+    assert "left as it is" in finding.words
+
+
+def test_a_read_that_is_refused_is_said_plainly_and_ends_the_check(site: Site) -> None:
+    site.new_flag("one")
+    site.new_flag("two")
+    site.deliver()
+    site.sandbox.settings(oauth_refuses=["get"], oauth_refusal_status=403)
+    before = site.reads()
+    check, found = site.check()
+    assert (check.outcome, found) == ("unreadable", [])
+    assert "does not let flags be read (403)" in check.words
+    assert site.reads() - before == 1
+    with site.ctx.db.read() as tx:
+        assert pushes.count_behind(tx, site.actor.account_id) == 0
+
+
+def test_404_with_oauth_credentials_proves_nothing_until_jira_has_shown_a_flag(site: Site) -> None:
+    pay = site.new_flag("pay")
+    site.deliver()
+    site.sandbox.settings(oauth_refuses=["get"], oauth_refusal_status=404)
+    check, found = site.check()
+    assert (check.outcome, found) == ("unreadable", [])
+    assert "not documented" in check.words
+    site.sandbox.settings(oauth_refuses=[])
+    assert site.found() == []
+    site.sandbox.lose_flag(pay)
+    assert site.found() == [("pay", "missing", True)]
+
+
+def test_jira_that_is_away_only_delays_a_check(site: Site) -> None:
+    site.new_flag("pay")
+    site.deliver()
+    site.sandbox.faults(unavailable={"count": 3, "retry_after": 1}, prefix="/jira/featureflags/")
+    check, found = site.check()
+    assert (check.outcome, check.read, found) == ("done", 1, [])
+
+
+def test_a_check_that_used_its_budget_is_gone_on_with_by_the_next_and_goes_round(site: Site) -> None:
+    ids = sorted(site.new_flag(f"flag{number}", f"PAY-{number % 3 + 1}") for number in range(5))
+    site.deliver()
+    site.checker.budget = 2
+    read = []
+    for _ in range(3):
+        before = site.reads()
+        check, _ = site.check()
+        assert check.outcome == "budget"
+        read += [one["path"].rpartition("/")[2] for one in site.sandbox.requests("/flag/") if one["method"] == "GET"][
+            before:
+        ]
+    assert read == [*ids, ids[0]]
+
+
+def test_a_check_that_was_killed_is_gone_on_with_where_it_was(site: Site) -> None:
+    for number in range(5):
+        site.new_flag(f"flag{number}", f"PAY-{number % 3 + 1}")
+    site.deliver()
+    asked = drift_checks.ask_for_check(site.ctx, site.actor).check
+    site.checker.budget = 10
+    first = replace(site.checker, _paces={})
+    first._paces[first.db and site_id(site)] = _pace(2)
+    first.run()
+    assert drift_checks.get_check(site.ctx, site.actor, asked.id).check.read == 2
+    other = replace(site.checker, _paces={})
+    other.run()
+    other.run()
+    assert drift_checks.get_check(site.ctx, site.actor, asked.id).check.outcome == "done"
+    assert site.reads() == 5
+
+
+def site_id(site: Site) -> str:
+    state = integration.get_integration(site.ctx, site.actor)
+    assert state.site
+    return state.site.id
+
+
+def _pace(left: float) -> Any:
+    from flagpost.jira.limits import Pace
+
+    return Pace(left, 0.0001)
+
+
+def test_every_night_a_check_is_made_once_and_not_before_the_first_night(nightly: Site) -> None:
+    nightly.new_flag("pay")
+    nightly.deliver()
+    nightly.checker.run()
+    assert nightly.checks() == []
+    for _ in range(3 * 24):
+        nightly.clock.forward(seconds=3600)
+        nightly.checker.run()
+        nightly.checker.run()
+    assert [(one.kind, one.outcome, one.read) for one in nightly.checks()] == [("nightly", "done", 1)] * 3
+
+
+def test_many_checks_of_single_flags_do_not_bring_the_nightly_one_forward(nightly: Site) -> None:
+    nightly.new_flag("pay")
+    nightly.deliver()
+    nightly.clock.forward(days=1)
+    nightly.checker.run()
+    with nightly.ctx.db.write() as tx:
+        for number in range(drift.KEPT + 5):
+            made = drift.request(tx, nightly.actor.account_id, drift.FLAG, "pay", nightly.clock() + number, "Ada", "x")
+            drift.finish(tx, made, drift.DONE, "", nightly.clock())
+        drift.forget_older(tx, nightly.actor.account_id)
+        kept = drift.latest(tx, nightly.actor.account_id, 1000)
+    assert [one.kind for one in kept] == [drift.FLAG] * drift.KEPT + [drift.NIGHTLY]
+
+
+def test_asking_twice_makes_one_check_and_asking_without_a_site_none(site: Site) -> None:
+    first = drift_checks.ask_for_check(site.ctx, site.actor).check
+    assert drift_checks.ask_for_check(site.ctx, site.actor).check.id == first.id
+    flags.create_flag(site.ctx, site.actor, "Shop", name="alone", traffic_type="user")
+    with pytest.raises(Conflict, match="never connected"):
+        drift_checks.ask_for_check(site.ctx, site.actor, "Shop", "alone")
+    integration.remove_integration(site.ctx, site.actor)
+    site.deliver()
+    site.checker.run()
+    with pytest.raises(Conflict, match="No Jira site"):
+        drift_checks.ask_for_check(site.ctx, site.actor)
+    with pytest.raises(Conflict, match="No Jira site"):
+        backfills.send_again(site.ctx, site.actor)
+    assert drift_checks.get_check(site.ctx, site.actor, first.id).check.outcome == "gone"
