@@ -124,10 +124,12 @@ def test_every_answer_is_as_the_protocol_describes_it(provider: Provider) -> Non
     if not CONTRACT.exists():
         pytest.skip("needs OFREP's OpenAPI document, which is not part of the project")
     document = yaml.safe_load(CONTRACT.read_text())
+    value = document["components"]["schemas"]["evaluationSuccess"]["allOf"][1]
+    value["anyOf"] = value.pop("oneOf")  # its codeDefaultFlag asks for nothing, so that every value fits two of them
 
-    def check(name: str, value: Any) -> None:
+    def check(name: str, answer: Any) -> None:
         schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
-        jsonschema.Draft202012Validator(schema).validate(value)
+        jsonschema.Draft202012Validator(schema).validate(answer)
 
     for flag, who in itertools.product(("pay", "half", "dead", "theme", "size"), ("ada", "bob")):
         check("serverEvaluationSuccess", provider.one(flag, targetingKey=who))
