@@ -57,6 +57,13 @@ class Environments:
                 self._served[environment_id] = known
             return known
 
+    def as_of_now(self, project_id: str, environment_id: str) -> ServedEnvironment:
+        """The environment with everything that was saved until now, without waiting for the next look."""
+        known = self.load(project_id, environment_id)
+        with self.ctx.db.read() as tx:
+            number = changes.numbers(tx, [environment_id]).get(environment_id, -1)
+        return self._read(known) if number > known.number else known
+
     def bring_up_to_date(self) -> None:
         """Read what changed since the last look; environments that are gone are served no more."""
         served = dict(self._served)

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from flagpost.actions.context import Context
+from flagpost.serving.environments import Environments
 
 
 async def context(request: Request) -> Context:
@@ -13,4 +14,11 @@ async def context(request: Request) -> Context:
     return found
 
 
+async def environments(request: Request) -> Environments:
+    """What applications are served."""
+    found: Environments = request.app.state.environments
+    return found
+
+
 Ctx = Annotated[Context, Depends(context)]
+Served = Annotated[Environments, Depends(environments)]

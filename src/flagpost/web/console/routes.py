@@ -14,10 +14,11 @@ from flagpost.web.console import (
     jira_link,
     people,
     segments,
+    trying,
 )
 
 router = APIRouter(include_in_schema=False)
-_FLAGS = (flags, definition, flag, segments, change_requests)
+_FLAGS = (flags, definition, trying, flag, segments, change_requests)
 _JIRA = (jira, jira_credentials, jira_health, jira_link)
 for part in (people, *_FLAGS, *_JIRA, admin):
     router.include_router(part.router)
