@@ -35,6 +35,7 @@ from flagpost.jobs.port import Engine
 from flagpost.jobs.postgres import PostgresEngine
 from flagpost.observe import set_up_logging
 from flagpost.serving.keys import SdkKeys
+from flagpost.serving.traffic import Traffic
 from flagpost.settings import Settings
 from flagpost.store import migrate
 from flagpost.store.db import Database
@@ -109,13 +110,16 @@ def create_app(settings: Settings, *, works: bool = True) -> FastAPI:
     quiet = context_on(database, settings)
     engine = _engine(quiet, works=works)
     context = replace(quiet, wake=engine.wake)
+    traffic = Traffic(database, context.clock, max(settings.traffic_days, settings.removal_days))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         first_start.ensure_account(context)
         stored_secrets.encrypt_with_newest_key(context)
         engine.start()
+        traffic.start()
         yield
+        traffic.stop()
         engine.stop(_LONGEST_STOP_SECONDS)
         context.jira.close()
         database.close()
@@ -132,6 +136,7 @@ def create_app(settings: Settings, *, works: bool = True) -> FastAPI:
     app.state.context = context
     app.state.engine = engine
     app.state.sdk_keys = SdkKeys(context)
+    app.state.traffic = traffic
     _compose(app)
     return app
 

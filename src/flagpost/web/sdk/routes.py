@@ -8,7 +8,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount
 
-from flagpost.web.sdk import streaming
+from flagpost.web.sdk import impressions, streaming
 
 _ANY_ORIGIN = Middleware(
     CORSMiddleware,
@@ -26,4 +26,4 @@ def mount(app: FastAPI) -> None:
 
 
 def _sdk() -> list[BaseRoute]:
-    return [*streaming.routes()]
+    return [*streaming.routes(), *impressions.routes()]
