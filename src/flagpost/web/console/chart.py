@@ -141,10 +141,10 @@ def _style(name: str, number: int) -> str:
 
 
 def _round_up(number: int) -> int:
-    """The next of 2, 4, 10, 20, 40, 100 and so on: half of it is a whole number."""
+    """The next of 2, 4, 6, 8, 10, 20, 40 and so on: half of it is a whole number."""
     scale = 1
     while True:
-        for first in (2, 4, 10):
+        for first in (2, 4, 6, 8, 10):
             if number <= first * scale:
                 return first * scale
         scale *= 10
