@@ -19,6 +19,7 @@ import httpx2
 
 from benchmarks.evaluation import bench_evaluation
 from benchmarks.fill import ISSUES
+from benchmarks.impressions import bench_impressions
 from benchmarks.stage import (
     APP_ID,
     CLIENT_CORE,
@@ -290,7 +291,7 @@ def bench_start_up(database: Path) -> None:
 def main() -> None:
     """Run all, or those named on the command line."""
     on_core(CLIENT_CORE)
-    chosen = set(sys.argv[1:]) or {"change", "back-fill", "writes", "pages", "start-up", "evaluation"}
+    chosen = set(sys.argv[1:]) or {"change", "back-fill", "writes", "pages", "start-up", "evaluation", "impressions"}
     with tempfile.TemporaryDirectory(prefix="flagpost-bench-") as name:
         folder, database = Path(name), Path(name) / "many.db"
         values = {"FLAGPOST_DATABASE_URL": f"sqlite:///{database}", "FLAGPOST_BOOTSTRAP_ADMIN_KEY": KEY}
@@ -301,6 +302,8 @@ def main() -> None:
         print("| what | figure | floor of the same run | ratio | aim |\n|---|---|---|---|---|")
         if "evaluation" in chosen:
             bench_evaluation(report)
+        if "impressions" in chosen:
+            bench_impressions(folder, report)
         if "change" in chosen:
             bench_change(folder)
         if "writes" in chosen:

@@ -35,6 +35,7 @@ from flagpost.listening import Server, Stopping, listen, server
 from flagpost.observe import as_request, each_as_request, set_up_logging
 from flagpost.serving.environments import Environments
 from flagpost.serving.keys import SdkKeys
+from flagpost.serving.traffic import Traffic
 from flagpost.settings import Settings
 from flagpost.store import migrate
 from flagpost.store.db import Database
@@ -130,6 +131,7 @@ def create_app(settings: Settings, *, works: bool = True, stopping: Stopping | N
     engine = _engine(quiet, works=works)
     context = replace(quiet, wake=engine.wake)
     environments = Environments(context)
+    traffic = Traffic(database, context.clock, max(settings.traffic_days, settings.removal_days))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -137,7 +139,9 @@ def create_app(settings: Settings, *, works: bool = True, stopping: Stopping | N
         stored_secrets.encrypt_with_newest_key(context)
         environments.start()
         engine.start()
+        traffic.start()
         yield
+        traffic.stop()
         environments.stop()
         engine.stop(stopping.left())
         context.jira.close()
@@ -157,6 +161,7 @@ def create_app(settings: Settings, *, works: bool = True, stopping: Stopping | N
     app.state.engine = engine
     app.state.sdk_keys = SdkKeys(context)
     app.state.environments = environments
+    app.state.traffic = traffic
     _compose(app)
     return app
 

@@ -10,6 +10,7 @@
     │   └── StaleVersion    409  the save was based on an older version; carries both
     ├── TooLarge            413
     ├── TooManyRequests     429
+    ├── Unavailable         503  it cannot be done now; the same request can succeed later
     ├── SetupError               the operator has to mend a setting, a file or the database
     └── JiraError           502  Jira did not do what was asked; see its subclasses in `flagpost.jira`
 
@@ -109,6 +110,13 @@ class TooManyRequests(FlagpostError):
     def __init__(self, message: str | None = None, retry_after: int = 60) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Unavailable(FlagpostError):
+    """This cannot be done right now; try again in a moment."""
+
+    status = 503
+    permanent = False
 
 
 class SetupError(FlagpostError):

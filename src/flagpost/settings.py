@@ -97,6 +97,17 @@ class Settings(BaseSettings):
         2.0, gt=0, le=60, description="How often to look for flags that Jira has yet to hear of."
     )
 
+    traffic_days: int = Field(
+        90, ge=1, le=3650, description="For how many days it is kept how often each treatment was served, by the hour."
+    )
+    removal_days: int = Field(
+        30,
+        ge=1,
+        le=3650,
+        description="After how many days without traffic, or with one treatment alone, "
+        "a flag is marked as a candidate for removal.",
+    )
+
     @field_validator("secret_keys", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:

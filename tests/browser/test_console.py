@@ -11,7 +11,17 @@ from flagpost.flags.matchers import MATCHERS
 from tests.browser.conftest import Desk
 
 pytestmark = pytest.mark.browser
-FLAG_TABS = ("definition", "integrations", "integrations/preview", "integrations/log", "audit", "settings")
+FLAG_TABS = (
+    "definition",
+    "traffic",
+    "traffic?live=yes",
+    "try",
+    "integrations",
+    "integrations/preview",
+    "integrations/log",
+    "audit",
+    "settings",
+)
 LOOKS = {
     "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 860}},
     "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 860}},

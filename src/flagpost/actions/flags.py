@@ -1,7 +1,7 @@
 """Feature flags: finding, creating, describing, archiving, deleting. Their definitions have a module of their own."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NotRequired, TypedDict, Unpack
 
 from flagpost.actions.access import Actor, ActorType, Right
@@ -13,9 +13,11 @@ from flagpost.flags.model import Definition, FlagStatus
 from flagpost.flags.names import flag_name_problem, title_problem
 from flagpost.flags.rollout import FlagState, flag_state
 from flagpost.store import change_requests, changes, definitions, flags, issues, projects, pushes
+from flagpost.store.candidates import Candidates, Kind
 from flagpost.store.db import Transaction
 from flagpost.store.flags import SORTS, FlagFilter
 from flagpost.store.records import Flag, Owner, Page, Project, RolloutStatus
+from flagpost.store.traffic import DAY_MS
 
 MAX_TAGS = 50
 MAX_OWNERS = 50
@@ -46,31 +48,53 @@ def list_flags(
 
 @dataclass(frozen=True, slots=True)
 class FlagRow:
-    """A flag in a list, how it stands in one environment, and its issues' keys."""
+    """A flag in a list, how it stands in one environment, and its issues' keys.
+
+    `only` marks a candidate for removal: the one treatment that it serves there, or empty where it has no traffic.
+    """
 
     flag: Flag
     state: FlagState
     killed: bool
     issues: tuple[str, ...]
+    only: str | None = None
 
 
 def list_rows(
-    ctx: Context, actor: Actor, project: str, environment: str | None, wanted: FlagFilter, *, offset: int, limit: int
+    ctx: Context,
+    actor: Actor,
+    project: str,
+    environment: str | None,
+    wanted: FlagFilter,
+    *,
+    candidates: Kind | None = None,
+    offset: int,
+    limit: int,
 ) -> Page[FlagRow]:
     """A page of a project's flags, each with what a list shows of it in this environment (by id)."""
+    judged = _candidates(ctx, actor, project, environment)
+    if candidates:
+        wanted = replace(wanted, also=judged.condition(candidates))
     found = list_flags(ctx, actor, project, wanted, offset=offset, limit=limit)
     ids = [flag.id for flag in found.items]
     with ctx.db.read() as tx:
         there = definitions.states_in(tx, ids, environment) if environment else {}
         keys = issues.keys_of_flags(tx, ids)
-    rows = [_row(flag, there.get(flag.id), keys.get(flag.id, ())) for flag in found.items]
+        marks = judged.marks(tx, ids)
+    rows = [_row(flag, there.get(flag.id), keys.get(flag.id, ()), marks.get(flag.id)) for flag in found.items]
     return Page(rows, found.offset, found.limit, found.total)
 
 
-def _row(flag: Flag, there: tuple[Definition, bool] | None, keys: Sequence[str]) -> FlagRow:
+def _candidates(ctx: Context, actor: Actor, project: str, environment: str | None) -> Candidates:
+    with ctx.db.read() as tx:
+        home = reach_project(tx, actor, project)
+    return Candidates(home.id, environment or "", ctx.clock() - ctx.settings.removal_days * DAY_MS)
+
+
+def _row(flag: Flag, there: tuple[Definition, bool] | None, keys: Sequence[str], only: str | None) -> FlagRow:
     definition, killed = there or (None, False)
     state = flag_state(definition, killed=killed, archived=flag.status is FlagStatus.ARCHIVED)
-    return FlagRow(flag, state, killed, tuple(keys))
+    return FlagRow(flag, state, killed, tuple(keys), only)
 
 
 def get_flag(ctx: Context, actor: Actor, project: str, flag: str) -> Flag:

@@ -14,7 +14,8 @@ from zlib import crc32
 
 from flagpost.flags import wire
 from flagpost.flags.bucket import seeds_of
-from flagpost.flags.evaluate import Attributes, Snapshot
+from flagpost.flags.evaluate import Attributes, Evaluation, Snapshot
+from flagpost.flags.model import Definition
 from flagpost.flags.targeting import (
     KeySegment,
     RuleBasedSegment,
@@ -134,21 +135,25 @@ class ServedEnvironment:
         """Prepare for evaluation."""
         self.snapshot  # noqa: B018 - a property that is kept
 
-    def ofrep(self, name: str, key: str, attributes: Attributes) -> bytes:
-        """A flag's evaluation as OFREP has it. Each answer that was given is kept: there are few."""
-        evaluation = self.snapshot.evaluate(name, key, attributes)
+    def definition_of(self, name: str) -> Definition | None:
+        """A flag's definition; None where there is no such flag here."""
         served = self.flags.get(name)
-        definition = served.flag.definition if served and served.flag else None
+        return served.flag.definition if served and served.flag else None
+
+    def ofrep(self, name: str, key: str, attributes: Attributes) -> tuple[Evaluation, bytes]:
+        """A flag's evaluation, and how OFREP says it. Each answer that was given is kept: there are few."""
+        evaluation = self.snapshot.evaluate(name, key, attributes)
+        definition = self.definition_of(name)
         if definition is None:
-            return _json(ofrep.answer(name, evaluation, None))
+            return evaluation, _json(ofrep.answer(name, evaluation, None))
         known = self._ofrep.get(id(evaluation))
         if known is None:
             known = self._ofrep[id(evaluation)] = _json(ofrep.answer(name, evaluation, definition))
-        return known
+        return evaluation, known
 
     def ofrep_of_all(self, key: str, attributes: Attributes) -> bytes:
         """Every flag's."""
-        flags = [self.ofrep(name, key, attributes) for name, one in self.flags.items() if one.flag]
+        flags = [self.ofrep(name, key, attributes)[1] for name, one in self.flags.items() if one.flag]
         return _object(flags=_list(flags), metadata=_json({"changeNumber": self.number}))
 
     @cached_property

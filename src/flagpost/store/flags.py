@@ -9,7 +9,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.flags.model import FlagStatus
-from flagpost.store.db import Transaction
+from flagpost.store.db import Condition, Transaction
 from flagpost.store.jira_tables import connections
 from flagpost.store.records import Flag, Owner, Page, RolloutStatus, TrafficType
 from flagpost.store.tables import (
@@ -38,7 +38,7 @@ class FlagFilter:
     """Which flags of a project are wanted, and in what order. Empty means: whatever.
 
     `tags` are joined by OR, as in Split. `state` is that of the definition in `environment_id`. `text` is part of
-    a name, `name` the whole of it. `sort` is one of SORTS.
+    a name, `name` the whole of it. `also` is a condition of somebody else's. `sort` is one of SORTS.
     """
 
     text: str = ""
@@ -51,6 +51,7 @@ class FlagFilter:
     state: Literal["active", "killed", "none"] | None = None
     archived: bool | None = False
     connected: bool | None = None
+    also: Condition | None = None
     sort: str = "name"
 
     def condition(self) -> sa.ColumnElement[bool]:
@@ -81,6 +82,8 @@ class FlagFilter:
         if self.connected is not None:
             connected = sa.exists().where(connections.c.flag_id == flags.c.id)
             yield connected if self.connected else ~connected
+        if self.also is not None:
+            yield self.also
         if self.state and self.environment_id:
             yield self._in_state(self.environment_id)
 

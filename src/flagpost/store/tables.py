@@ -234,6 +234,53 @@ flag_changes = sa.Table(
     sa.Column("change_number", sa.BigInteger, nullable=False),
     sa.Index(None, "environment_id", "change_number"),
 )
+# Traffic ----------------------------------------------------------------------------------------------------------
+# No foreign keys: a flag that goes while its traffic is written would make a whole batch fail. Rows of what is gone are
+# found by nobody, and go with age as all others do. See `store.traffic`.
+
+impression_sums = sa.Table(
+    "impression_sums",
+    metadata,
+    sa.Column("environment_id", Id, primary_key=True),
+    sa.Column("flag_id", Id, primary_key=True),
+    sa.Column("hour", sa.BigInteger, primary_key=True, autoincrement=False),  # the moment it begins
+    sa.Column("treatment", sa.String(100), primary_key=True),  # empty: not known
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Index(None, "hour"),
+)
+treatments_served = sa.Table(
+    "treatments_served",
+    metadata,
+    sa.Column("flag_id", Id, primary_key=True),
+    sa.Column("environment_id", Id, primary_key=True),
+    sa.Column("treatment", sa.String(100), primary_key=True),
+    time_column("first_at"),
+    time_column("last_at"),
+    sa.Index(None, "environment_id", "first_at"),
+    sa.Index(None, "last_at"),
+)
+# Flags whose impressions somebody is looking at as they come, and the newest of these.
+watched_flags = sa.Table(
+    "watched_flags",
+    metadata,
+    sa.Column("environment_id", Id, primary_key=True),
+    sa.Column("flag_id", Id, primary_key=True),
+    time_column("until"),
+)
+recent_impressions = sa.Table(
+    "recent_impressions",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("environment_id", Id, nullable=False),
+    sa.Column("flag_id", Id, nullable=False),
+    sa.Column("key", Name, nullable=False),
+    sa.Column("treatment", sa.String(100), nullable=False),
+    sa.Column("label", Name, nullable=False),
+    time_column("at"),  # by the application's clock
+    time_column("kept_at"),
+    sa.Index(None, "environment_id", "flag_id", "id"),
+    sa.Index(None, "kept_at"),
+)
 audit_entries = sa.Table(
     "audit_entries",
     metadata,

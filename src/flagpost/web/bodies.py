@@ -1,4 +1,4 @@
-"""How much Jira may send. What calls these paths is read whole, up to a limit, before anybody knows who it is."""
+"""How much Jira and applications may send. It is read whole, up to a limit, before anybody knows who sends it."""
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -8,6 +8,7 @@ from flagpost.web.render import answer
 
 MOST_BYTES = {
     "/forge/": 512 * 1024,  # Atlassian: a page's request carries at most 500 KB
+    "/sdk/": 8 * 1024 * 1024,  # SDKs send 30,000 impressions at once at most, of some 200 bytes each
     "/webhooks/": 5 * 1024 * 1024,  # an issue as a whole, with all of its fields
 }
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from flagpost.actions import connections, integration
 from flagpost.actions.integration_state import get_integration
-from flagpost.web.api_v1 import delivery_routes, evaluation, jira_routes, shapes
+from flagpost.web.api_v1 import delivery_routes, evaluation, jira_routes, shapes, traffic_routes
 from flagpost.web.guard import KeyHolder
 from flagpost.web.state import Ctx
 
@@ -109,3 +109,4 @@ def _choices(projects: list[shapes.ProjectChoice]) -> list[tuple[str, str]]:
 router.include_router(jira_routes.router)
 router.include_router(evaluation.router)
 router.include_router(delivery_routes.router)
+router.include_router(traffic_routes.router)

@@ -20,6 +20,7 @@ from flagpost.actions import (
     jira_preview,
     people,
     projects,
+    traffic,
 )
 from flagpost.actions.change_requests import Proposal
 from flagpost.actions.context import Context
@@ -45,6 +46,12 @@ class OneFlag:
     environments: list[Environment]
     environment: Environment | None
     definitions: dict[str, FlagDefinition]
+    last_traffic: dict[str, int]
+
+    @property
+    def served_at(self) -> int | None:
+        """When an application was last served the flag in the chosen environment."""
+        return self.last_traffic.get(self.environment.id) if self.environment else None
 
     @property
     def definition(self) -> FlagDefinition | None:
@@ -71,7 +78,8 @@ def load(ctx: Context, who: SignedIn, project: str, flag: str, environment: str 
         place: Environment | None = environments.get_environment(ctx, who.actor, found.id, environment)
     else:
         place = next((at for at in places if at.production), next(iter(places), None))
-    return OneFlag(found, one, places, place, definitions.definitions_of_flag(ctx, who.actor, found.id, one.id))
+    set_up = definitions.definitions_of_flag(ctx, who.actor, found.id, one.id)
+    return OneFlag(found, one, places, place, set_up, traffic.last_traffic(ctx, who.actor, found.id, one.id))
 
 
 def show_tab(

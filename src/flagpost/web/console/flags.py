@@ -11,6 +11,7 @@ from flagpost.actions.access import Right
 from flagpost.actions.context import Context
 from flagpost.actions.sessions import SignedIn
 from flagpost.errors import FlagpostError, InvalidInput
+from flagpost.store.candidates import Kind
 from flagpost.store.flags import FlagFilter
 from flagpost.store.records import Project
 from flagpost.web.console.shell import Form, go, listed, many, problems_of, show, words
@@ -30,9 +31,16 @@ def list_page(request: Request, ctx: Ctx, who: Person, project: str, offset: int
     places = environments.list_environments(ctx, who.actor, found.id)
     place = next((at for at in places if at.id == asked.get("environment")), None)
     place = place or next((at for at in places if at.production), next(iter(places), None))
-    asked |= {"environment": place.id} if place and "state" in asked else {}
+    asked |= {"environment": place.id} if place and asked.keys() & {"state", "removal"} else {}
     page = flags.list_rows(
-        ctx, who.actor, found.id, place.id if place else None, _filter(asked), offset=max(offset, 0), limit=PAGE
+        ctx,
+        who.actor,
+        found.id,
+        place.id if place else None,
+        _filter(asked),
+        candidates=_candidates(asked),
+        offset=max(offset, 0),
+        limit=PAGE,
     )
     return show(
         request,
@@ -51,7 +59,13 @@ def list_page(request: Request, ctx: Ctx, who: Person, project: str, offset: int
         places=[(at.id, at.name) for at in places],
         environment=place,
         filtered=bool(set(asked) - {"q", "sort"}),
+        days=ctx.settings.removal_days,
     )
+
+
+def _candidates(asked: dict[str, str]) -> Kind | None:
+    wanted = asked.get("removal")
+    return wanted if wanted in ("any", "unused", "settled") else None  # type: ignore[return-value]
 
 
 def _filter(asked: dict[str, str]) -> FlagFilter:

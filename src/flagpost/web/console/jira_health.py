@@ -14,7 +14,7 @@ from flagpost.actions.delivery_health import PERIODS
 from flagpost.actions.sessions import SignedIn
 from flagpost.errors import FlagpostError, InvalidInput
 from flagpost.store.push_log import OUTCOMES, LogFilter
-from flagpost.web.console.chart import HEIGHT, WIDTH, chart
+from flagpost.web.console.delivery_chart import HEIGHT, WIDTH, chart
 from flagpost.web.console.shell import Form, go, problems_of, show, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx

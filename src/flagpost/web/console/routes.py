@@ -7,6 +7,7 @@ from flagpost.web.console import (
     change_requests,
     definition,
     flag,
+    flag_traffic,
     flags,
     jira,
     jira_credentials,
@@ -18,7 +19,7 @@ from flagpost.web.console import (
 )
 
 router = APIRouter(include_in_schema=False)
-_FLAGS = (flags, definition, trying, flag, segments, change_requests)
+_FLAGS = (flags, definition, trying, flag, flag_traffic, segments, change_requests)
 _JIRA = (jira, jira_credentials, jira_health, jira_link)
 for part in (people, *_FLAGS, *_JIRA, admin):
     router.include_router(part.router)

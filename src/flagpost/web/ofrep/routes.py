@@ -2,9 +2,12 @@
 
 Source: OFREP 0.3, `service/openapi.yaml` of OpenFeature's protocol. What an evaluation says depends on the state of the
 environment and on the context alone, so the two make the tag by which a bulk evaluation is not sent twice.
+
+Evaluations of one flag are counted as traffic; those of all are not: an application that asks for all looks at few.
 """
 
 import json
+import time
 from typing import Any
 from zlib import crc32
 
@@ -13,9 +16,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
+from flagpost.flags.evaluate import Evaluation
 from flagpost.serving.environment import ServedEnvironment
 from flagpost.serving.keys import SdkKey
 from flagpost.serving.ofrep import failure
+from flagpost.serving.traffic import Traffic
+from flagpost.store.traffic import Recent
 from flagpost.web.sdk.answers import served_to, tags_of
 from flagpost.web.sdk.guarded import for_applications
 
@@ -45,8 +51,18 @@ async def _one(request: Request, key: SdkKey) -> Response:
     except _Refused as refused:
         return JSONResponse(failure(refused.code, refused.details, name), 400)
     served = await _compiled(request, key)
-    known = name in served.flags and served.flags[name].flag is not None
-    return Response(served.ofrep(name, target, attributes), 200 if known else 404, media_type="application/json")
+    evaluation, body = served.ofrep(name, target, attributes)
+    definition = served.definition_of(name)
+    if definition and not definition.impressions_disabled:
+        _count(request.app.state.traffic, key.environment_id, name, target, evaluation)
+    return Response(body, 200 if definition else 404, media_type="application/json")
+
+
+def _count(traffic: Traffic, environment_id: str, flag: str, target: str, evaluation: Evaluation) -> None:
+    traffic.count(environment_id, flag, evaluation.treatment)
+    if traffic.is_watched(environment_id, flag):
+        now = int(time.time() * 1000)
+        traffic.show(environment_id, flag, Recent(target, evaluation.treatment, evaluation.label, now))
 
 
 async def _all(request: Request, key: SdkKey) -> Response:

@@ -9,7 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount
 
 from flagpost.web import ofrep
-from flagpost.web.sdk import changes, streaming
+from flagpost.web.sdk import changes, impressions, streaming
 
 _ANY_ORIGIN = Middleware(
     CORSMiddleware,
@@ -28,4 +28,4 @@ def mount(app: FastAPI) -> None:
 
 
 def _sdk() -> list[BaseRoute]:
-    return [*changes.routes(), *streaming.routes()]
+    return [*changes.routes(), *streaming.routes(), *impressions.routes()]

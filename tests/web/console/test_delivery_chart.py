@@ -3,7 +3,7 @@
 import pytest
 
 from flagpost.store.push_log import HOUR_MS, Hour
-from flagpost.web.console.chart import HEIGHT, WIDTH, chart
+from flagpost.web.console.delivery_chart import HEIGHT, WIDTH, chart
 
 SINCE = 1000 * HOUR_MS
 
