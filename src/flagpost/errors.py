@@ -9,6 +9,8 @@
     │   └── StaleVersion    409  the save was based on an older version; carries both
     ├── TooLarge            413
     ├── TooManyRequests     429
+    ├── DatabaseUnavailable 503  the database cannot be used just now
+    │   └── DiskFull        507  it has no room left; nothing was saved
     ├── SetupError               the operator has to mend a setting, a file or the database
     └── JiraError           502  Jira did not do what was asked; see its subclasses in `flagpost.jira`
 
@@ -104,6 +106,26 @@ class TooManyRequests(FlagpostError):
     def __init__(self, message: str | None = None, retry_after: int = 60) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class DatabaseUnavailable(FlagpostError):
+    """The database cannot be used just now. Look whether your change was made, and try again in a moment."""
+
+    status = 503
+    permanent = False
+    retry_after = 5
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__()
+        self.reason = reason
+        """What the database said, for the log and for operators."""
+
+
+class DiskFull(DatabaseUnavailable):
+    """The disk that the database is on is full, so nothing was saved. Once it has room, try again."""
+
+    status = 507
+    retry_after = 60
 
 
 class SetupError(FlagpostError):

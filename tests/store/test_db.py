@@ -2,12 +2,13 @@
 
 import threading
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
-from flagpost.errors import SetupError
+from flagpost.errors import DatabaseUnavailable, DiskFull, SetupError
 from flagpost.store import tables
-from flagpost.store.db import Database
+from flagpost.store.db import Database, _as_said
 
 
 def _insert(tx: sa.Connection, name: str) -> None:
@@ -70,3 +71,36 @@ def test_foreign_keys_are_enforced(database: Database) -> None:
 def test_a_database_that_cannot_serve_is_refused_with_the_reason(url: str) -> None:
     with pytest.raises(SetupError, match=r"SQLite|file|cannot be read"):
         Database(url)
+
+
+def test_a_full_disk_is_said_in_words_and_what_was_there_stays(sqlite_database: Database) -> None:
+    with sqlite_database.write() as tx:
+        _insert(tx, "before")
+        pages = tx.scalar(sa.text("PRAGMA page_count"))
+        tx.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(DiskFull, match="full, so nothing was saved"), sqlite_database.write() as tx:
+        _insert(tx, "x" * 1_000_000)
+    assert _names(sqlite_database) == ["before"]
+    with sqlite_database.write() as tx:
+        tx.exec_driver_sql("PRAGMA max_page_count=1000000")
+        _insert(tx, "later")
+    assert _names(sqlite_database) == ["before", "later"]
+
+
+def test_a_disk_that_postgresql_finds_full_is_said_in_the_same_words() -> None:
+    assert isinstance(_as_said(psycopg.errors.DiskFull("no space left on device")), DiskFull)
+
+
+def test_a_connection_that_was_cut_is_said_in_words(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    cut = sa.text("SELECT pg_terminate_backend(pg_backend_pid())")
+    with pytest.raises(DatabaseUnavailable, match="cannot be used just now") as said, database.write() as tx:
+        tx.execute(cut)
+    assert "terminating connection" in said.value.reason
+    _names(database)
+    database.close()
+
+
+def test_a_wrong_statement_is_a_mistake_and_not_a_database_that_is_away(database: Database) -> None:
+    with pytest.raises(sa.exc.DBAPIError), database.read() as tx:
+        tx.execute(sa.text("SELECT * FROM nowhere"))

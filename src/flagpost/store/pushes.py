@@ -128,7 +128,14 @@ _PUSH = sa.select(*(pushes.c[field.name] for field in fields(Push)))
 _BEHIND = pushes.c.wanted > pushes.c.delivered
 
 
-_DUE = sa.or_(pushes.c.put_off_until.is_(None), pushes.c.put_off_until <= sa.bindparam("now"))
+PUT_OFF_MS = 15 * 60_000
+_FURTHEST_MS = PUT_OFF_MS + 60_000  # put off until later than that: the clock was set back since
+_AT = sa.bindparam("now", type_=sa.BigInteger)
+_DUE = sa.or_(
+    pushes.c.put_off_until.is_(None),
+    pushes.c.put_off_until <= _AT,
+    pushes.c.put_off_until > _AT + _FURTHEST_MS,
+)
 _BEHIND_OF_ACCOUNT = _PUSH.where(pushes.c.account_id == sa.bindparam("account"), _BEHIND).order_by(
     pushes.c.wanted, pushes.c.project_id
 )
