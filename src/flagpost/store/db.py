@@ -26,7 +26,7 @@ from flagpost.metrics import DATABASE_SECONDS, timed
 
 Transaction = Connection
 """What every function of the store takes first. It is opened and committed by an action, never below one."""
-StoreError = DBAPIError
+StoreError = (DBAPIError, DatabaseUnavailable)
 """The database could not do what it was asked: it is away, or full, or broke off."""
 Condition = sa.ColumnElement[bool]
 """A condition for the database, handed on by those who do not look inside."""
