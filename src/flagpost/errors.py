@@ -6,7 +6,8 @@
     ├── NotAllowed          403
     ├── NotFound            404  missing, or not visible to whoever asks
     ├── Conflict            409
-    │   └── StaleVersion    409  the save was based on an older version; carries both
+    │   ├── StaleVersion    409  the save was based on an older version; carries both
+    │   └── Overtaken       409  somebody else made, or removed, the same in the same moment
     ├── TooLarge            413
     ├── TooManyRequests     429
     ├── DatabaseUnavailable 503  the database cannot be used just now
@@ -89,6 +90,10 @@ class StaleVersion(Conflict):
         self.current_version = current_version
         self.saved_by = saved_by
         self.saved_at = saved_at
+
+
+class Overtaken(Conflict):
+    """Somebody else made or removed the same in this moment, so nothing was saved. Look at it and try again."""
 
 
 class TooLarge(FlagpostError):

@@ -207,6 +207,12 @@ class Burst:
         until(lambda: self.acknowledged >= moment or self._failures, f"{moment} changes are acknowledged", 180)
         self._raise()
 
+    def wait_for_refusals(self, count: int) -> None:
+        """Until so many changes of the burst were not acknowledged, or all were."""
+        done = lambda: self.unanswered >= count or self.acknowledged >= self.changes // _HANDS * _HANDS  # noqa: E731
+        until(lambda: done() or self._failures, f"{count} changes are refused", 120)
+        self._raise()
+
     def expect_kept(self, patience: float = 90.0) -> None:
         """Everything that was acknowledged is there, in Flagpost and in Jira, and all else is equal too."""
         self._world.expect_equal(patience)

@@ -4,6 +4,7 @@
 `FLAGPOST_FAULTS_SEED` set to it the hands do the same again.
 """
 
+import itertools
 import random
 import time
 from collections.abc import Iterator
@@ -70,11 +71,15 @@ def test_jira_is_away(sandbox: Sandbox, database_url: str, survived: Survived) -
         survived.done(burst)
 
 
-STORMS = {
-    "429": {"rate_limited": {"count": 2, "retry_after": 1}},
-    "503": {"unavailable": {"count": 2, "retry_after": 1}},
-    "connection cut before the answer": {"drop_connections": 2},
-    "answer lost after Jira did the work": {"lose_answers": 2},
+STORMS: dict[str, dict[str, dict[str, object]]] = {
+    "Jira asks to wait": {
+        "429": {"rate_limited": {"count": 2, "retry_after": 1}},
+        "503": {"unavailable": {"count": 2, "retry_after": 1}},
+    },
+    "answers never come": {
+        "connection cut before the answer": {"drop_connections": 2},
+        "answer lost after Jira did the work": {"lose_answers": 2},
+    },
 }
 
 
@@ -83,9 +88,9 @@ def test_storms_of_one_kind(sandbox: Sandbox, database_url: str, survived: Survi
     with fleet(sandbox, database_url) as running:
         burst = Burst(running.world, survived.seed)
         with burst.under_way():
-            for _ in burst.moments(survived.times(2)):
-                sandbox.faults(**STORMS[storm], prefix=FEATURE_FLAGS)
-                survived.note(storm, 2)
+            for _, kind in zip(burst.moments(survived.times(2)), itertools.cycle(STORMS[storm]), strict=False):
+                sandbox.faults(**STORMS[storm][kind], prefix=FEATURE_FLAGS)
+                survived.note(kind, 2)
         burst.expect_kept()
         survived.done(burst)
 

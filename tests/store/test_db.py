@@ -6,7 +6,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from flagpost.errors import DatabaseUnavailable, DiskFull, SetupError
+from flagpost.errors import DatabaseUnavailable, DiskFull, Overtaken, SetupError
 from flagpost.store import tables
 from flagpost.store.db import Database, _as_said
 
@@ -63,7 +63,7 @@ def test_many_threads_write_at_once_and_none_is_turned_away(database: Database) 
 
 def test_foreign_keys_are_enforced(database: Database) -> None:
     row = {"id": "p", "account_id": "nobody", "name": "P", "created_at": 1}
-    with pytest.raises(sa.exc.IntegrityError), database.write() as tx:
+    with pytest.raises((sa.exc.IntegrityError, Overtaken)), database.write() as tx:
         tx.execute(sa.insert(tables.projects).values(row))
 
 
@@ -104,3 +104,26 @@ def test_a_connection_that_was_cut_is_said_in_words(postgres_url: str) -> None:
 def test_a_wrong_statement_is_a_mistake_and_not_a_database_that_is_away(database: Database) -> None:
     with pytest.raises(sa.exc.DBAPIError), database.read() as tx:
         tx.execute(sa.text("SELECT * FROM nowhere"))
+
+
+def test_two_that_make_the_same_at_once_both_get_an_answer_and_it_is_made_once(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    ready, overtaken = threading.Barrier(2), []
+
+    def make() -> None:
+        try:
+            with database.write() as tx:
+                assert tx.scalar(sa.select(tables.accounts.c.id)) is None
+                ready.wait()
+                _insert(tx, "same")
+        except Overtaken as error:
+            overtaken.append(error.message)
+
+    threads = [threading.Thread(target=make) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (_names(database), len(overtaken)) == (["same"], 1)
+    assert "nothing was saved" in overtaken[0]
+    database.close()

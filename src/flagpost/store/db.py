@@ -5,7 +5,8 @@ writes can fail with "database is locked" however long it waits, so a write tran
 (BEGIN IMMEDIATE), and writers of this process queue for the single connection of the writer's pool, which is
 fair, instead of polling SQLite's file lock. `synchronous=FULL`: a commit that was acknowledged survives a power cut.
 
-PostgreSQL. READ COMMITTED, with row locks where an action needs them (`for_update`).
+PostgreSQL. READ COMMITTED, with row locks where an action needs them (`for_update`). Two that look for a row, find none
+and insert it at once both do so: the table's unique key lets one of them through, and the other is told (`Overtaken`).
 
 A database that is away, or full, is said in words (`DatabaseUnavailable`, `DiskFull`) wherever a transaction is opened.
 """
@@ -18,10 +19,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from flagpost.errors import DatabaseUnavailable, DiskFull, SetupError
+from flagpost.errors import DatabaseUnavailable, DiskFull, Overtaken, SetupError
 from flagpost.metrics import DATABASE_SECONDS, timed
 
 Transaction = Connection
@@ -42,6 +43,7 @@ _AWAY = {
     sqlite3.SQLITE_READONLY,
 }
 _DISK_FULL = "53100"  # PostgreSQL's disk_full
+_GONE_OR_THERE = {"23503", "23505"}  # its foreign_key_violation and unique_violation
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
 _UNLOCK = sa.text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
 _NOTICE_WHO_VANISHES = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3"
@@ -70,7 +72,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that is committed when the block ends, and undone when it raises."""
-        with _in_words(), timed(_WRITE_SECONDS), self._writer.begin() as tx:
+        with _in_words(), _overtaken(), timed(_WRITE_SECONDS), self._writer.begin() as tx:
             yield tx
 
     @contextmanager
@@ -106,6 +108,17 @@ class Database:
         """Give all connections back; the database can be used again afterwards."""
         self._writer.dispose()
         self._reader.dispose()
+
+
+@contextmanager
+def _overtaken() -> Iterator[None]:
+    """Say so where another transaction got in between a look and a write. On SQLite none can: there it is a mistake."""
+    try:
+        yield
+    except IntegrityError as error:
+        if getattr(error.orig, "sqlstate", None) in _GONE_OR_THERE:
+            raise Overtaken from error
+        raise
 
 
 @contextmanager
