@@ -74,6 +74,13 @@ def served(sandbox: Sandbox, postgres_url: str) -> Iterator[World]:
 
 
 @pytest.fixture
+def connected_on_both(world_on_both: World) -> World:
+    """The same, on each of the two stores."""
+    world_on_both.connect_jira()
+    return world_on_both
+
+
+@pytest.fixture
 def survived(request: pytest.FixtureRequest) -> Survived:
     """The seed of a test in which chance has a part, printed where it fails, and what the test went through."""
     seed = int(os.environ.get("FLAGPOST_FAULTS_SEED") or time.time_ns() % 1_000_000)

@@ -19,7 +19,7 @@ from tests.end_to_end.burst import Burst
 from tests.end_to_end.fleet import fleet
 from tests.end_to_end.survived import Survived
 from tests.end_to_end.wire import Wire, wire_to
-from tests.end_to_end.world import FEATURE_FLAGS
+from tests.end_to_end.world import FEATURE_FLAGS, until
 from tests.stores import PostgresTemplate
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
@@ -123,6 +123,33 @@ def test_connections_to_jira_are_cut_in_the_middle_of_an_answer(
                 else:
                     wire.tear_answers(1, chance)
                 survived.note("connection to Jira cut")
+        burst.expect_kept()
+        survived.done(burst)
+
+
+def test_requests_that_jira_refuses_and_one_poison_flag(
+    sandbox: Sandbox, database_url: str, survived: Survived
+) -> None:
+    """While the faults are on the others go through; afterwards everything is sent once more."""
+    with fleet(sandbox, database_url) as running:
+        world = running.world
+        poison = world.new_flag("poison", "PAY-1")
+        world.settled()
+        burst = Burst(world, survived.seed)
+        faults: list[dict[str, object]] = [
+            {"reject_flags": [{"id": poison, "message": "Bad flag"}]},
+            {"break_over": [poison]},
+        ]
+        with burst.under_way():
+            for number, _ in enumerate(burst.moments(survived.times(2))):
+                sandbox.no_faults()
+                sandbox.faults(**faults[number % 2])
+                sandbox.settings(max_body_bytes=4000)
+                world.act("kill" if number % 2 else "restore", "poison")
+                survived.note("poison flag, and bodies that are too large")
+        until(lambda: len(world.sandbox.flags()) > 1, "the others go through")
+        sandbox.no_faults()
+        world.call("POST", "/api/v1/jira/integration/resend", expect=202)
         burst.expect_kept()
         survived.done(burst)
 
