@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.faults]
 def wire_to_jira(sandbox: Sandbox) -> Iterator[tuple[Wire, dict[str, str]]]:
     """A wire to the sandbox, and the settings of a Flagpost that is at its end."""
     with wire_to("127.0.0.1", urlsplit(sandbox.url).port) as wire:
-        yield wire, {"FLAGPOST_ATLASSIAN_API_URL": f"http://127.0.0.1:{wire.port}"}
+        yield wire, {"atlassian_api_url": f"http://127.0.0.1:{wire.port}"}
 
 
 def test_kill_9_of_any_process_at_random_moments(sandbox: Sandbox, database_url: str, survived: Survived) -> None:
@@ -50,14 +50,14 @@ def test_of_several_workers_one_is_killed(
         burst = Burst(running.world, survived.seed)
         with burst.under_way():
             for moment in burst.moments(1):
-                running.workers.kill(moment % workers)
+                running.kill_worker(moment % workers)
                 survived.note("kill -9 of a worker")
         burst.expect_kept()
         survived.done(burst)
 
 
 def test_jira_is_away(sandbox: Sandbox, database_url: str, survived: Survived) -> None:
-    with wire_to_jira(sandbox) as (wire, settings), fleet(sandbox, database_url, settings=settings) as running:
+    with wire_to_jira(sandbox) as (wire, settings), fleet(sandbox, database_url, **settings) as running:
         burst = Burst(running.world, survived.seed)
         with burst.under_way():
             for _ in burst.moments(1):
@@ -98,7 +98,7 @@ def test_storms_of_one_kind(sandbox: Sandbox, database_url: str, survived: Survi
 def test_answers_that_are_slow_and_some_that_come_too_late(
     sandbox: Sandbox, database_url: str, survived: Survived
 ) -> None:
-    with fleet(sandbox, database_url, settings={"FLAGPOST_JIRA_TIMEOUT": "1"}) as running:
+    with fleet(sandbox, database_url, jira_timeout="1") as running:
         burst = Burst(running.world, survived.seed)
         with burst.under_way():
             for number, _ in enumerate(burst.moments(survived.times(2))):
@@ -114,7 +114,7 @@ def test_connections_to_jira_are_cut_in_the_middle_of_an_answer(
     sandbox: Sandbox, database_url: str, survived: Survived
 ) -> None:
     chance = random.Random(survived.seed)
-    with wire_to_jira(sandbox) as (wire, settings), fleet(sandbox, database_url, settings=settings) as running:
+    with wire_to_jira(sandbox) as (wire, settings), fleet(sandbox, database_url, **settings) as running:
         burst = Burst(running.world, survived.seed)
         with burst.under_way():
             for moment in burst.moments(survived.times(4)):

@@ -251,8 +251,8 @@ def record_answers(tx: Transaction, answers: Iterable[Answer], now: int) -> None
 
     *Problem*: Jira works a delete off a little later, and unconditionally: a flag that was sent again meanwhile may go
     with it, though Jira accepted it. *Solution*: what is sent within minutes of a delete is read back a little later
-    (`read_back_at`), by `flagpost.jira.drift`. So is what was deleted: an update that was sent before, and not answered in
-    time or by a process that died, may be stored after the delete.
+    (`read_back_at`), by `flagpost.jira.drift`. So is what was deleted: an update that was sent before, and
+    not answered in time or by a process that died, may be stored after the delete.
     """
     rows = [
         {
