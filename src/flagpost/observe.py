@@ -110,7 +110,7 @@ def set_up_logging(level: str = "info", form: str = "text") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("apscheduler", "httpx2", "httpcore2", "alembic", "uvicorn.access", "procrastinate"):
+    for noisy in ("httpx2", "httpcore2", "alembic", "uvicorn.access", "procrastinate"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
     for own_handler in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(own_handler).handlers[:] = []

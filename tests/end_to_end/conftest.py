@@ -1,5 +1,7 @@
 """One sandbox a test module, reset for each test; Flagpost anew for each test, in this process."""
 
+import os
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from flagpost.app import running
 from flagpost.settings import load
 from jira_sandbox.embedded import Sandbox, running_sandbox
+from tests.end_to_end.survived import Survived
 from tests.end_to_end.workers import Workers
 from tests.end_to_end.world import World, environment, process
 
@@ -68,3 +71,19 @@ def served(sandbox: Sandbox, postgres_url: str) -> Iterator[World]:
         world.connect_jira()
         yield world
         world.close()
+
+
+@pytest.fixture
+def connected_on_both(world_on_both: World) -> World:
+    """The same, on each of the two stores."""
+    world_on_both.connect_jira()
+    return world_on_both
+
+
+@pytest.fixture
+def survived(request: pytest.FixtureRequest) -> Survived:
+    """The seed of a test in which chance has a part, printed where it fails, and what the test went through."""
+    seed = int(os.environ.get("FLAGPOST_FAULTS_SEED") or time.time_ns() % 1_000_000)
+    store = "PostgreSQL" if "postgres_url" in request.fixturenames or "postgresql" in request.node.name else "SQLite"
+    print(f"To have the same again, set FLAGPOST_FAULTS_SEED={seed}")
+    return Survived(request.node.name, store, seed)

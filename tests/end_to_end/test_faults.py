@@ -17,16 +17,16 @@ FAULTS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-def test_a_fault_delays_and_loses_nothing(connected: World, fault: dict[str, object]) -> None:
-    connected.new_flag("before", "PAY-1")
-    connected.settled()
-    connected.sandbox.faults(**fault, prefix=FEATURE_FLAGS)
-    connected.new_flag("during", "PAY-2")
-    connected.act("kill", "before")
-    connected.define("during", share=44)
-    connected.expect_equal()
-    connected.disconnect("before", "PAY-1")
-    connected.expect_equal()
+def test_a_fault_delays_and_loses_nothing(connected_on_both: World, fault: dict[str, object]) -> None:
+    connected_on_both.new_flag("before", "PAY-1")
+    connected_on_both.settled()
+    connected_on_both.sandbox.faults(**fault, prefix=FEATURE_FLAGS)
+    connected_on_both.new_flag("during", "PAY-2")
+    connected_on_both.act("kill", "before")
+    connected_on_both.define("during", share=44)
+    connected_on_both.expect_equal()
+    connected_on_both.disconnect("before", "PAY-1")
+    connected_on_both.expect_equal()
 
 
 @pytest.mark.slow
@@ -39,57 +39,57 @@ def test_the_wait_jira_asks_for_is_kept(connected: World) -> None:
     assert second - first >= 3
 
 
-def test_a_poison_flag_does_not_hold_up_the_others(connected: World) -> None:
-    connected.sandbox.faults(reject_flags=[{"key": "poison", "message": "Bad flag"}])
+def test_a_poison_flag_does_not_hold_up_the_others(connected_on_both: World) -> None:
+    connected_on_both.sandbox.faults(reject_flags=[{"key": "poison", "message": "Bad flag"}])
     for number in range(5):
-        connected.new_flag(f"good{number}", "PAY-1")
-    connected.new_flag("poison", "PAY-1")
-    connected.settled()
-    assert sorted(flag["key"] for flag in connected.sandbox.flags().values()) == [f"good{n}" for n in range(5)]
-    assert [one["words"] for one in connected.integration()["refused_flags"]] == ["Bad flag"]
+        connected_on_both.new_flag(f"good{number}", "PAY-1")
+    connected_on_both.new_flag("poison", "PAY-1")
+    connected_on_both.settled()
+    assert sorted(flag["key"] for flag in connected_on_both.sandbox.flags().values()) == [f"good{n}" for n in range(5)]
+    assert [one["words"] for one in connected_on_both.integration()["refused_flags"]] == ["Bad flag"]
 
 
 @pytest.mark.parametrize("what", ["a flag", "a delete"])
-def test_one_flag_that_jira_breaks_down_over_does_not_hold_up_the_others(connected: World, what: str) -> None:
-    ids = {name: connected.new_flag(name, "PAY-1") for name in ("a", "b", "c")}
-    connected.settled()
-    connected.sandbox.faults(break_over=[ids["a"]])
+def test_one_flag_that_jira_breaks_down_over_does_not_hold_up_the_others(connected_on_both: World, what: str) -> None:
+    ids = {name: connected_on_both.new_flag(name, "PAY-1") for name in ("a", "b", "c")}
+    connected_on_both.settled()
+    connected_on_both.sandbox.faults(break_over=[ids["a"]])
     if what == "a flag":
-        connected.act("kill", "a")
+        connected_on_both.act("kill", "a")
     else:
-        connected.disconnect("a", "PAY-1")
-    connected.act("kill", "b")
-    connected.disconnect("c", "PAY-1")
-    until(lambda: connected.in_jira("c") is None, "c is gone from Jira", 60)
-    assert connected.in_jira("b")["summary"]["status"]["enabled"] is False
-    refused = until(lambda: connected.integration()["refused_flags"], "it is said which flag Jira fails at", 60)
+        connected_on_both.disconnect("a", "PAY-1")
+    connected_on_both.act("kill", "b")
+    connected_on_both.disconnect("c", "PAY-1")
+    until(lambda: connected_on_both.in_jira("c") is None, "c is gone from Jira", 60)
+    assert connected_on_both.in_jira("b")["summary"]["status"]["enabled"] is False
+    refused = until(lambda: connected_on_both.integration()["refused_flags"], "it is said which flag Jira fails at", 60)
     assert "fails at it again and again (500)" in refused[0]["words"]
-    connected.sandbox.no_faults()
-    connected.call("POST", "/api/v1/jira/integration/resend")
-    connected.expect_equal()
+    connected_on_both.sandbox.no_faults()
+    connected_on_both.call("POST", "/api/v1/jira/integration/resend")
+    connected_on_both.expect_equal()
 
 
-def test_a_body_that_is_too_large_goes_in_parts(connected: World) -> None:
+def test_a_body_that_is_too_large_goes_in_parts(connected_on_both: World) -> None:
     for number in range(9):
-        connected.new_flag(f"flag{number}", "PAY-1")
-    connected.settled()
-    connected.sandbox.settings(max_body_bytes=3000)
-    connected.call("POST", "/api/v1/jira/integration/resend", expect=202)
-    connected.expect_equal()
-    assert 413 in [one["status"] for one in connected.sandbox.requests(FEATURE_FLAGS)]
+        connected_on_both.new_flag(f"flag{number}", "PAY-1")
+    connected_on_both.settled()
+    connected_on_both.sandbox.settings(max_body_bytes=3000)
+    connected_on_both.call("POST", "/api/v1/jira/integration/resend", expect=202)
+    connected_on_both.expect_equal()
+    assert 413 in [one["status"] for one in connected_on_both.sandbox.requests(FEATURE_FLAGS)]
 
 
-def test_a_refused_token_stops_delivery_and_says_what_to_do(connected: World) -> None:
-    connected.new_flag("pay", "PAY-1")
-    connected.settled()
-    connected.sandbox.faults(forbidden=True)
-    connected.act("kill", "pay")
-    until(lambda: connected.integration()["last_error"], "the refusal is noted")
-    assert connected.integration()["behind"] == 1
-    connected.sandbox.no_faults()
-    connected.sandbox.tick(connected.installation)
-    connected.call("POST", "/api/v1/jira/integration/resend", expect=202)
-    connected.expect_equal()
+def test_a_refused_token_stops_delivery_and_says_what_to_do(connected_on_both: World) -> None:
+    connected_on_both.new_flag("pay", "PAY-1")
+    connected_on_both.settled()
+    connected_on_both.sandbox.faults(forbidden=True)
+    connected_on_both.act("kill", "pay")
+    until(lambda: connected_on_both.integration()["last_error"], "the refusal is noted")
+    assert connected_on_both.integration()["behind"] == 1
+    connected_on_both.sandbox.no_faults()
+    connected_on_both.sandbox.tick(connected_on_both.installation)
+    connected_on_both.call("POST", "/api/v1/jira/integration/resend", expect=202)
+    connected_on_both.expect_equal()
 
 
 def test_a_token_that_runs_out_waits_for_the_next_one(connected: World) -> None:

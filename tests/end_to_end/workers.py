@@ -3,21 +3,29 @@
 import os
 import signal
 import subprocess
-import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from jira_sandbox.embedded import Sandbox
-from tests.end_to_end.world import FEATURE_FLAGS, World, environment, until
+from tests.end_to_end.world import FEATURE_FLAGS, FLAGPOST, World, environment, until
 
 
 class Worker:
     """`flagpost worker` as a process of its own."""
 
-    def __init__(self, sandbox: Sandbox, database_url: str, log: Path | None = None, **settings: str) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        database_url: str,
+        log: Path | None = None,
+        program: Sequence[str] = FLAGPOST,
+        **settings: str,
+    ) -> None:
         values = {**os.environ, **environment(sandbox, database_url), "FLAGPOST_LOG_LEVEL": "error"}
         values |= {f"FLAGPOST_{name.upper()}": value for name, value in settings.items()}
-        command = [sys.executable, "-m", "flagpost", "worker"]
+        command = [*program, "worker"]
         with log.open("ab") if log else nullcontext() as to:
             self.process = subprocess.Popen(command, env=values, stdout=subprocess.PIPE, stderr=to, text=True)
         assert self.process.stdout is not None
@@ -44,8 +52,8 @@ class Workers(list[Worker]):
         super().__init__()
         self._where = (sandbox, database_url)
 
-    def start(self, count: int = 1, log: Path | None = None, **settings: str) -> None:
-        self.extend(Worker(*self._where, log=log, **settings) for _ in range(count))
+    def start(self, count: int = 1, **how: Any) -> None:
+        self.extend(Worker(*self._where, **how) for _ in range(count))
 
 
 def in_the_middle(world: World) -> None:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ KEY = "bootstrap-key-for-tests-only-0001"
 SECRET_KEY = Fernet.generate_key().decode()
 FEATURE_FLAGS = f"/ex/jira/{CLOUD_ID}/rest/featureflags/"  # for faults that spare the look-up of issues
 PATIENCE = 60.0
+FLAGPOST = (sys.executable, "-m", "flagpost")
 
 
 def until(holds: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
@@ -206,9 +207,9 @@ class World:
             for id, flag in self.sandbox.flags().items()
         }
 
-    def expect_equal(self) -> None:
+    def expect_equal(self, patience: float = PATIENCE) -> None:
         """Jira shows what Flagpost says, of every flag, and nothing went wrong on the way there."""
-        self.settled()
+        self.settled(patience)
         assert self.held_by_jira() == self.should_be_in_jira()
         breaches = [one for one in self.sandbox.breaches() if one["kind"] != "malformed flag"]
         assert breaches == [], breaches
@@ -233,21 +234,31 @@ def shown(definition: dict[str, Any] | None) -> dict[str, Any]:
 
 
 class Process:
-    """`flagpost serve` as a process of its own, that can be killed and started again on the same port."""
+    """`flagpost serve` as a process of its own, that can be killed and started again on the same port.
+
+    `program`: what runs it; `settings`: those that are not as everywhere in the tests; `log`: a file for its log.
+    """
 
     def __init__(
-        self, sandbox: Sandbox, database_url: str, *options: str, log: Path | None = None, **settings: str
+        self,
+        sandbox: Sandbox,
+        database_url: str,
+        *options: str,
+        program: Sequence[str] = FLAGPOST,
+        log: Path | None = None,
+        **settings: str,
     ) -> None:
         self.log = log
         self.port = free_port()
         self._options = options
+        self._program = program
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = {**os.environ, **environment(sandbox, database_url), "FLAGPOST_LOG_LEVEL": "error"}
         self._environment |= {f"FLAGPOST_{name.upper()}": value for name, value in settings.items()}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "flagpost", "serve", "--port", str(self.port), *self._options]
+        command = [*self._program, "serve", "--port", str(self.port), *self._options]
         with self.log.open("ab") if self.log else nullcontext() as log:
             self._process = subprocess.Popen(command, env=self._environment, stdout=subprocess.DEVNULL, stderr=log)
         until(self._ready, "Flagpost is ready")
@@ -259,6 +270,11 @@ class Process:
             return httpx2.get(f"{self.url}/readyz", trust_env=False).is_success
         except httpx2.TransportError:
             return False
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def kill(self) -> None:
         """As a power cut would."""
@@ -283,11 +299,9 @@ class Process:
 
 
 @contextmanager
-def process(
-    sandbox: Sandbox, database_url: str, *options: str, log: Path | None = None, **settings: str
-) -> Iterator[Process]:
-    """One that ends with the block; its log goes to the file `log`."""
-    found = Process(sandbox, database_url, *options, log=log, **settings)
+def process(sandbox: Sandbox, database_url: str, *options: str, **how: Any) -> Iterator[Process]:
+    """One that ends with the block."""
+    found = Process(sandbox, database_url, *options, **how)
     found.start()
     try:
         yield found

@@ -177,3 +177,10 @@ def test_where_another_process_delivered_last_the_buckets_begin_empty() -> None:
     assert limits.begin_delivery("one", 1_000_500, 1_001_000) is not mine
     assert limits.take_turn("one", "app", BULK)
     assert limits.take_turn("one", "app", GET_ISSUE) == 0
+
+
+def test_a_last_delivery_that_is_yet_to_come_holds_nothing_up_for_long() -> None:
+    """The clock was set back by an hour since."""
+    limits = Limits(Time())
+    writes = limits.begin_delivery("one", 1_000_000 + 3_600_000, 1_000_000)
+    assert 0 < writes.wait_for(["A"], {}) < 3

@@ -97,3 +97,18 @@ def test_a_site_that_moved_is_named_without_the_path_that_was_asked_for(
 def test_how_long_to_wait_may_be_said_in_seconds_or_as_a_date(value: str, seconds: int | None) -> None:
     headers = {"retry-after": value, "date": "Wed, 21 Oct 2026 07:28:00 GMT"}
     assert Answer(503, None, headers).retry_after == seconds
+
+
+def test_a_pause_takes_as_long_as_it_was_to_take_when_the_clock_is_set_back_meanwhile(
+    sqlite_ctx: Context, site: Site, clock: Clock
+) -> None:
+    sqlite_ctx.issues.trouble.back_off(site, "Jira is away", 120)
+    assert not latest(sqlite_ctx, site).paused_in_the_future(clock.now)
+    clock.forward(seconds=-3600)
+    assert latest(sqlite_ctx, site).paused_in_the_future(clock.now)
+    sqlite_ctx.issues.trouble.pause_anew(latest(sqlite_ctx, site))
+    paused = latest(sqlite_ctx, site)
+    assert not paused.paused_in_the_future(clock.now)
+    assert paused.paused_until == clock.now + 120_000
+    clock.forward(seconds=120)
+    assert paused.may_be_told(clock.now)

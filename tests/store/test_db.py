@@ -2,12 +2,13 @@
 
 import threading
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
-from flagpost.errors import SetupError
+from flagpost.errors import DatabaseUnavailable, DiskFull, Overtaken, SetupError
 from flagpost.store import tables
-from flagpost.store.db import Database
+from flagpost.store.db import Database, _as_said
 
 
 def _insert(tx: sa.Connection, name: str) -> None:
@@ -62,7 +63,7 @@ def test_many_threads_write_at_once_and_none_is_turned_away(database: Database) 
 
 def test_foreign_keys_are_enforced(database: Database) -> None:
     row = {"id": "p", "account_id": "nobody", "name": "P", "created_at": 1}
-    with pytest.raises(sa.exc.IntegrityError), database.write() as tx:
+    with pytest.raises((sa.exc.IntegrityError, Overtaken)), database.write() as tx:
         tx.execute(sa.insert(tables.projects).values(row))
 
 
@@ -70,3 +71,59 @@ def test_foreign_keys_are_enforced(database: Database) -> None:
 def test_a_database_that_cannot_serve_is_refused_with_the_reason(url: str) -> None:
     with pytest.raises(SetupError, match=r"SQLite|file|cannot be read"):
         Database(url)
+
+
+def test_a_full_disk_is_said_in_words_and_what_was_there_stays(sqlite_database: Database) -> None:
+    with sqlite_database.write() as tx:
+        _insert(tx, "before")
+        pages = tx.scalar(sa.text("PRAGMA page_count"))
+        tx.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(DiskFull, match="full, so nothing was saved"), sqlite_database.write() as tx:
+        _insert(tx, "x" * 1_000_000)
+    assert _names(sqlite_database) == ["before"]
+    with sqlite_database.write() as tx:
+        tx.exec_driver_sql("PRAGMA max_page_count=1000000")
+        _insert(tx, "later")
+    assert _names(sqlite_database) == ["before", "later"]
+
+
+def test_a_disk_that_postgresql_finds_full_is_said_in_the_same_words() -> None:
+    assert isinstance(_as_said(psycopg.errors.DiskFull("no space left on device")), DiskFull)
+
+
+def test_a_connection_that_was_cut_is_said_in_words(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    cut = sa.text("SELECT pg_terminate_backend(pg_backend_pid())")
+    with pytest.raises(DatabaseUnavailable, match="cannot be used just now") as said, database.write() as tx:
+        tx.execute(cut)
+    assert "terminating connection" in said.value.reason
+    _names(database)
+    database.close()
+
+
+def test_a_wrong_statement_is_a_mistake_and_not_a_database_that_is_away(database: Database) -> None:
+    with pytest.raises(sa.exc.DBAPIError), database.read() as tx:
+        tx.execute(sa.text("SELECT * FROM nowhere"))
+
+
+def test_two_that_make_the_same_at_once_both_get_an_answer_and_it_is_made_once(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    ready, overtaken = threading.Barrier(2), []
+
+    def make() -> None:
+        try:
+            with database.write() as tx:
+                assert tx.scalar(sa.select(tables.accounts.c.id)) is None
+                ready.wait()
+                _insert(tx, "same")
+        except Overtaken as error:
+            overtaken.append(error.message)
+
+    threads = [threading.Thread(target=make) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (_names(database), len(overtaken)) == (["same"], 1)
+    assert "nothing was saved" in overtaken[0]
+    database.close()

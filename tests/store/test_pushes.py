@@ -45,3 +45,16 @@ def test_answers_are_noted_while_everything_is_marked_and_nobody_waits_for_ever(
     for thread in threads:
         thread.join()
     assert failed == []
+
+
+def test_a_flag_that_was_put_off_is_due_in_time_even_if_the_clock_is_set_back(
+    ctx: Context, account: AccountFixture
+) -> None:
+    now, hour = ctx.clock(), 3_600_000
+    with ctx.db.write() as tx:
+        pushes.want(tx, account.id, "p", "pay", "pay", now)
+        pushes.put_off(tx, "pay", now + pushes.PUT_OFF_MS, "Jira fails at it")
+    with ctx.db.read() as tx:
+        due = [bool(pushes.behind(tx, account.id, 10, when)) for when in (now, now + pushes.PUT_OFF_MS, now - hour)]
+        assert due == [False, True, True]
+        assert pushes.accounts_behind(tx, now - hour) == [account.id]

@@ -14,6 +14,10 @@ minute and differs is put off, and read again a minute later. What Jira refused 
 the delete off, and the flag is gone, though Jira accepted it. *Solution*: what is sent within ten minutes of a delete
 is marked for being read back (`store.pushes`), a minute later and then ever less often until no delete can be late.
 
+**Late updates.** *Problem*: an update is not answered in time, or by a process that dies; the flag is disconnected and
+deleted; then Jira stores the update, and shows a flag that Flagpost took for gone. *Solution*: what was deleted is read
+back in the same way, and deleted again where it is there.
+
 **Never in a circle.** A difference that stays after it was sent twice is reported and left alone: then it is Jira's way
 of writing things down, or somebody else writes there. Where Jira does not let flags be read, which is not documented
 for OAuth credentials, the check says so and ends; the next one, a night later, asks once.

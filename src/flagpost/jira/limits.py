@@ -159,12 +159,13 @@ class Limits:
     def begin_delivery(self, cloud_id: str, last_delivery: int | None, now: int) -> "IssueWrites":
         """The count of writes to a site's issues, at the beginning of a delivery to it. Times are in milliseconds.
 
-        Where another process delivered last, nothing is known of what it used up just before: see above.
+        Where another process delivered last, nothing is known of what it used up just before: see above. The
+        same goes for a last delivery that is yet to come, because the clock was set back.
         """
         with self._lock:
             known = self._writes.get(cloud_id)
-            if known is None or (last_delivery or 0) > self._delivered.get(cloud_id, 0):
-                since = None if last_delivery is None else (now - last_delivery) / 1000
+            if known is None or last_delivery not in (None, self._delivered.get(cloud_id)):
+                since = None if last_delivery is None else max(0, now - last_delivery) / 1000
                 known = self._writes[cloud_id] = IssueWrites(self._now, since)
                 self._take_over(cloud_id, since)
             return known

@@ -64,7 +64,6 @@ _FURTHEST = 32 * MAX_FLAGS  # rows looked at in one round, where those before th
 _LONGEST_NAP_SECONDS = 2.0
 _LOOK_AGAIN_AT_UNKNOWN_MS = 24 * 3600 * 1000
 _FAILURES_BEFORE_ONE_IS_BLAMED = 2
-_PUT_OFF_MS = 15 * 60_000
 
 
 @dataclass
@@ -118,6 +117,9 @@ class Delivery:
         """The account's site, where flags may be delivered to it now."""
         with self.db.read() as tx:
             site = integrations.site_of_account(tx, account_id)
+        if site and site.paused_in_the_future(self.clock()):
+            self._trouble.pause_anew(site)
+            return None
         return site if site and site.may_be_told(self.clock()) else None
 
     def _api(self, site: Site) -> FlagsApi:
@@ -235,7 +237,7 @@ class Delivery:
         if len(rows) == 1 and _one_is_to_blame(site, answer):
             with self.db.write() as tx:
                 words = f"Jira fails at it again and again ({answer.status}): {answer.words()}"
-                pushes.put_off(tx, rows[0].flag_id, self.clock() + _PUT_OFF_MS, words)
+                pushes.put_off(tx, rows[0].flag_id, self.clock() + pushes.PUT_OFF_MS, words)
             log.warning("jira.flag_put_off", site=site.site_url, flag=rows[0].flag_id, status=answer.status)
         self._trouble.give_up(site, answer)
 
@@ -386,10 +388,11 @@ def _refused(row: Push, answer: Answer, words: str) -> pushes.Answer:
 
 def waiting_sites(db: Database, clock: Callable[[], int]) -> Iterator[str]:
     """The accounts whose Jira site has something to hear now: what the sweep wakes."""
+    now = clock()
     with db.read() as tx:
-        waiting = {*pushes.accounts_behind(tx, clock()), *integrations.accounts_with_wishes(tx)}
+        waiting = {*pushes.accounts_behind(tx, now), *integrations.accounts_with_wishes(tx)}
         waiting |= set(removals.accounts_with_unfinished(tx))
         for account_id in sorted(waiting):
             site = integrations.site_of_account(tx, account_id)
-            if site and site.may_be_told(clock()):
+            if site and (site.may_be_told(now) or site.paused_in_the_future(now)):
                 yield account_id

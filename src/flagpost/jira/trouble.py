@@ -113,6 +113,19 @@ class Trouble:
             integrations.update_site(tx, site.id, quiet_until=until, last_error=said, last_error_at=now)
         log.warning("jira.quota", site=site.site_url, seconds=(until - now) / 1000, reason=answer.reason)
 
+    def pause_anew(self, site: Site) -> None:
+        """The clock was set back since a pause began: have it begin now, and take as long as it was to take.
+
+        So nobody waits for as long as the clock went back, and none that Jira asked for is cut short.
+        """
+        now = self.clock()
+        late = (site.last_error_at or now) - now
+        ends = {"paused_until": site.paused_until, "quiet_until": site.quiet_until}
+        sooner = {name: until - late for name, until in ends.items() if until}
+        with self.db.write() as tx:
+            integrations.update_site(tx, site.id, last_error_at=now, **sooner)
+        log.warning("jira.clock_set_back", site=site.site_url, seconds=late / 1000)
+
     def halt(self, site: Site, reason: str) -> None:
         """Deliver nothing more until a person has done something about it."""
         now = self.clock()

@@ -4,15 +4,17 @@ One delivery an account at a time, at most one waiting. *Problem*: a wake may co
 running, just after it looked for the last time; dropping the wake would leave the change to the sweep, and starting a
 second delivery would break the order. *Solution*: a wake during a run leaves a mark, and the run looks for that mark,
 under the same lock, before it ends. If it is there, it runs once more. However many wakes come, there is one mark.
+
+The sweep waits by a clock that only goes forward: one that went by the time of day would stand still for an hour when
+the host's clock is set back by one, and nothing would be tried again meanwhile.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from functools import wraps
 
 import structlog
-from apscheduler.schedulers.background import BackgroundScheduler
 
 from flagpost.metrics import ENGINE_FAILURES
 from flagpost.store.watching import Queue
@@ -38,11 +40,10 @@ class EmbeddedEngine:
         self._deliver = deliver
         self._waiting = waiting
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="delivery")
-        self._scheduler = BackgroundScheduler(timezone="UTC")
-        for task in (self.sweep, *(_guarded(chore) for chore in chores)):
-            self._scheduler.add_job(
-                task, "interval", seconds=sweep_seconds, max_instances=1, coalesce=True, misfire_grace_time=None
-            )
+        self._regular = [
+            threading.Thread(target=self._repeat, args=(task, sweep_seconds), name="sweep", daemon=True)
+            for task in (self.sweep, *chores)
+        ]
         self._lock = threading.Lock()
         self._running: dict[str, Future[None]] = {}
         self._again: set[str] = set()
@@ -50,17 +51,19 @@ class EmbeddedEngine:
 
     def start(self) -> None:
         """Begin, with a sweep at once for whatever was left behind."""
-        self._scheduler.start()
-        self.sweep()
+        for thread in self._regular:
+            thread.start()
 
     def stop(self, timeout: float = 30) -> None:
         """Finish the batches in hand, for at most `timeout` seconds, and begin nothing new."""
         self._stopping.set()
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=True)  # a sweep in hand still holds a connection of the store
+        end = time.monotonic() + timeout
+        for thread in self._regular:
+            if thread.is_alive():
+                thread.join(max(0.0, end - time.monotonic()))  # a sweep in hand still holds a connection of the store
         with self._lock:
             running = list(self._running.values())
-        wait(running, timeout)
+        wait(running, max(0.0, end - time.monotonic()))
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def wake(self, account_id: str) -> None:
@@ -84,7 +87,7 @@ class EmbeddedEngine:
 
     def alive(self) -> bool:
         """Whether the sweep runs."""
-        return self._scheduler.running and not self._stopping.is_set()
+        return not self._stopping.is_set() and all(thread.is_alive() for thread in self._regular)
 
     def queue(self) -> Queue:
         """This process is the only worker."""
@@ -104,14 +107,11 @@ class EmbeddedEngine:
                     return
                 self._again.discard(account_id)
 
-
-def _guarded(chore: Callable[[], None]) -> Callable[[], None]:
-    @wraps(chore)
-    def run() -> None:
-        try:
-            chore()
-        except Exception:
-            ENGINE_FAILURES.labels("chore").inc()
-            log.exception("jobs.chore_failed")
-
-    return run
+    def _repeat(self, task: Callable[[], None], seconds: float) -> None:
+        while not self._stopping.is_set():
+            try:
+                task()
+            except Exception:
+                ENGINE_FAILURES.labels("chore").inc()
+                log.exception("jobs.chore_failed")
+            self._stopping.wait(seconds)

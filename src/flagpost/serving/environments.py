@@ -86,6 +86,6 @@ class Environments:
             try:
                 self.bring_up_to_date()
             except StoreError as error:
-                log.warning("serving.database_away", said=str(error.orig))
+                log.warning("serving.database_away", said=str(error))
             except Exception:
                 log.exception("serving.failed")

@@ -5,9 +5,13 @@ writes can fail with "database is locked" however long it waits, so a write tran
 (BEGIN IMMEDIATE), and writers of this process queue for the single connection of the writer's pool, which is
 fair, instead of polling SQLite's file lock. `synchronous=FULL`: a commit that was acknowledged survives a power cut.
 
-PostgreSQL. READ COMMITTED, with row locks where an action needs them (`for_update`).
+PostgreSQL. READ COMMITTED, with row locks where an action needs them (`for_update`). Two that look for a row, find none
+and insert it at once both do so: the table's unique key lets one of them through, and the other is told (`Overtaken`).
+
+A database that is away, or full, is said in words (`DatabaseUnavailable`, `DiskFull`) wherever a transaction is opened.
 """
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,14 +19,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from flagpost.errors import SetupError
+from flagpost.errors import DatabaseUnavailable, DiskFull, Overtaken, SetupError
 from flagpost.metrics import DATABASE_SECONDS, timed
 
 Transaction = Connection
 """What every function of the store takes first. It is opened and committed by an action, never below one."""
-StoreError = DBAPIError
+StoreError = (DBAPIError, DatabaseUnavailable)
 """The database could not do what it was asked: it is away, or full, or broke off."""
 Condition = sa.ColumnElement[bool]
 """A condition for the database, handed on by those who do not look inside."""
@@ -30,6 +35,15 @@ Condition = sa.ColumnElement[bool]
 _READERS = 16
 _READ_SECONDS = DATABASE_SECONDS.labels("read").observe
 _WRITE_SECONDS = DATABASE_SECONDS.labels("write").observe
+_AWAY = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+}
+_DISK_FULL = "53100"  # PostgreSQL's disk_full
+_GONE_OR_THERE = {"23503", "23505"}  # its foreign_key_violation and unique_violation
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
 _UNLOCK = sa.text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
 _NOTICE_WHO_VANISHES = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3"
@@ -52,13 +66,13 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """A transaction that sees one moment's state and writes nothing."""
-        with timed(_READ_SECONDS), self._reader.connect() as tx, tx.begin():
+        with _in_words(), timed(_READ_SECONDS), self._reader.connect() as tx, tx.begin():
             yield tx
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that is committed when the block ends, and undone when it raises."""
-        with timed(_WRITE_SECONDS), self._writer.begin() as tx:
+        with _in_words(), _overtaken(), timed(_WRITE_SECONDS), self._writer.begin() as tx:
             yield tx
 
     @contextmanager
@@ -94,6 +108,46 @@ class Database:
         """Give all connections back; the database can be used again afterwards."""
         self._writer.dispose()
         self._reader.dispose()
+
+
+@contextmanager
+def _overtaken() -> Iterator[None]:
+    """Say so where another transaction got in between a look and a write. On SQLite none can: there it is a mistake."""
+    try:
+        yield
+    except IntegrityError as error:
+        if getattr(error.orig, "sqlstate", None) in _GONE_OR_THERE:
+            raise Overtaken from error
+        raise
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Say in words that the database is away or full; what else goes wrong there is a mistake of ours and stays."""
+    try:
+        yield
+    except NoConnectionFree as error:
+        raise DatabaseUnavailable(str(error)) from error
+    except (InterfaceError, OperationalError) as error:
+        said = _as_said(error.orig)
+        if said is None:
+            raise
+        raise said from error
+
+
+def _as_said(error: BaseException | None) -> DatabaseUnavailable | None:
+    """What a driver's error says of the database; None where it says nothing of it.
+
+    sqlite3 calls a wrong statement operational too, so there the code decides (https://www.sqlite.org/rescode.html).
+    """
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
+            return DiskFull(str(error))
+        return DatabaseUnavailable(str(error)) if code in _AWAY else None
+    if getattr(error, "sqlstate", None) == _DISK_FULL:
+        return DiskFull(str(error))
+    return DatabaseUnavailable(str(error))
 
 
 def _parsed(url: str) -> sa.URL:

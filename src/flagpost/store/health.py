@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from flagpost.errors import SetupError
+from flagpost.errors import DatabaseUnavailable, SetupError
 from flagpost.store import migrate
 from flagpost.store.db import Database
 
@@ -17,6 +17,8 @@ def trouble(database: Database) -> str | None:
             return "The database's schema is not this version's. Run: flagpost migrate"
     except SetupError as error:
         return error.message
+    except DatabaseUnavailable as error:
+        return f"The database cannot be reached: {error.reason}"
     except SQLAlchemyError as error:
         return f"The database cannot be reached: {getattr(error, 'orig', None) or error}"
     return None

@@ -91,6 +91,10 @@ class Site:
         """Whether anything at all may be asked of Jira now."""
         return not self.disconnected_at and (self.quiet_until or 0) <= now
 
+    def paused_in_the_future(self, now: int) -> bool:
+        """Whether a pause began later than now: then the clock was set back since, and its end is as much too late."""
+        return bool(self.paused_until or self.quiet_until) and (self.last_error_at or 0) > now
+
     def may_be_told(self, now: int) -> bool:
         """Whether flags may be delivered now."""
         return self.may_be_asked(now) and not self.stopped_reason and (self.paused_until or 0) <= now

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from flagpost.errors import SetupError
+from flagpost.errors import DatabaseUnavailable, SetupError
 from flagpost.store.db import Database
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def current_revision(database: Database) -> str | None:
                 return None
             found: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
             return found
+    except DatabaseUnavailable as error:
+        raise SetupError(f"The database cannot be reached: {error.reason}") from error
     except DBAPIError as error:
         raise SetupError(f"The database cannot be reached: {error.orig}") from error
 

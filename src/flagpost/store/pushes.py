@@ -128,7 +128,14 @@ _PUSH = sa.select(*(pushes.c[field.name] for field in fields(Push)))
 _BEHIND = pushes.c.wanted > pushes.c.delivered
 
 
-_DUE = sa.or_(pushes.c.put_off_until.is_(None), pushes.c.put_off_until <= sa.bindparam("now"))
+PUT_OFF_MS = 15 * 60_000
+_FURTHEST_MS = PUT_OFF_MS + 60_000  # put off until later than that: the clock was set back since
+_AT = sa.bindparam("now", type_=sa.BigInteger)
+_DUE = sa.or_(
+    pushes.c.put_off_until.is_(None),
+    pushes.c.put_off_until <= _AT,
+    pushes.c.put_off_until > _AT + _FURTHEST_MS,
+)
 _BEHIND_OF_ACCOUNT = _PUSH.where(pushes.c.account_id == sa.bindparam("account"), _BEHIND).order_by(
     pushes.c.wanted, pushes.c.project_id
 )
@@ -231,6 +238,7 @@ _RECORD = (
         resend_only=sa.case((_ENDS_RESEND, sa.false()), else_=pushes.c.resend_only),
         deleted_at=sa.case((pushes.c.held & ~_HELD, _NOW), else_=pushes.c.deleted_at),
         read_back_at=sa.case(
+            (pushes.c.held & ~_HELD, _NOW + READ_BACK_AFTER_MS),
             (_HELD & (pushes.c.deleted_at > _NOW - DELETES_LATE_MS), _NOW + READ_BACK_AFTER_MS),
             else_=pushes.c.read_back_at,
         ),
@@ -243,7 +251,8 @@ def record_answers(tx: Transaction, answers: Iterable[Answer], now: int) -> None
 
     *Problem*: Jira works a delete off a little later, and unconditionally: a flag that was sent again meanwhile may go
     with it, though Jira accepted it. *Solution*: what is sent within minutes of a delete is read back a little later
-    (`read_back_at`), by `flagpost.jira.drift`.
+    (`read_back_at`), by `flagpost.jira.drift`. So is what was deleted: an update that was sent before, and
+    not answered in time or by a process that died, may be stored after the delete.
     """
     rows = [
         {

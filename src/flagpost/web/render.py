@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from flagpost.errors import FlagpostError, InvalidInput, NotSignedIn, Problem, TooManyRequests
+from flagpost.errors import DatabaseUnavailable, FlagpostError, InvalidInput, NotSignedIn, Problem, TooManyRequests
 from flagpost.web.templating import page
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,8 @@ def install_error_handlers(app: FastAPI) -> None:
 def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, FlagpostError)  # noqa: S101 - registered for these
     if error.status >= 500:
-        log.error("request.failed", path=request.url.path, error=error.message)
+        reason = error.reason if isinstance(error, DatabaseUnavailable) else ""
+        log.error("request.failed", path=request.url.path, error=error.message, reason=reason)
     return answer(request, error)
 
 
@@ -73,7 +74,7 @@ def answer(request: Request, error: FlagpostError) -> Response:
         return _to_sign_in(request)
     else:
         response = page(request, "error.html", status=error.status, error=error)
-    if isinstance(error, TooManyRequests):
+    if isinstance(error, TooManyRequests | DatabaseUnavailable):
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, NotSignedIn):
         response.headers["WWW-Authenticate"] = "Bearer"

@@ -1,0 +1,58 @@
+"""`python -m benchmarks.faults`: the tests of faults with more of everything, and a report on standard output.
+
+Each run draws new seeds. A test that fails prints its seed; `FLAGPOST_FAULTS_SEED` has the hands do the same again.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Run them, and report what was survived; the exit code says whether all of it was."""
+    wanted = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
+    wanted.add_argument("--changes", type=int, default=5000, help="how many changes a burst has (5000)")
+    wanted.add_argument("--runs", type=int, default=1, help="how often each test is run (1)")
+    wanted.add_argument("--at-once", type=int, default=2, help="how many tests run beside each other (2)")
+    wanted.add_argument("--only", default="", help="as pytest's -k: only tests whose names match")
+    chosen = wanted.parse_args()
+    with tempfile.TemporaryDirectory(prefix="flagpost-faults-") as folder:
+        report = Path(folder) / "report.jsonl"
+        failed = sum(_run(chosen, report) for _ in range(chosen.runs))
+        lines = [json.loads(line) for line in report.read_text().splitlines()] if report.exists() else []
+    _print(lines, chosen.changes)
+    sys.exit(1 if failed or not lines else 0)
+
+
+def _run(chosen: argparse.Namespace, report: Path) -> bool:
+    """Whether one of the tests failed."""
+    values = {"FLAGPOST_FAULTS_CHANGES": str(chosen.changes), "FLAGPOST_FAULTS_REPORT": str(report)}
+    command = [sys.executable, "-m", "pytest", "tests/end_to_end", "-m", "faults", "-n", str(chosen.at_once), "-rA"]
+    command += ["-k", chosen.only] if chosen.only else []
+    done = subprocess.run(command, env={**os.environ, **values}, stdout=sys.stderr, check=False)
+    return done.returncode != 0
+
+
+def _print(lines: list[dict[str, Any]], changes: int) -> None:
+    print("| test | store | seed | changes acknowledged | not acknowledged | faults | seconds |")
+    print("|---|---|---|---|---|---|---|")
+    for line in sorted(lines, key=lambda one: (one["test"], one["store"])):
+        name = line["test"].removeprefix("test_").partition("[")[0].replace("_", " ")
+        faults = ", ".join(f"{count} × {fault}" for fault, count in line["faults"].items())
+        cells = (name, line["store"], line["seed"], line["changes"], line["unanswered"], faults, line["seconds"])
+        print("| " + " | ".join(map(str, cells)) + " |")
+    total: Counter[str] = Counter()
+    for line in lines:
+        total.update(line["faults"])
+    acknowledged = sum(line["changes"] for line in lines)
+    print(f"\n{len(lines)} runs, {total.total()} faults, {acknowledged} acknowledged changes ({changes} to a burst).")
+
+
+if __name__ == "__main__":
+    main()
