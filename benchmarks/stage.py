@@ -37,11 +37,12 @@ def on_core(core: int, process: int = 0) -> None:
 
 
 @contextmanager
-def program(*arguments: object, core: int, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A Python program of its own on one core, until the block ends."""
+def program(*arguments: object, core: int | None, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python program of its own on one core, or on any (None), until the block ends."""
     command = [sys.executable, *map(str, arguments)]
     running = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
-    on_core(core, running.pid)
+    if core is not None:
+        on_core(core, running.pid)
     try:
         yield running
     finally:
@@ -57,10 +58,12 @@ class Client:
         self._headers = {"Authorization": f"Bearer {KEY}", **(headers or {})}
         self._used = time.monotonic()
 
-    def send(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """The status and the parsed answer."""
+    def send(self, method: str, path: str, body: Any = None, *, key: str = "") -> tuple[int, Any]:
+        """The status and the parsed answer; `key`: another than the connection's own."""
         raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         headers = {**self._headers, "Content-Type": "application/json"} if raw is not None else self._headers
+        if key:
+            headers = {**headers, "Authorization": f"Bearer {key}"}
         if time.monotonic() - self._used > 3:  # servers close what is idle
             self._connection.close()
         self._used = time.monotonic()
@@ -156,9 +159,28 @@ def p50(values: list[float]) -> float:
     return statistics.median(values)
 
 
-def resident_mb(process: subprocess.Popen[bytes]) -> float:
-    """How much memory a process holds now, in MB."""
+def resident_mb(process: subprocess.Popen[bytes], what: str = "VmRSS") -> float:
+    """How much memory a process holds now, in MB; with `VmHWM`, the most it ever held."""
     for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(f"{what}:"):
             return int(line.split()[1]) / 1024
     return float("nan")
+
+
+def cpu_seconds(process_id: int, *, children: bool = False) -> float:
+    """How much of a processor a process has used, in seconds; with `children`, they and those that have ended too."""
+    used, _ = _cpu_of(Path(f"/proc/{process_id}/stat"), children)
+    if not children:
+        return used
+    others = (_cpu_of(stat, False) for stat in Path("/proc").glob("[0-9]*/stat"))
+    return used + sum(seconds for seconds, of in others if of == process_id)
+
+
+def _cpu_of(stat: Path, ended: bool) -> tuple[float, int]:
+    """The seconds of one process, those of its ended children too where asked for, and its parent."""
+    try:
+        words = stat.read_text().rpartition(")")[2].split()
+    except OSError:  # it has ended meanwhile
+        return 0.0, 0
+    ticks = sum(map(int, words[11 : 15 if ended else 13]))
+    return ticks / os.sysconf("SC_CLK_TCK"), int(words[1])

@@ -1,0 +1,111 @@
+"""Fill a database with accounts, each connected to a Jira site of its own, and with connected flags.
+
+The accounts, projects, keys and integrations come from the product's own actions; the flags from the store's tables,
+many rows at a time: what a hundred thousand creations through the actions would leave, in a hundredth of the time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from flagpost.actions.access import Actor, system
+from flagpost.actions.api_keys import create_api_key
+from flagpost.actions.context import Context
+from flagpost.actions.integration import set_up_integration
+from flagpost.actions.projects import create_project
+from flagpost.flags.definition_json import dump
+from flagpost.flags.model import Bucket, Definition, Treatment
+from flagpost.store import accounts, integrations, projects
+from flagpost.store.jira_tables import connections, issues, pushes
+from flagpost.store.tables import audit_entries, definitions, flag_tags, flags
+
+A_DAY = 86_400_000
+DEFINITION = Definition((Treatment("on"), Treatment("off")), "off", (Bucket("on", 30), Bucket("off", 70)))
+_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account of the load: its key to the Admin API, its project, its Jira site, and its flags by name."""
+
+    id: str
+    key: str
+    project_id: str
+    cloud_id: str
+    flag_ids: dict[str, str]
+
+
+def fill(ctx: Context, jira_url: str, sites: int, count: int) -> list[Account]:
+    """So many accounts, with so many flags in all; each is set up in Production and connected with one issue."""
+    each = max(1, count // sites)
+    return [_account(ctx, jira_url, number, each) for number in range(sites)]
+
+
+def _account(ctx: Context, jira_url: str, number: int, count: int) -> Account:
+    now, cloud_id, key = ctx.clock(), f"cloud-{number:05}", f"key-of-the-load-benchmark-{number:05}"
+    with ctx.db.write() as tx:
+        account_id = accounts.insert(tx, f"Account {number}", now)
+    actor = system(account_id)
+    project = create_project(ctx, actor, "Default")
+    create_api_key(ctx, actor, name="Load", roles=("API_ALL_GRANTED",), secret=key)
+    set_up_integration(ctx, actor, [("Default", "Production")])
+    _connect(ctx, account_id, cloud_id, jira_url)
+    ids = _add_flags(ctx, actor, project.id, count)
+    return Account(account_id, key, project.id, cloud_id, ids)
+
+
+def _connect(ctx: Context, account_id: str, cloud_id: str, jira_url: str) -> None:
+    """As if the app had come from this site, with a token that lasts."""
+    now, url = ctx.clock(), f"http://{cloud_id}.invalid"
+    token = {"system_token": ctx.box.encrypt("token"), "system_token_expires_at": now + A_DAY}
+    base = f"{jira_url}/ex/jira/{cloud_id}"
+    with ctx.db.write() as tx:
+        integrations.remember_installation(
+            tx, f"app-{cloud_id}", now, cloud_id=cloud_id, site_url=url, api_base_url=base, **token
+        )
+        at = {"cloud_id": cloud_id, "site_url": url, "way": "app", "installation_id": f"app-{cloud_id}"}
+        site = integrations.save_site(tx, account_id, **at, now=now)
+        done = {"resend_wanted_at": None, "backfill_started_at": now, "backfill_finished_at": now}
+        integrations.update_site(tx, site.id, **done)
+
+
+def _add_flags(ctx: Context, actor: Actor, project_id: str, count: int) -> dict[str, str]:
+    with ctx.db.read() as tx:
+        production = next(one.id for one in projects.list_environments(tx, project_id) if one.production)
+        kind = projects.list_traffic_types(tx, project_id)[0].id
+        status = projects.list_rollout_statuses(tx, project_id)[0].id
+    ids: dict[str, str] = {}
+    for start in range(0, count, _AT_ONCE):
+        names = {f"flag{number:06}": str(uuid4()) for number in range(start, min(start + _AT_ONCE, count))}
+        rows = list(_rows(actor, project_id, production, kind, status, names, ctx.clock()))
+        with ctx.db.write() as tx:
+            for table in (flags, flag_tags, definitions, issues, connections, pushes, audit_entries):
+                tx.execute(sa.insert(table), [row for of, row in rows if of is table])
+        ids |= names
+    return ids
+
+
+def _rows(
+    actor: Actor, project_id: str, environment_id: str, kind: str, status: str, names: dict[str, str], now: int
+) -> Iterator[tuple[sa.Table, dict[str, object]]]:
+    """What creating a flag, setting it up and connecting it would leave."""
+    times, project = {"created_at": now, "updated_at": now}, {"project_id": project_id}
+    mine, body = {"account_id": actor.account_id}, dump(DEFINITION)
+    by = {"actor_type": "system", "actor_id": actor.id, "actor_name": actor.name}
+    for name, flag_id in names.items():
+        number, issue_id, of_flag = int(name[4:]), str(uuid4()), {"flag_id": flag_id}
+        labels = {"traffic_type_id": kind, "rollout_status_id": status, "rollout_status_at": now}
+        yield flags, {"id": flag_id, "name": name, **project, **labels, **times}
+        yield flag_tags, {"name": f"tag{number % 20}", **of_flag, **project}
+        place = {"environment_id": environment_id, "body": body, "updated_by": actor.name}
+        yield definitions, {"id": str(uuid4()), **of_flag, **place, **times}
+        found = {"jira_id": f"{10_000 + number}", "key": f"LOAD-{number + 1}", "summary": f"Release {name} to all"}
+        yield issues, {"id": issue_id, **mine, **found, "state": "known", "checked_at": now, "due_at": now + A_DAY}
+        yield connections, {**of_flag, "issue_id": issue_id, "created_at": now, "created_by": actor.name}
+        heard = {"wanted": now, "wanted_at": now, "delivered": now, "delivered_at": now, "held": True}
+        yield pushes, {**of_flag, **mine, **project, "flag_name": name, **heard}
+        for change, after in (("created", {"name": name}), ("initiated", body), ("connected_issue", {"key": number})):
+            at = {"object_type": "flag", "object_id": flag_id, "object_name": name, "change": change, "at": now}
+            yield audit_entries, {**mine, **project, **by, **at, "environment_id": environment_id, "after": after}

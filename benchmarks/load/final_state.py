@@ -1,0 +1,45 @@
+"""Whether every flag stands in Jira as Flagpost has it, and as it was last asked to be."""
+
+import json
+from collections.abc import Iterator, Sequence, Set
+
+import sqlalchemy as sa
+
+from benchmarks.load.fill import Account
+from benchmarks.load.stores import PUBLIC_URL
+from benchmarks.stage import Client
+from flagpost.jira.payload import flag_payload
+from flagpost.store import telling
+from flagpost.store.db import Database
+from flagpost.store.jira_tables import pushes
+from flagpost.store.pushes import Push
+
+_AT_ONCE = 1000
+_ROWS = sa.select(*(column for column in pushes.c if column.name != "account_id"))
+
+
+def require_equal(database: Database, jira: Client, accounts: Sequence[Account], killed: Set[str]) -> int:
+    """The number of flags that were compared; AssertionError names the first that differs, and any broken rule."""
+    compared = 0
+    for account in accounts:
+        shown = jira.get(f"/stand-in/flags?cloud={account.cloud_id}")
+        wanted = dict(_wanted(database, account.id))
+        assert shown.keys() == wanted.keys() == set(account.flag_ids.values()), account.cloud_id
+        for flag_id, payload in wanted.items():
+            assert shown[flag_id] == payload, (account.cloud_id, shown[flag_id], payload)
+            assert json.loads(payload)["summary"]["status"]["enabled"] == (flag_id not in killed), payload
+        compared += len(wanted)
+    breaches = jira.get("/stand-in/counts")["breaches"]
+    assert not breaches, breaches
+    return compared
+
+
+def _wanted(database: Database, account_id: str) -> Iterator[tuple[str, str]]:
+    """Every flag of an account as Jira is to show it."""
+    with database.read() as tx:
+        rows = [Push(*row) for row in tx.execute(_ROWS.where(pushes.c.account_id == account_id))]
+        assert not [row for row in rows if row.waiting]
+        for start in range(0, len(rows), _AT_ONCE):
+            told = telling.flags_to_tell(tx, account_id, rows[start : start + _AT_ONCE], PUBLIC_URL)
+            for flag_id, flag in told.items():
+                yield flag_id, json.dumps(flag_payload(flag), sort_keys=True)

@@ -1,0 +1,132 @@
+"""The stores of the load, Flagpost's processes on them, and what both use of the machine."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import Popen
+
+import sqlalchemy as sa
+from tests.stores import PostgresTemplate
+
+from benchmarks.stage import SECRET_KEY, cpu_seconds, free_port, program, resident_mb, wait_until_ready
+from flagpost.app import open_database
+from flagpost.settings import Settings
+from flagpost.store.db import Database
+from flagpost.store.jira_tables import jira_sites, pushes
+
+PUBLIC_URL = "http://flagpost.invalid"
+_LONGEST_WAIT_SECONDS = 600.0
+_BEHIND = sa.select(
+    sa.exists().where(pushes.c.wanted > pushes.c.delivered) | sa.exists().where(jira_sites.c.resend_wanted_at > 0)
+)
+
+
+def environment(database_url: str, jira_url: str) -> dict[str, str]:
+    """The settings of every process of one Flagpost."""
+    return {
+        "FLAGPOST_DATABASE_URL": database_url,
+        "FLAGPOST_BASE_URL": PUBLIC_URL,
+        "FLAGPOST_ATLASSIAN_API_URL": jira_url,
+        "FLAGPOST_ALLOW_INSECURE_JIRA": "true",
+        "FLAGPOST_SECRET_KEYS": SECRET_KEY,
+        "FLAGPOST_LOG_LEVEL": "error",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A database of its own: what it is called, where it is, how large, and the process that serves it, if any."""
+
+    name: str
+    url: str
+    database: Database
+    server: int | None
+    size: Callable[[], int]
+
+    def settle(self) -> None:
+        """Wait until Jira has heard of everything."""
+        end = time.monotonic() + _LONGEST_WAIT_SECONDS
+        while self._behind():
+            assert time.monotonic() < end, "Jira has not heard of everything"
+            time.sleep(0.1)
+
+    def _behind(self) -> bool:
+        with self.database.read() as tx:
+            return bool(tx.scalar(_BEHIND))
+
+    def cpu(self) -> float:
+        """The seconds of a processor that the database's own processes have used."""
+        return cpu_seconds(self.server, children=True) if self.server else 0.0
+
+
+@contextmanager
+def sqlite(folder: Path, name: str) -> Iterator[Store]:
+    """A SQLite file."""
+    file = folder / f"{name}.db"
+    database = open_database(Settings(database_url=f"sqlite:///{file}"))
+
+    def size() -> int:
+        with database.engine.connect() as connection:
+            connection.exec_driver_sql("COMMIT")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        return file.stat().st_size
+
+    yield Store("SQLite", f"sqlite:///{file}", database, None, size)
+    database.close()
+
+
+@contextmanager
+def postgresql(template: PostgresTemplate, folder: Path) -> Iterator[Store]:
+    """A database of the run's own PostgreSQL."""
+    with template.new_url() as url:
+        database = Database(url)
+        server = int((folder / "pgdata" / "postmaster.pid").read_text().split()[0])
+
+        def size() -> int:
+            with database.read() as tx:
+                return int(tx.scalar(sa.text("SELECT pg_database_size(current_database())")) or 0)
+
+        yield Store("PostgreSQL", url, database, server, size)
+        database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Flagpost on a store: its address, and its processes."""
+
+    url: str
+    store: Store
+    processes: list[Popen[bytes]]
+
+    def cpu(self) -> float:
+        """The seconds of a processor that all of it has used so far, with the database."""
+        return sum(cpu_seconds(one.pid) for one in self.processes) + self.store.cpu()
+
+    def memory_mb(self) -> list[float]:
+        """The most that each process has held."""
+        return [resident_mb(one, "VmHWM") for one in self.processes]
+
+
+@contextmanager
+def flagpost_on(store: Store, jira_url: str, workers: int) -> Iterator[Running]:
+    """`flagpost serve`, and so many workers beside it; with none, it delivers itself."""
+    port, values = free_port(), environment(store.url, jira_url)
+    url = f"http://127.0.0.1:{port}"
+    serve = ["-m", "flagpost", "serve", "--port", port, *(["--no-worker"] if workers else [])]
+    with ExitStack() as stack:
+        processes = [stack.enter_context(program(*serve, core=None, **values))]
+        beside = (program("-m", "flagpost", "worker", core=None, **values) for _ in range(workers))
+        processes += [stack.enter_context(worker) for worker in beside]
+        wait_until_ready(url, "/readyz")
+        yield Running(url, store, processes)
+
+
+@contextmanager
+def many_sites() -> Iterator[str]:
+    """The stand-in for the Jira sites; its address."""
+    port = free_port()
+    with program("-m", "benchmarks.load.many_sites", port, core=None):
+        wait_until_ready(f"http://127.0.0.1:{port}", "/stand-in/counts")
+        yield f"http://127.0.0.1:{port}"
