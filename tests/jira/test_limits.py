@@ -184,3 +184,19 @@ def test_a_last_delivery_that_is_yet_to_come_holds_nothing_up_for_long() -> None
     limits = Limits(Time())
     writes = limits.begin_delivery("one", 1_000_000 + 3_600_000, 1_000_000)
     assert 0 < writes.wait_for(["A"], {}) < 3
+
+
+def test_what_no_limit_counts_any_more_is_forgotten_for_every_site() -> None:
+    """Else a process would remember each issue of each site it ever wrote to."""
+    time, limits = Time(), Limits()
+    limits._now = time
+    one, other = (limits.begin_delivery(site, None, 0) for site in ("one", "other"))
+    one.note([f"PAY-{number}" for number in range(1000)])
+    time.now += 31
+    other.note(["PAY-1"] * 90)
+    limits.begin_delivery("other", None, 0)
+    assert len(one._times) == 1000
+    time.now += 2
+    limits.begin_delivery("other", None, 0)
+    assert (len(one._times), len(other._times)) == (0, 1)
+    assert other.wait_for(["PAY-1"], {}) > 0

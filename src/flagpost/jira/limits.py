@@ -20,7 +20,7 @@ all of them.
 
 import threading
 import time
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -104,6 +104,7 @@ class Limits:
         self._closed_until: dict[tuple[str, Endpoint], float] = {}
         self._writes: dict[str, IssueWrites] = {}
         self._delivered: dict[str, int] = {}
+        self._forget_at = 0.0
 
     def take_turn(
         self, cloud_id: str, pool: str, endpoint: Endpoint, *, points: float = 1, patience: float | None = None
@@ -163,12 +164,21 @@ class Limits:
         same goes for a last delivery that is yet to come, because the clock was set back.
         """
         with self._lock:
+            self._forget_old_writes()
             known = self._writes.get(cloud_id)
             if known is None or last_delivery not in (None, self._delivered.get(cloud_id)):
                 since = None if last_delivery is None else max(0, now - last_delivery) / 1000
                 known = self._writes[cloud_id] = IssueWrites(self._now, since)
                 self._take_over(cloud_id, since)
             return known
+
+    def _forget_old_writes(self) -> None:
+        """Else what is remembered would grow with every flag of every site. Looks at all sites, so not each time."""
+        now = self._now()
+        if now >= self._forget_at:
+            self._forget_at = now + _ISSUE_WINDOWS[-1][0]
+            for writes in self._writes.values():
+                writes.forget_old()
 
     def note_delivery(self, cloud_id: str, now: int) -> None:
         """This process has just delivered to a site."""
@@ -192,7 +202,8 @@ class IssueWrites:
 
     def __init__(self, now: Callable[[], float], seconds_since_last: float | None) -> None:
         self._now = now
-        self._times: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._times: defaultdict[str, list[float]] = defaultdict(list)
+        self._lock = threading.Lock()  # forgetting may be asked for by the delivery to another site
         longest = _ISSUE_WINDOWS[-1][0]
         unknown = seconds_since_last is not None and seconds_since_last < longest
         self._careful_until = now() + longest if unknown else 0.0
@@ -204,7 +215,7 @@ class IssueWrites:
         `planned` counts the writes, by issue, that will be noted before this one.
         """
         now = self._now()
-        waits = (self._wait(self._times.get(issue) or deque(), planned.get(issue, 0), now) for issue in issues)
+        waits = (self._wait(self._times.get(issue, []), planned.get(issue, 0), now) for issue in issues)
         return max([self._closed_until - now, *waits, 0.0])
 
     def wait_for_each(self, told: Iterable[Collection[str]]) -> float:
@@ -220,25 +231,28 @@ class IssueWrites:
         """Each of these is being written now."""
         now = self._now()
         if len(self._times) > _MOST_ISSUES:
-            self._forget_old(now)
-        for issue in issues:
-            self._times[issue].append(now)
+            self.forget_old()
+        with self._lock:
+            for issue in issues:
+                self._times[issue].append(now)
 
-    def _wait(self, times: deque[float], planned: int, now: float) -> float:
+    def forget_old(self) -> None:
+        """Drop the issues that were not written to within the longest window: no limit counts those writes any more."""
+        begins = self._now() - _ISSUE_WINDOWS[-1][0]
+        with self._lock:
+            fresh = {issue: times for issue, times in self._times.items() if times and times[-1] > begins}
+            self._times = defaultdict(list, fresh)
+
+    def _wait(self, times: list[float], planned: int, now: float) -> float:
         longest, most = _ISSUE_WINDOWS[-1]
         while times and times[0] <= now - longest:
-            times.popleft()
+            del times[0]
         allowed = _AFTER_TAKE_OVER if now < self._careful_until else most
         windows = (*_ISSUE_WINDOWS[:-1], (longest, allowed))
         return max(_until_free(times, planned, writes, now - seconds) for seconds, writes in windows)
 
-    def _forget_old(self, now: float) -> None:
-        longest = _ISSUE_WINDOWS[-1][0]
-        fresh = {issue: times for issue, times in self._times.items() if times and times[-1] > now - longest}
-        self._times = defaultdict(deque, fresh)
 
-
-def _until_free(times: deque[float], planned: int, writes: int, begins: float) -> float:
+def _until_free(times: list[float], planned: int, writes: int, begins: float) -> float:
     """How long until a window that began at `begins` has room for one more than is planned."""
     room = writes - planned
     if room <= 0:

@@ -1,0 +1,135 @@
+"""What one change asks of the database costs the same however many flags there are: by the plans, not by a clock."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pytest
+import sqlalchemy as sa
+from benchmarks.load.fill import Account, fill
+
+from flagpost.actions.access import system
+from flagpost.actions.context import Context
+from flagpost.actions.definitions import kill
+from flagpost.jira.client import Answer, JiraClient
+from flagpost.jira.limits import Limits
+from flagpost.jira.push import Delivery, waiting_sites
+from flagpost.store import pushes
+from flagpost.store.db import Database
+
+pytestmark = pytest.mark.slow
+GROWING = ("flags", "definitions", "pushes", "connections", "issues", "audit_entries")
+ACCOUNTS, FLAGS = 4, 2400
+A_FEW_ROWS = 20
+Statement = tuple[str, Any]
+
+
+class Takes:
+    """A Jira that takes everything: what it is sent is not what is looked at here."""
+
+    def call(self, _method: str, _url: str, *, json: Any = None, **_: Any) -> Answer:
+        return Answer(202, {"acceptedFeatureFlags": [flag["id"] for flag in json["flags"]]}, {})
+
+
+@pytest.fixture
+def accounts(ctx: Context) -> list[Account]:
+    """Some accounts with many flags each, and a database that knows how many."""
+    found = fill(ctx, ctx.settings.atlassian_api_url, ACCOUNTS, FLAGS)
+    with ctx.db.write() as tx:
+        tx.exec_driver_sql("ANALYZE")
+    return found
+
+
+@contextmanager
+def asked(database: Database) -> Iterator[list[Statement]]:
+    """Every statement that the block sends to the database, once, with the first of its parameters."""
+    found: dict[str, Any] = {}
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
+        if statement.startswith(("SELECT", "UPDATE", "WITH", "DELETE")):
+            found.setdefault(statement, parameters[0] if many else parameters)
+
+    engines = {database._reader, database._writer}
+    statements: list[Statement] = []
+    for engine in engines:
+        sa.event.listen(engine, "before_cursor_execute", note)
+    yield statements
+    for engine in engines:
+        sa.event.remove(engine, "before_cursor_execute", note)
+    statements += found.items()
+
+
+def dear(database: Database, statements: Sequence[Statement]) -> list[str]:
+    """The steps of these statements' plans that go through many rows of a table that grows with the flags."""
+    found = []
+    with database._writer.connect() as connection:
+        for statement, parameters in statements:
+            if database.is_sqlite:
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                found += [row.detail for row in plan if _walks(row.detail)]
+            else:
+                explained = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}"
+                plan = json.loads(json.dumps(connection.exec_driver_sql(explained, parameters).scalar()))
+                found += [str(step) for step in _steps(plan[0]["Plan"]) if _reads_many(step)]
+        connection.rollback()
+    return found
+
+
+def _walks(detail: str) -> bool:
+    """Whether SQLite goes through a growing table, or through all of it that belongs to a project or an account."""
+    tables = "|".join(GROWING)
+    of_all = re.search(r"\((project_id|environment_id)=\?\)$", detail) is not None
+    return bool(re.match(rf"(SCAN|SEARCH) ({tables})\b", detail)) and (detail.startswith("SCAN") or of_all)
+
+
+def _steps(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield {name: value for name, value in plan.items() if name != "Plans"}
+    for part in plan.get("Plans", ()):
+        yield from _steps(part)
+
+
+def _reads_many(step: dict[str, Any]) -> bool:
+    """Whether PostgreSQL looked at more rows of a growing table than one change is about."""
+    looked_at = (step["Actual Rows"] + step.get("Rows Removed by Filter", 0)) * step["Actual Loops"]
+    return step.get("Relation Name") in GROWING and looked_at > A_FEW_ROWS
+
+
+def delivery(ctx: Context) -> Delivery:
+    return Delivery(ctx.db, cast(JiraClient, Takes()), ctx.keyring, Limits(), ctx.clock, "https://flagpost.example")
+
+
+def test_a_change_and_its_delivery_look_at_that_flag_alone(ctx: Context, accounts: list[Account]) -> None:
+    account = accounts[1]
+    with asked(ctx.db) as statements:
+        kill(ctx, system(account.id), account.project_id, next(iter(account.flag_ids)), "Production")
+        assert list(waiting_sites(ctx.db, ctx.clock)) == [account.id]
+        delivery(ctx).deliver(account.id)
+    with ctx.db.read() as tx:
+        assert pushes.count_behind(tx, account.id) == 0
+    assert len(statements) > 10
+    assert dear(ctx.db, statements) == []
+
+
+def test_looking_for_who_waits_costs_by_the_accounts_and_not_by_the_flags_that_wait(
+    ctx: Context, accounts: list[Account]
+) -> None:
+    with ctx.db.write() as tx:
+        for account in accounts[1:]:
+            pushes.mark_all_changed(tx, account.id, ctx.clock())
+    with asked(ctx.db) as statements:
+        found = list(waiting_sites(ctx.db, ctx.clock))
+    assert found == sorted(account.id for account in accounts[1:])
+    assert dear(ctx.db, statements) == []
+
+
+def test_who_waits_is_found_without_those_whose_flags_were_all_put_off(ctx: Context, accounts: list[Account]) -> None:
+    with ctx.db.write() as tx:
+        for account in accounts[:2]:
+            flag_id = next(iter(account.flag_ids.values()))
+            pushes.mark_changed(tx, [flag_id], ctx.clock())
+        pushes.put_off(tx, flag_id, ctx.clock() + 1000, "Jira fails at it")
+    with ctx.db.read() as tx:
+        assert pushes.accounts_behind(tx, ctx.clock()) == [accounts[0].id]
+        assert set(pushes.accounts_behind(tx, ctx.clock() + 1000)) == {account.id for account in accounts[:2]}
