@@ -19,7 +19,7 @@ from flagpost.flags.definition_json import dump
 from flagpost.flags.model import Bucket, Definition, Treatment
 from flagpost.store import accounts, integrations, projects
 from flagpost.store.jira_tables import connections, issues, pushes
-from flagpost.store.tables import audit_entries, definitions, flag_tags, flags
+from flagpost.store.tables import audit_entries, definitions, flag_changes, flag_tags, flags
 
 A_DAY = 86_400_000
 DEFINITION = Definition((Treatment("on"), Treatment("off")), "off", (Bucket("on", 30), Bucket("off", 70)))
@@ -81,7 +81,7 @@ def _add_flags(ctx: Context, actor: Actor, project_id: str, count: int) -> dict[
         names = {f"flag{number:06}": str(uuid4()) for number in range(start, min(start + _AT_ONCE, count))}
         rows = list(_rows(actor, project_id, production, kind, status, names, ctx.clock()))
         with ctx.db.write() as tx:
-            for table in (flags, flag_tags, definitions, issues, connections, pushes, audit_entries):
+            for table in (flags, flag_tags, definitions, flag_changes, issues, connections, pushes, audit_entries):
                 tx.execute(sa.insert(table), [row for of, row in rows if of is table])
         ids |= names
     return ids
@@ -101,11 +101,13 @@ def _rows(
         yield flag_tags, {"name": f"tag{number % 20}", **of_flag, **project}
         place = {"environment_id": environment_id, "body": body, "updated_by": actor.name}
         yield definitions, {"id": str(uuid4()), **of_flag, **place, **times}
+        heard = {"flag_name": name, "traffic_type": "user", "change_number": number + 1}
+        yield flag_changes, {"environment_id": environment_id, **of_flag, **heard}
         found = {"jira_id": f"{10_000 + number}", "key": f"LOAD-{number + 1}", "summary": f"Release {name} to all"}
         yield issues, {"id": issue_id, **mine, **found, "state": "known", "checked_at": now, "due_at": now + A_DAY}
         yield connections, {**of_flag, "issue_id": issue_id, "created_at": now, "created_by": actor.name}
-        heard = {"wanted": now, "wanted_at": now, "delivered": now, "delivered_at": now, "held": True}
-        yield pushes, {**of_flag, **mine, **project, "flag_name": name, **heard}
+        told = {"wanted": now, "wanted_at": now, "delivered": now, "delivered_at": now, "held": True}
+        yield pushes, {**of_flag, **mine, **project, "flag_name": name, **told}
         for change, after in (("created", {"name": name}), ("initiated", body), ("connected_issue", {"key": number})):
             at = {"object_type": "flag", "object_id": flag_id, "object_name": name, "change": change, "at": now}
             yield audit_entries, {**mine, **project, **by, **at, "environment_id": environment_id, "after": after}

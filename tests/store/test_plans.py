@@ -16,11 +16,12 @@ from flagpost.actions.definitions import kill
 from flagpost.jira.client import Answer, JiraClient
 from flagpost.jira.limits import Limits
 from flagpost.jira.push import Delivery, waiting_sites
+from flagpost.jira.refresh import Refresher
 from flagpost.store import pushes
 from flagpost.store.db import Database
 
 pytestmark = pytest.mark.slow
-GROWING = ("flags", "definitions", "pushes", "connections", "issues", "audit_entries")
+GROWING = ("flags", "definitions", "flag_changes", "pushes", "connections", "issues", "audit_entries")
 ACCOUNTS, FLAGS = 4, 2400
 A_FEW_ROWS = 20
 Statement = tuple[str, Any]
@@ -121,6 +122,14 @@ def test_looking_for_who_waits_costs_by_the_accounts_and_not_by_the_flags_that_w
     with asked(ctx.db) as statements:
         found = list(waiting_sites(ctx.db, ctx.clock))
     assert found == sorted(account.id for account in accounts[1:])
+    assert dear(ctx.db, statements) == []
+
+
+def test_looking_for_issues_to_refresh_is_one_question_for_all_sites(ctx: Context, accounts: list[Account]) -> None:
+    refresher = Refresher(ctx.db, ctx.jira, ctx.issues, ctx.clock, budget=3000)
+    with asked(ctx.db) as statements:
+        refresher.run()
+    assert len(statements) == 2
     assert dear(ctx.db, statements) == []
 
 

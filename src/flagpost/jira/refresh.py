@@ -46,18 +46,22 @@ class Refresher:
     def run(self) -> None:
         """Look up what is due, as far as the budgets go."""
         with self._lock:
-            for site in self._sites():
+            sites, due = self._sites()
+            for site in sites:
                 try:
                     self._ask_address(site)
-                    self._refresh(site)
+                    if site.account_id in due:
+                        self._refresh(site)
                 except JiraError as error:
                     self._rest_until[site.id] = self.now() + _REST_SECONDS
                     log.info("jira.refresh_put_off", site=site.site_url, said=error.message)
 
-    def _sites(self) -> list[Site]:
+    def _sites(self) -> tuple[list[Site], set[str]]:
+        """The sites that may be asked now, and the accounts that have an issue to look up."""
         with self.db.read() as tx:
             found = integrations.connected_sites(tx)
-        return [site for site in found if site.may_be_asked(self.clock()) and self._rest(site) <= self.now()]
+            due = issues.accounts_due(tx, self.clock())
+        return [one for one in found if one.may_be_asked(self.clock()) and self._rest(one) <= self.now()], due
 
     def _rest(self, site: Site) -> float:
         return self._rest_until.get(site.id, float("-inf"))

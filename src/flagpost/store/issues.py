@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from flagpost.store import accounts, pushes
 from flagpost.store.db import Condition, Transaction, insert_new
-from flagpost.store.jira_tables import connections, issues
+from flagpost.store.jira_tables import connections, issues, jira_sites
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +212,16 @@ def due(tx: Transaction, account_id: str, now: int, limit: int) -> list[Issue]:
     connected = sa.exists().where(connections.c.issue_id == issues.c.id)
     query = sa.select(*_ISSUE).where(issues.c.account_id == account_id, issues.c.due_at <= now, connected)
     return [Issue(*row) for row in tx.execute(query.order_by(issues.c.due_at).limit(limit))]
+
+
+_ACCOUNTS_DUE = sa.select(jira_sites.c.account_id).where(
+    sa.exists().where(issues.c.account_id == jira_sites.c.account_id, issues.c.due_at <= sa.bindparam("now"))
+)
+
+
+def accounts_due(tx: Transaction, now: int) -> set[str]:
+    """The accounts with a site that have an issue to look up: one question for all of them, asked every few seconds."""
+    return set(tx.scalars(_ACCOUNTS_DUE, {"now": now}))
 
 
 # Connections ------------------------------------------------------------------------------------------------------
