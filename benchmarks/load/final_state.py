@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence, Set
+from dataclasses import fields
 
 import sqlalchemy as sa
 
@@ -15,7 +16,7 @@ from flagpost.store.jira_tables import pushes
 from flagpost.store.pushes import Push
 
 _AT_ONCE = 1000
-_ROWS = sa.select(*(column for column in pushes.c if column.name != "account_id"))
+_ROWS = sa.select(*(pushes.c[field.name] for field in fields(Push)))
 
 
 def require_equal(database: Database, jira: Client, accounts: Sequence[Account], killed: Set[str]) -> int:

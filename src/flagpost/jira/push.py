@@ -351,11 +351,14 @@ class Delivery:
     def _finish(self, api: FlagsApi) -> None:
         """Nothing is left that may go now. A site whose integration was removed is forgotten once all is heard."""
         site = api.site
-        if waiting := [one for one in self._open_removals(site) if one.swept_at is not None]:
-            self._conclude(api, waiting)
         with self.db.read() as tx:
-            if not self._may_close(tx, site.account_id):
-                return  # as after most changes: no turn at writing is taken for it
+            all_heard = not pushes.count_behind(tx, site.account_id)
+            leaving = integrations.find(tx, site.account_id) is None
+        for one in self._open_removals(site):
+            if one.swept_at is not None and all_heard:
+                self._remover.conclude(api, one, self._known_refusal(site))
+        if not leaving and site.backfill_finished_at is not None and site.resend_wanted_at is None:
+            return  # as after most changes: no turn at writing is taken for it
         with self.db.write() as tx:
             now_there = integrations.site_of_account(tx, site.account_id)
             if now_there is None or self._has_more(tx, now_there):
@@ -365,20 +368,6 @@ class Delivery:
                 integrations.delete_site(tx, site.id)
             elif now_there.backfill_finished_at is None:
                 integrations.update_site(tx, site.id, backfill_finished_at=self.clock())
-
-    def _conclude(self, api: FlagsApi, waiting: Sequence[Removal]) -> None:
-        account_id = api.site.account_id
-        with self.db.read() as tx:
-            given = credentials.of_account(tx, account_id)
-            all_heard = not pushes.count_behind(tx, account_id)
-        for one in waiting if all_heard else ():
-            self._remover.conclude(api, one, given.delete_refused if given else None)
-
-    def _may_close(self, tx: Transaction, account_id: str) -> bool:
-        """Whether a back-fill or the whole site may be over."""
-        site = integrations.site_of_account(tx, account_id)
-        leaving = integrations.find(tx, account_id) is None
-        return site is not None and (leaving or site.backfill_finished_at is None)
 
     def _has_more(self, tx: Transaction, site: Site) -> bool:
         account_id = site.account_id
