@@ -48,7 +48,7 @@ from flagpost.jira.limits import Busy, Limits
 from flagpost.jira.payload import MAX_FLAGS, FlagToTell, bulk_request, farewell_payload, flag_payload
 from flagpost.jira.removal import Remover
 from flagpost.jira.submit_answer import refusal, unknown_issues
-from flagpost.jira.trouble import Stop, Trouble, error_kind
+from flagpost.jira.trouble import Stop, Trouble, error_kind, one_is_to_blame
 from flagpost.metrics import CHANGE_TO_JIRA, DELIVERIES, FAILURES, FLAGS
 from flagpost.observe import as_delivery, carrying
 from flagpost.store import backfills, credentials, integrations, issues, push_log, pushes, removals, telling
@@ -63,7 +63,6 @@ log = structlog.get_logger(__name__)
 _FURTHEST = 32 * MAX_FLAGS  # rows looked at in one round, where those before them have to wait for their issues
 _LONGEST_NAP_SECONDS = 2.0
 _LOOK_AGAIN_AT_UNKNOWN_MS = 24 * 3600 * 1000
-_FAILURES_BEFORE_ONE_IS_BLAMED = 2
 
 
 @dataclass
@@ -223,7 +222,7 @@ class Delivery:
         answer = self._bulk(api, body, [to_tell[row.flag_id].issues for row in rows])
         if answer.ok:
             self._record_bulk(api, rows, to_tell, answer)
-        elif len(rows) > 1 and (answer.status in (400, 413) or _one_is_to_blame(api.site, answer)):
+        elif len(rows) > 1 and (answer.status in (400, 413) or one_is_to_blame(api.site, answer)):
             middle = len(rows) // 2  # too much, or one flag spoils it: the halves tell which
             self._send(api, project_id, rows[:middle], to_tell)
             self._send(api, project_id, rows[middle:], to_tell)
@@ -235,7 +234,7 @@ class Delivery:
 
     def _fail(self, site: Site, rows: Sequence[Push], answer: Answer) -> NoReturn:
         """Jira would not take a request: end the delivery, without this one flag next time if Jira fails at it."""
-        if len(rows) == 1 and _one_is_to_blame(site, answer):
+        if len(rows) == 1 and one_is_to_blame(site, answer):
             with self.db.write() as tx:
                 words = f"Jira fails at it again and again ({answer.status}): {answer.words()}"
                 pushes.put_off(tx, rows[0].flag_id, self.clock() + pushes.PUT_OFF_MS, words)
@@ -378,11 +377,6 @@ class Delivery:
 def _is_other(site: Site, begun_with: Site) -> bool:
     """Whether the account was connected anew since this delivery began: whoever did it has woken another one."""
     return (site.id, site.installation_id) != (begun_with.id, begun_with.installation_id)
-
-
-def _one_is_to_blame(site: Site, answer: Answer) -> bool:
-    """Whether Jira's failure may be due to a single flag: it went on while the site rested in between."""
-    return answer.failed and site.failures >= _FAILURES_BEFORE_ONE_IS_BLAMED
 
 
 def _refused(row: Push, answer: Answer, words: str) -> pushes.Answer:

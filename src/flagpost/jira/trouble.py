@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 _NEW_SITE_MS = 15 * 60_000  # Atlassian: right after an installation, refusals may come for some minutes
 _LONGEST_PAUSE_SECONDS = 300
 _HOUR_MS = 3_600_000
+_FAILURES_BEFORE_ONE_IS_BLAMED = 2
 _LEAST_QUIET_MS = 60_000
 _LONGEST_QUIET_MS = _HOUR_MS + 5 * 60_000  # Jira's quotas are by the hour, and its clock may differ a little
 
@@ -67,6 +68,11 @@ def error_kind(error: JiraError) -> str:
 def what_to_do(status: int, way: str) -> str:
     """What a person can do about a refusal (401, 403, 404) of everything that is sent."""
     return (_WITH_CREDENTIALS if way == OAUTH else _WITH_APP)[status]
+
+
+def one_is_to_blame(site: Site, answer: Answer) -> bool:
+    """Whether Jira's failure may be due to a single flag: it went on while the site rested in between."""
+    return answer.failed and site.failures >= _FAILURES_BEFORE_ONE_IS_BLAMED
 
 
 @dataclass(frozen=True, slots=True)
