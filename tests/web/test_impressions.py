@@ -12,9 +12,9 @@ from fastapi.testclient import TestClient
 from flagpost.actions import api_keys, definitions, environments, flags
 from flagpost.actions.access import system
 from flagpost.actions.context import Context
+from flagpost.errors import DatabaseUnavailable
 from flagpost.flags.definition_json import parse
 from flagpost.store import traffic
-from flagpost.store.db import StoreError
 from flagpost.store.traffic import HOUR_MS, UNKNOWN
 from tests.web.conftest import Console
 
@@ -116,7 +116,7 @@ def test_a_body_that_is_wrong_in_the_middle_counts_nothing(application: Applicat
 
 
 def test_while_the_database_is_away_senders_are_told_to_come_again(application: Application) -> None:
-    away = StoreError("INSERT", {}, Exception("the database is away"))
+    away = DatabaseUnavailable()
     with patch.object(traffic, "keep", side_effect=away):
         assert application.post(IMPRESSIONS[0], application.bulk({})) == 503
     assert application.post(IMPRESSIONS[0], application.bulk({})) == 200
