@@ -141,7 +141,7 @@ def create_app(settings: Settings, *, works: bool = True, stopping: Stopping | N
         engine.start()
         traffic.start()
         yield
-        traffic.stop()
+        traffic.stop(stopping.left())
         environments.stop()
         engine.stop(stopping.left())
         context.jira.close()

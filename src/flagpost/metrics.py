@@ -108,9 +108,22 @@ ENGINE_FAILURES = Counter(
     registry=REGISTRY,
 )
 
+IMPRESSIONS = Counter(
+    "flagpost_impressions_total",
+    "Impressions that were heard of, by outcome: kept, or refused for now, to be sent again.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+IMPRESSIONS_DROPPED = Counter(
+    "flagpost_impressions_dropped_total",
+    "Impressions that were not counted, by reason: an unknown flag, a time far off, a treatment too long, or no room.",
+    ["reason"],
+    registry=REGISTRY,
+)
+
 COUNTED = (
     *(BUILD, HTTP_REQUESTS, HTTP_SECONDS, DATABASE_SECONDS, JIRA_REQUESTS, JIRA_SECONDS, DELIVERIES, FLAGS),
-    *(FAILURES, CHANGE_TO_JIRA, ISSUES, ENGINE_FAILURES),
+    *(FAILURES, CHANGE_TO_JIRA, ISSUES, ENGINE_FAILURES, IMPRESSIONS, IMPRESSIONS_DROPPED),
 )
 
 FAILURE_KINDS = (
@@ -135,6 +148,8 @@ def _start_at_zero() -> None:
         (FAILURES, FAILURE_KINDS),
         (ISSUES, ("found", "absent")),
         (ENGINE_FAILURES, ("sweep", "delivery", "chore")),
+        (IMPRESSIONS, ("kept", "refused")),
+        (IMPRESSIONS_DROPPED, ("flag", "time", "treatment", "room")),
     ):
         for value in values:
             counter.labels(value)

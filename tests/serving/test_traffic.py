@@ -7,12 +7,12 @@ from unittest.mock import patch
 import pytest
 import sqlalchemy as sa
 
-from flagpost.errors import Unavailable
+from flagpost.errors import DatabaseUnavailable, Unavailable
+from flagpost.metrics import REGISTRY
 from flagpost.serving import traffic as serving
 from flagpost.serving.heard import Heard, read_counts
 from flagpost.serving.traffic import Traffic
 from flagpost.store import traffic
-from flagpost.store.db import StoreError
 from flagpost.store.tables import impression_sums, treatments_served
 from flagpost.store.traffic import DAY_MS, HOUR_MS, MOST_TREATMENTS, UNKNOWN, Recent, Sum
 from tests.conftest import Clock
@@ -27,6 +27,15 @@ def counter(shop: Shop) -> Traffic:
 def heard(shop: Shop, flag: str, treatment: str = "on", count: int = 1, hours_ago: int = 0) -> Heard:
     now = shop.ctx.clock() - hours_ago * HOUR_MS
     return Heard({(flag, treatment, now // HOUR_MS * HOUR_MS): Sum(count, now, now)})
+
+
+def measured() -> list[float]:
+    """Impressions that were kept, and those of unknown flags."""
+    found = [
+        REGISTRY.get_sample_value("flagpost_impressions_total", {"outcome": "kept"}),
+        REGISTRY.get_sample_value("flagpost_impressions_dropped_total", {"reason": "flag"}),
+    ]
+    return [value or 0 for value in found]
 
 
 @pytest.fixture
@@ -91,7 +100,7 @@ def test_while_the_database_is_away_senders_are_told_and_what_nobody_waits_for_i
     one = counter(shop)
     done = one.hear(shop.production, heard(shop, "pay"), 10)
     one.count(shop.production, "pay", "off", 5)
-    away = StoreError("INSERT", {}, Exception("the database is away"))
+    away = DatabaseUnavailable()
     with patch.object(traffic, "keep", side_effect=away):
         one.flush()
     assert isinstance(done.exception(0), Unavailable)
@@ -110,11 +119,13 @@ def test_a_failure_of_any_kind_does_not_end_the_writing(shop: Shop, running: Tra
 def test_flags_that_are_not_of_the_project_are_counted_as_dropped_alone(shop: Shop) -> None:
     flag = shop.add_flag("pay")
     one = counter(shop)
+    before = measured()
     one.hear(shop.production, heard(shop, "elsewhere", count=9), 10)
     one.hear("no such environment", heard(shop, "pay", count=9), 10)
     one.hear(shop.production, heard(shop, "pay"), 10)
     one.flush()
     assert shop.sums(flag) == {"on": 1}
+    assert [after - then for after, then in zip(measured(), before, strict=True)] == [1, 18]
     with shop.ctx.db.read() as tx:
         assert tx.scalar(sa.select(sa.func.count()).select_from(impression_sums)) == 1
     with patch.object(serving.log, "warning") as warned:

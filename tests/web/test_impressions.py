@@ -4,6 +4,7 @@ import gzip
 import json
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from fastapi.testclient import TestClient
@@ -11,6 +12,7 @@ from fastapi.testclient import TestClient
 from flagpost.actions import api_keys, definitions, environments, flags
 from flagpost.actions.access import system
 from flagpost.actions.context import Context
+from flagpost.errors import DatabaseUnavailable
 from flagpost.flags.definition_json import parse
 from flagpost.store import traffic
 from flagpost.store.traffic import HOUR_MS, UNKNOWN
@@ -109,6 +111,14 @@ def test_what_cannot_be_read_is_refused_with_a_sentence(application: Application
 def test_a_body_that_is_wrong_in_the_middle_counts_nothing(application: Application) -> None:
     body = application.bulk({}) + application.bulk({"m": "yesterday"})
     assert application.post(IMPRESSIONS[0], body) == 400
+    assert application.post(IMPRESSIONS[0], application.bulk({})) == 200
+    assert application.served() == {"on": 1}
+
+
+def test_while_the_database_is_away_senders_are_told_to_come_again(application: Application) -> None:
+    away = DatabaseUnavailable()
+    with patch.object(traffic, "keep", side_effect=away):
+        assert application.post(IMPRESSIONS[0], application.bulk({})) == 503
     assert application.post(IMPRESSIONS[0], application.bulk({})) == 200
     assert application.served() == {"on": 1}
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from flagpost.errors import Unavailable
+from flagpost.metrics import IMPRESSIONS, IMPRESSIONS_DROPPED
 from flagpost.serving.heard import Heard
 from flagpost.store import traffic
 from flagpost.store.db import Database, StoreError, Transaction
@@ -97,6 +98,10 @@ def _add_to(sums: dict[Served, Sum], more: Mapping[Served, Sum]) -> None:
         sums[key] = sums[key] + one if key in sums else one
 
 
+def _total(sums: Mapping[Served, Sum]) -> int:
+    return sum(one.count for one in sums.values())
+
+
 class Traffic:
     """The counter of a process, for all of its threads; one thread of its own writes."""
 
@@ -116,12 +121,12 @@ class Traffic:
         """Begin to write."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Write what is there, and end. Nothing may be counted any more."""
+    def stop(self, seconds: float = 30.0) -> None:
+        """Write what is there, and end, or give up after so many seconds. Nothing may be counted any more."""
         self._stopping.set()
         self._something.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(seconds)
 
     def count(self, environment_id: str, flag: str, treatment: str, number: int = 1) -> None:
         """Flags were evaluated here: note it, and go on. Never waits, never fails; from any thread."""
@@ -129,7 +134,7 @@ class Traffic:
         key = Served(environment_id, flag, treatment, now // HOUR_MS * HOUR_MS)
         with self._lock:
             if not self._batch.tell(key, Sum(number, now, now)):
-                self._dropped["room"] += number
+                self._drop("room", number)
         self._something.set()
 
     def show(self, environment_id: str, flag: str, one: Recent) -> None:
@@ -152,11 +157,13 @@ class Traffic:
             batch = self._batch
             full = self._stopping.is_set() or batch.bytes + size > _MOST_BYTES
             if full or not batch.wait_for(environment_id, sums):
+                IMPRESSIONS.labels("refused").inc(_total(sums))
                 raise Unavailable("There are too many impressions at once. Send them again in a moment.")
             batch.bytes += size
             for flag, impressions in heard.recent.items():
                 batch.show((environment_id, flag), impressions)
-            self._dropped += heard.dropped
+            for reason, number in heard.dropped.items():
+                self._drop(reason, number)
         self._something.set()
         return batch.done
 
@@ -183,6 +190,7 @@ class Traffic:
             self._keep(batch)
         except Exception as error:
             log.warning("traffic.not_kept", sums=len(batch.awaited), said=str(error), exc_info=_unless_known(error))
+            IMPRESSIONS.labels("refused").inc(_total(batch.awaited))
             batch.done.set_exception(Unavailable("The counts could not be kept. Send them again in a moment."))
             self._take_back(batch)
         else:
@@ -195,9 +203,10 @@ class Traffic:
         with self._db.write() as tx:
             strange = traffic.keep(tx, sums)
             self._keep_recent(tx, batch)
+        IMPRESSIONS.labels("kept").inc(_total(sums) - strange)
         if strange:
             with self._lock:
-                self._dropped["flag"] += strange
+                self._drop("flag", strange)
 
     def _keep_recent(self, tx: Transaction, batch: _Batch) -> None:
         for (environment_id, name), impressions in sorted(batch.recent.items()):
@@ -210,7 +219,7 @@ class Traffic:
         with self._lock:
             for key, one in batch.told.items():
                 if not self._batch.tell(key, one):
-                    self._dropped["room"] += one.count
+                    self._drop("room", one.count)
             if batch.told:
                 self._something.set()
 
@@ -230,6 +239,11 @@ class Traffic:
         """Learn what is watched."""
         with self._db.read() as tx:
             self._watched = traffic.watched(tx, self._clock())
+
+    def _drop(self, reason: str, number: int) -> None:
+        """Note what is not counted, while holding the lock."""
+        self._dropped[reason] += number
+        IMPRESSIONS_DROPPED.labels(reason).inc(number)
 
     def _tell(self) -> None:
         """Log what was dropped: `flag` is not known, `treatment` is too long, `time` is far off, no `room`."""
