@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check bench format screenshots clean
+.PHONY: help demo test test-fast check bench faults format screenshots clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -30,6 +30,9 @@ check: .venv/ready ## Everything that must hold before a change lands: lint, typ
 
 bench: .venv/ready ## Measure speed, each figure beside its floor from the same run
 	@$(RUN) -m benchmarks
+
+faults: .venv/ready ## Break everything there is, over and over, in bursts of 5,000 changes, and report what was survived
+	@$(RUN) -m benchmarks.faults
 
 format: .venv/ready ## Put every file into the house format
 	@$(RUN) -m ruff check --fix --silent . ; $(RUN) -m ruff format .
