@@ -369,8 +369,7 @@ class Delivery:
                 integrations.update_site(tx, site.id, backfill_finished_at=self.clock())
 
     def _has_more(self, tx: Transaction, site: Site) -> bool:
-        account_id = site.account_id
-        more = pushes.count_behind(tx, account_id) or removals.unfinished(tx, account_id)
+        more = pushes.count_behind(tx, site.account_id) or removals.unfinished(tx, site.account_id)
         return bool(more) or site.resend_wanted_at is not None
 
 
