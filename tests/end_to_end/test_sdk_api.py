@@ -167,5 +167,9 @@ def test_browsers_may_call_from_anywhere(world: World) -> None:
     application = Application(world, sdk_key(world, "client_side"))
     answer = application.http.get("/sdk/splitChanges", headers={"Origin": "https://shop.example.com"})
     assert answer.headers["access-control-allow-origin"] == "*"
+    refused = httpx2.get(
+        f"{world.url}/sdk/splitChanges", headers={"Origin": "https://shop.example.com"}, trust_env=False
+    )
+    assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "*")
     assert application.get("/v2/auth", s="1.3") == {"pushEnabled": False, "token": ""}
     assert httpx2.get(f"{world.url}/sdk/version", trust_env=False).status_code == 200

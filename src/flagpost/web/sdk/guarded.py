@@ -11,10 +11,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from flagpost.errors import NotAllowed, NotSignedIn
+from flagpost.errors import FlagpostError, NotAllowed, NotSignedIn
 from flagpost.serving.keys import CLIENT_SIDE, SERVER_SIDE, SdkKey, SdkKeys
 from flagpost.web.guard import anyone, sdk_key
+from flagpost.web.render import answer
 
+Endpoint = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Request, SdkKey], Awaitable[Response]]
 
 ANY_KIND = frozenset({SERVER_SIDE, CLIENT_SIDE})
@@ -30,16 +32,28 @@ def for_applications(path: str, handler: Handler, *, method: str = "GET", kinds:
             raise NotAllowed("A client-side SDK key may not read this. Use a server-side key, on a server.")
         return await handler(request, key)
 
-    route = Route(path, endpoint, methods=[method])
+    route = Route(path, _answering_errors(endpoint), methods=[method])
     route.guard = sdk_key  # type: ignore[attr-defined]  # what `tests/web/test_guard` looks at
     return route
 
 
-def for_anyone(path: str, endpoint: Callable[[Request], Awaitable[Response]], *, method: str = "GET") -> Route:
+def for_anyone(path: str, endpoint: Endpoint, *, method: str = "GET") -> Route:
     """A route that needs no proof, or whose body brings it."""
-    route = Route(path, endpoint, methods=[method])
+    route = Route(path, _answering_errors(endpoint), methods=[method])
     route.guard = anyone  # type: ignore[attr-defined]
     return route
+
+
+def _answering_errors(endpoint: Endpoint) -> Endpoint:
+    """The same, with its errors answered here: further out, the answer would lack what lets a browser's SDK read it."""
+
+    async def answering(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except FlagpostError as error:
+            return answer(request, error)
+
+    return answering
 
 
 async def _holder(request: Request) -> SdkKey:
