@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.applications import bench_applications
 from benchmarks.back_fill import bench_back_fill
 from benchmarks.change import bench_change
 from benchmarks.evaluation import bench_evaluation
@@ -40,6 +41,8 @@ def measure(chosen: set[str], folder: Path) -> None:
     print(HEAD)
     if "evaluation" in chosen:
         bench_evaluation(report)
+    if "applications" in chosen:
+        bench_applications(folder, SECONDS)
     if "impressions" in chosen:
         bench_impressions(folder, report)
     if "change" in chosen:
@@ -56,7 +59,16 @@ def measure(chosen: set[str], folder: Path) -> None:
 
 def main() -> None:
     """Run all, or those named on the command line."""
-    chosen = set(sys.argv[1:]) or {"change", "back-fill", "writes", "pages", "start-up", "evaluation", "impressions"}
+    chosen = set(sys.argv[1:]) or {
+        "change",
+        "back-fill",
+        "writes",
+        "pages",
+        "start-up",
+        "evaluation",
+        "applications",
+        "impressions",
+    }
     with tempfile.TemporaryDirectory(prefix="flagpost-bench-", ignore_cleanup_errors=True) as name:
         if "load" in chosen:
             bench_load(Path(name))

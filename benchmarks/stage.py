@@ -58,20 +58,20 @@ class Client:
         self._headers = {"Authorization": f"Bearer {KEY}", **(headers or {})}
         self._used = time.monotonic()
 
-    def send(self, method: str, path: str, body: Any = None, *, key: str = "") -> tuple[int, Any]:
-        """The status and the parsed answer; `key`: another than the connection's own."""
-        raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        headers = {**self._headers, "Content-Type": "application/json"} if raw is not None else self._headers
+    def send(self, method: str, path: str, body: Any = None, *, key: str = "", raw: bool = False) -> tuple[int, Any]:
+        """The status and the parsed answer, or its bytes; `key`: another than the connection's own."""
+        sent = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        headers = {**self._headers, "Content-Type": "application/json"} if sent is not None else self._headers
         if key:
             headers = {**headers, "Authorization": f"Bearer {key}"}
         if time.monotonic() - self._used > 3:  # servers close what is idle
             self._connection.close()
         self._used = time.monotonic()
-        self._connection.request(method, path, raw, headers)
+        self._connection.request(method, path, sent, headers)
         answer = self._connection.getresponse()
         said = answer.read()
         kind = answer.headers.get("content-type", "")
-        return answer.status, json.loads(said) if said and kind.startswith("application/json") else said
+        return answer.status, json.loads(said) if said and not raw and kind.startswith("application/json") else said
 
     def get(self, path: str) -> Any:
         """The parsed answer of a GET that must succeed."""
@@ -131,12 +131,18 @@ def flagpost(database: Path, sandbox_url: str = "http://127.0.0.1:9") -> Iterato
         yield url, running
 
 
-def rate(url: str, connections: int, seconds: float, act: Callable[[Client, int, int], None]) -> float:
+def rate(
+    url: str,
+    connections: int,
+    seconds: float,
+    act: Callable[[Client, int, int], None],
+    headers: Mapping[str, str] | None = None,
+) -> float:
     """How many acts a second so many connections get through; each act is told its connection and its number."""
     end = time.monotonic() + seconds
 
     def work(connection: int) -> int:
-        client, done = Client(url), 0
+        client, done = Client(url, headers), 0
         while time.monotonic() < end:
             act(client, connection, done)
             done += 1
