@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from flagpost import settings as settings_module
 from flagpost.errors import FlagpostError
+from flagpost.observe import set_up_logging
 from flagpost.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Feature flags and Jira issues, connected.")
@@ -274,7 +275,12 @@ def _settings(database_url: str | None) -> Settings:
 
 
 def main() -> None:
-    """Run the command line; an error Flagpost knows ends it with one clear message and code 1."""
+    """Run the command line; an error Flagpost knows ends it with one clear message and code 1.
+
+    What a command says goes to standard output, and nothing else: logs go to standard error, and only if they matter.
+    Commands that serve say more, as they are set to.
+    """
+    set_up_logging("warning", "text")
     try:
         app()
     except FlagpostError as error:

@@ -335,7 +335,7 @@ def test_send_everything_again_shows_its_progress(connected: Desk) -> None:
     page = connected.page
     page.goto(f"{connected.console}/admin/integrations?tab=configured")
     page.get_by_role("button", name="Send everything again").click()
-    expect(page.get_by_text("Sending every connected flag: 0 of 3")).to_be_visible()
+    expect(page.get_by_text("0 of 3 flags")).to_be_visible()
     expect(page.get_by_text("Every connected flag was sent: 3 of 3")).to_be_visible()
 
 
@@ -344,7 +344,7 @@ def test_a_refusal_shows_in_jiras_own_words(connected: Desk) -> None:
     connected.world.new_flag("pay", "PAY-1")
     connected.world.settled()
     connected.flag_page("pay", "integrations")
-    expect(connected.page.get_by_text("No flags on Tuesdays")).to_be_visible()
+    expect(connected.page.locator("#delivery").get_by_text("No flags on Tuesdays")).to_be_visible()
     connected.page.goto(f"{connected.console}/admin/integrations?tab=configured")
     expect(connected.page.get_by_text("1 refused by Jira")).to_be_visible()
 
@@ -371,4 +371,4 @@ def test_faults_are_switched_on_on_a_page(connected: Desk) -> None:
     connected.world.connect("pay", "PAY-1")
     connected.world.settled()
     connected.flag_page("pay", "integrations")
-    expect(page.get_by_text("Refused on the control panel")).to_be_visible()
+    expect(page.locator("#delivery").get_by_text("Refused on the control panel")).to_be_visible()

@@ -52,7 +52,8 @@ def test_what_was_delivered_refused_and_asked_is_counted(world_on_both: World) -
         after["flagpost_jira_change_to_answer_seconds_count",] > before["flagpost_jira_change_to_answer_seconds_count",]
     )
     assert after["flagpost_issue_lookups_total", "found"] >= before["flagpost_issue_lookups_total", "found"]
-    assert ("flagpost_jira_requests_total", "other", "200") not in after
+    unnamed = ("flagpost_jira_requests_total", "other", "200")
+    assert after.get(unnamed) == before.get(unnamed)
     assert after["flagpost_jira_flags_behind", site] == 0
     assert after["flagpost_jira_oldest_undelivered_seconds", site] == 0
     assert after["flagpost_jira_site_state", site, "delivering"] == 1

@@ -19,10 +19,11 @@ class Wire:
         self._cut = False
         self._tears: list[float] = []
         self._open: set[asyncio.StreamWriter] = set()
-        self._server = self._loop.run_until_complete(asyncio.start_server(self._join, "127.0.0.1", 0))
-        self.port: int = self._server.sockets[0].getsockname()[1]
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
+        begun = asyncio.run_coroutine_threadsafe(asyncio.start_server(self._join, "127.0.0.1", 0), self._loop)
+        self._server = begun.result(10)
+        self.port: int = self._server.sockets[0].getsockname()[1]
 
     def snap(self) -> None:
         """Cut every connection there is; new ones can be made."""
@@ -85,7 +86,6 @@ class Wire:
         self._do(lambda: (self._server.close(), self._abort_all(), None)[-1])
         self._loop.call_soon_threadsafe(self._loop.call_later, 0.1, self._loop.stop)
         self._thread.join(10)
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
 

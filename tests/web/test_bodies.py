@@ -1,6 +1,7 @@
 """What Jira sends is read whole before it is believed, and not at all where the caller left in the middle of it."""
 
 import asyncio
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -30,7 +31,9 @@ def call(behind: Behind, path: str, *messages: Message) -> list[Message]:
         sent.append(message)
 
     scope = {"type": "http", "path": path, "method": "POST", "headers": [(b"accept", b"application/json")]}
-    asyncio.run(BoundedBodies(behind)(scope, receive, send))
+    in_a_thread = Thread(target=lambda: asyncio.run(BoundedBodies(behind)(scope, receive, send)))
+    in_a_thread.start()  # where a browser was driven before, this one has a loop that still runs
+    in_a_thread.join()
     return sent
 
 

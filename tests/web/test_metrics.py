@@ -104,6 +104,6 @@ def test_the_id_of_a_request_is_the_callers_where_it_is_plain(console: Console) 
 
 
 def test_routes_for_applications_are_counted_by_their_templates_too(console: Console) -> None:
-    assert console.stranger.get("/sdk/api/splitChanges", params={"since": "-1"}).status_code == 401
-    key = ("flagpost_http_requests_total", "GET", "/sdk/api/splitChanges", "401")
+    assert console.stranger.get("/sdk/splitChanges", params={"since": "-1"}).status_code == 401
+    key = ("flagpost_http_requests_total", "GET", "/sdk/splitChanges", "401")
     assert key in samples(from_here(console).get("/metrics").text)

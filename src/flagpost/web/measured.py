@@ -53,4 +53,6 @@ def route_template(scope: Scope) -> str:
     if scope["path"].startswith("/static/"):
         return "/static"
     found = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    if found is None and (raw := getattr(scope.get("endpoint"), "template", None)):
+        return f"{scope.get('root_path', '')}{raw}"  # of an application's, see `web.sdk.guarded`
     return getattr(found, "path", UNKNOWN)

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from flagpost.actions import (
+    change_requests,
     connections,
     definitions,
     environments,
@@ -25,11 +26,13 @@ from flagpost.actions import (
     integration,
     people,
     projects,
+    segments,
     sessions,
 )
 from flagpost.actions.context import Context
 from flagpost.app import create_app
 from flagpost.flags.definition_json import parse
+from flagpost.flags.targeting import SegmentKind
 from flagpost.settings import Settings
 from flagpost.store import backfills, drift, integrations, push_log, pushes, tables
 from flagpost.store.db import Database, Transaction
@@ -79,6 +82,8 @@ ASKED = {
         "?traffic_type={traffic_type}",
     ],
     "/projects/{project}/flags/{flag}/integrations/log": ["?outcome=refused", "?since=2020-01-01T00:00", "?after=9-9"],
+    "/projects/{project}/flags/{flag}/traffic": ["?span=month", "?live=yes"],
+    "/projects/{project}/flags/{flag}/traffic/tail": ["?environment=Production"],
     "/admin/integrations": ["?tab=configured"],
     "/admin/integrations/health": ["?period=month"],
     "/admin/integrations/log": [
@@ -88,6 +93,7 @@ ASKED = {
         "?outcome=refused&after=9999999999999-1",
     ],
 }
+NEEDS_MORE = {"/projects/{project}/flags/{flag}/traffic/tail"}
 #: Counted for the pager over an account's whole audit log; by its index alone.
 COUNTS_ALL = "SELECT count(*) AS count_1 \nFROM audit_entries \nWHERE audit_entries.account_id = "
 
@@ -144,7 +150,7 @@ def filled(database_url: str) -> Iterator[Filled]:
             for route in routes_of(app)
             if hasattr(route, "dependant") and "GET" in route.methods and person in guards_of(route.dependant)
         ]
-        pages = [page + more for page in known for more in ["", *ASKED.get(page, [])]]
+        pages = [page + more for page in known for more in ["", *ASKED.get(page, [])] if more or page not in NEEDS_MORE]
         yield Filled(ctx, browser, names, pages)
 
 
@@ -169,7 +175,18 @@ def fill(ctx: Context, actor: Any) -> dict[str, str]:
     with ctx.db.write() as tx:
         fill_deliveries(tx, ctx, actor.account_id, flag)
     kinds = environments.list_traffic_types(ctx, actor, project.id)
-    return {"project": project.id, "flag": flag, "admin": actor.id, "traffic_type": kinds[0].id}
+    segment = segments.create_segment(ctx, actor, project.id, SegmentKind.STANDARD, name="staff", traffic_type="user")
+    live = environments.get_environment(ctx, actor, project.id, "Production")
+    kill = change_requests.Proposal("flag", "flag1", "KILL")
+    asked = change_requests.submit(ctx, actor, project.id, live.id, kill)
+    return {
+        "project": project.id,
+        "flag": flag,
+        "admin": actor.id,
+        "traffic_type": kinds[0].id,
+        "segment": segment.id,
+        "id": asked.request.id,
+    }
 
 
 def fill_deliveries(tx: Transaction, ctx: Context, account: str, flag: str) -> None:
@@ -267,7 +284,7 @@ def test_what_deliveries_and_checks_ask_has_an_index_behind_it(filled: Filled) -
         pushes.count_behind(tx, account)
         pushes.behind_since(tx, account)
         pushes.refused(tx, account, 20)
-        pushes.accounts_behind(tx)
+        pushes.accounts_behind(tx, now)
         drift.candidates(tx, account, "", "", 20)
         drift.candidates(tx, account, flag, flag, 20)
         drift.due(tx, account, now, 20)
