@@ -52,7 +52,7 @@ def route_template(scope: Scope) -> str:
     """The whole template of the route that was taken, for example ``/projects/{project_id}``; ``none`` without one."""
     if scope["path"].startswith("/static/"):
         return "/static"
-    found = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
-    if found is None and (raw := getattr(scope.get("endpoint"), "template", None)):
-        return f"{scope.get('root_path', '')}{raw}"  # of an application's, see `web.sdk.guarded`
-    return getattr(found, "path", UNKNOWN)
+    if found := scope.get("fastapi", {}).get("effective_route_context"):
+        return str(found.path)
+    mounted_at = scope.get("root_path", "").removeprefix(scope.get("app_root_path", ""))
+    return mounted_at + scope["route"].path if scope.get("route") else UNKNOWN

@@ -32,23 +32,20 @@ def for_applications(path: str, handler: Handler, *, method: str = "GET", kinds:
             raise NotAllowed("A client-side SDK key may not read this. Use a server-side key, on a server.")
         return await handler(request, key)
 
-    route = Route(path, _answering_errors(endpoint, path), methods=[method])
+    route = Route(path, _answering_errors(endpoint), methods=[method])
     route.guard = sdk_key  # type: ignore[attr-defined]  # what `tests/web/test_guard` looks at
     return route
 
 
 def for_anyone(path: str, endpoint: Endpoint, *, method: str = "GET") -> Route:
     """A route that needs no proof, or whose body brings it."""
-    route = Route(path, _answering_errors(endpoint, path), methods=[method])
+    route = Route(path, _answering_errors(endpoint), methods=[method])
     route.guard = anyone  # type: ignore[attr-defined]
     return route
 
 
-def _answering_errors(endpoint: Endpoint, template: str) -> Endpoint:
-    """The same, with its errors answered here: further out, the answer would lack what lets a browser's SDK read it.
-
-    It bears the route's template, by which requests are counted.
-    """
+def _answering_errors(endpoint: Endpoint) -> Endpoint:
+    """The same, with its errors answered here: further out, the answer would lack what lets a browser's SDK read it."""
 
     async def answering(request: Request) -> Response:
         try:
@@ -56,7 +53,6 @@ def _answering_errors(endpoint: Endpoint, template: str) -> Endpoint:
         except FlagpostError as error:
             return answer(request, error)
 
-    answering.template = template  # type: ignore[attr-defined]
     return answering
 
 
