@@ -213,8 +213,11 @@ class Burst:
         until(lambda: done() or self._failures, f"{count} changes are refused", 120)
         self._raise()
 
-    def expect_kept(self, patience: float = 90.0) -> None:
-        """Everything that was acknowledged is there, in Flagpost and in Jira, and all else is equal too."""
+    def expect_kept(self, patience: float = 400.0) -> None:
+        """Everything that was acknowledged is there, in Flagpost and in Jira, and all else is equal too.
+
+        After a storm delivery may rest for up to five minutes, and a third of that more, before it asks again.
+        """
         self._world.expect_equal(patience)
         held = {flag["key"]: flag["summary"]["status"] for flag in self._world.sandbox.flags().values()}
         for hand in self.hands:
