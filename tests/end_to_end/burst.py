@@ -18,6 +18,7 @@ REGULAR_CHANGES = 480
 _HANDS = 8
 _REFUSED = (503, 507)  # what may be answered while something is broken; 507 promises that nothing was changed
 _PATIENCE = 90.0
+_ON_ITS_WAY_SECONDS = 0.5
 _BODY = {"treatments": [{"name": "on"}, {"name": "off"}], "defaultTreatment": "off", "rules": []}
 
 
@@ -81,6 +82,8 @@ class Hand:
             else:
                 self.unanswered += 1
                 self.flags[name] = self._look(name, change, answer)
+
+    def close(self) -> None:
         self._http.close()
 
     def _look(self, name: str, change: Change, answer: httpx2.Response | None) -> State:
@@ -88,6 +91,8 @@ class Hand:
         allowed = (
             {self.flags[name], change.after} if answer is None or answer.status_code == 503 else {self.flags[name]}
         )
+        if len(allowed) > 1:
+            time.sleep(_ON_ITS_WAY_SECONDS)  # a commit whose connection was cut may reach PostgreSQL all the same
         found = self.look_at(name)
         assert found in allowed, (name, found, allowed, change, answer)
         return found
@@ -191,6 +196,8 @@ class Burst:
             hand.work()
         except BaseException as error:
             self._failures.append(error)
+        finally:
+            hand.close()
 
     def _raise(self) -> None:
         if self._failures:
