@@ -14,7 +14,7 @@ from zlib import crc32
 
 from flagpost.flags import wire
 from flagpost.flags.bucket import seeds_of
-from flagpost.flags.evaluate import Attributes, Evaluation, Snapshot
+from flagpost.flags.evaluate import Attributes, Evaluation, Snapshot, compile_environment
 from flagpost.flags.model import Definition
 from flagpost.flags.targeting import (
     KeySegment,
@@ -124,7 +124,7 @@ class ServedEnvironment:
     @cached_property
     def snapshot(self) -> Snapshot:
         """The flags, compiled when somebody first evaluates one here."""
-        return Snapshot(self.targeting)
+        return compile_environment(self.targeting)
 
     @property
     def is_compiled(self) -> bool:
@@ -143,18 +143,21 @@ class ServedEnvironment:
     def ofrep(self, name: str, key: str, attributes: Attributes) -> tuple[Evaluation, bytes]:
         """A flag's evaluation, and how OFREP says it. Each answer that was given is kept: there are few."""
         evaluation = self.snapshot.evaluate(name, key, attributes)
-        definition = self.definition_of(name)
-        if definition is None:
-            return evaluation, _json(ofrep.answer(name, evaluation, None))
-        known = self._ofrep.get(id(evaluation))
-        if known is None:
-            known = self._ofrep[id(evaluation)] = _json(ofrep.answer(name, evaluation, definition))
-        return evaluation, known
+        return evaluation, self._said(name, evaluation)
 
     def ofrep_of_all(self, key: str, attributes: Attributes) -> bytes:
         """Every flag's."""
-        flags = [self.ofrep(name, key, attributes)[1] for name, one in self.flags.items() if one.flag]
+        flags = [self._said(name, one) for name, one in self.snapshot.evaluate_all(key, attributes).items()]
         return _object(flags=_list(flags), metadata=_json({"changeNumber": self.number}))
+
+    def _said(self, name: str, evaluation: Evaluation) -> bytes:
+        definition = self.definition_of(name)
+        if definition is None:
+            return _json(ofrep.answer(name, evaluation, None))
+        known = self._ofrep.get(id(evaluation))
+        if known is None:
+            known = self._ofrep[id(evaluation)] = _json(ofrep.answer(name, evaluation, definition))
+        return known
 
     @cached_property
     def _ofrep(self) -> dict[int, bytes]:

@@ -33,8 +33,11 @@ class Environments:
 
     def start(self) -> None:
         """Number what an older version changed, and begin to look for changes."""
-        with self.ctx.db.write() as tx:
-            changes.catch_up(tx, self.ctx.clock())
+        with self.ctx.db.read() as tx:
+            missed = changes.missed(tx)
+        if missed:
+            with self.ctx.db.write() as tx:
+                changes.catch_up(tx, self.ctx.clock())
         self._thread = threading.Thread(target=self._look_again, name="serving", daemon=True)
         self._thread.start()
 

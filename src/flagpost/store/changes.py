@@ -4,8 +4,9 @@ A row stays when its flag goes, so that applications are told that it is gone. `
 has read up to a number has missed none below it.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -105,8 +106,8 @@ def since(tx: Transaction, environment_id: str, number: int) -> list[ChangedFlag
     ]
 
 
-def catch_up(tx: Transaction, now: int) -> int:
-    """Note what a version of Flagpost changed that knew nothing of these numbers; how many flags that were."""
+def missed(tx: Transaction) -> Sequence[Any]:
+    """What a version of Flagpost changed that knew nothing of these numbers."""
     later = sa.or_(flag_changes.c.change_number.is_(None), flag_changes.c.change_number < definitions.c.updated_at)
     query = (
         sa.select(definitions.c.environment_id, flags.c.id, flags.c.name, traffic_types.c.name.label("traffic_type"))
@@ -120,7 +121,12 @@ def catch_up(tx: Transaction, now: int) -> int:
         .where(later)
         .order_by(definitions.c.environment_id, flags.c.name)
     )
-    missed = tx.execute(query).all()
-    for row in missed:
+    return tx.execute(query).all()
+
+
+def catch_up(tx: Transaction, now: int) -> int:
+    """Number what was missed; how many flags that were."""
+    rows = missed(tx)
+    for row in rows:
         note(tx, row.environment_id, row.id, row.name, row.traffic_type, now)
-    return len(missed)
+    return len(rows)

@@ -7,7 +7,6 @@ Evaluations of one flag are counted as traffic; those of all are not: an applica
 """
 
 import json
-import time
 from typing import Any
 from zlib import crc32
 
@@ -54,14 +53,15 @@ async def _one(request: Request, key: SdkKey) -> Response:
     evaluation, body = served.ofrep(name, target, attributes)
     definition = served.definition_of(name)
     if definition and not definition.impressions_disabled:
-        _count(request.app.state.traffic, key.environment_id, name, target, evaluation)
+        _count(request, key.environment_id, name, target, evaluation)
     return Response(body, 200 if definition else 404, media_type="application/json")
 
 
-def _count(traffic: Traffic, environment_id: str, flag: str, target: str, evaluation: Evaluation) -> None:
+def _count(request: Request, environment_id: str, flag: str, target: str, evaluation: Evaluation) -> None:
+    traffic: Traffic = request.app.state.traffic
     traffic.count(environment_id, flag, evaluation.treatment)
     if traffic.is_watched(environment_id, flag):
-        now = int(time.time() * 1000)
+        now = request.app.state.context.clock()
         traffic.show(environment_id, flag, Recent(target, evaluation.treatment, evaluation.label, now))
 
 

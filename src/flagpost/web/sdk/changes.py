@@ -52,15 +52,19 @@ async def _segment_changes(request: Request, key: SdkKey) -> Response:
     if since == segment.number:
         return sent(request, _segment(name, since, KeyChanges([], [], since)))
     ctx: Context = request.app.state.context
-    return sent(request, _segment(name, since, await run_in_threadpool(_since, ctx, segment, since)))
+    return sent(request, await run_in_threadpool(_since, ctx, segment, since))
 
 
-def _since(ctx: Context, segment: ServedKeys, since: int) -> KeyChanges:
-    """What became of the keys after this number; all of them for one that is not given yet, as after a restore."""
+def _since(ctx: Context, segment: ServedKeys, since: int) -> Prepared:
+    """What became of the keys after this number; all of them for one that is not given yet, as after a restore.
+
+    In a thread: a hundred thousand keys take a while to be written and packed.
+    """
     if since < 0 or since > segment.number:
-        return KeyChanges(sorted(segment.keys), [], segment.number)
+        return _segment(segment.name, since, KeyChanges(sorted(segment.keys), [], segment.number))
     with ctx.db.read() as tx:
-        return segment_keys.changed_since(tx, segment.definition, since)
+        changed = segment_keys.changed_since(tx, segment.definition, since)
+    return _segment(segment.name, since, changed)
 
 
 def _spec(request: Request) -> Spec:
