@@ -350,7 +350,7 @@ def _require_dependencies(tx: Transaction, project: Project, environment: Enviro
 
 
 def _with_sets(tx: Transaction, place: _Place, one: FlagDefinition, shown: dict[str, Any]) -> dict[str, Any]:
-    names = flag_sets_stored.names_of(tx, place.project.id, one.flag_set_ids)
+    names = flag_sets_stored.names_of(tx, place.project.id, one.flag_set_ids, locked=True)
     return {**shown, "flagSets": list(names.values())}
 
 

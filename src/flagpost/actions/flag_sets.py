@@ -65,7 +65,7 @@ def delete_flag_set(ctx: Context, actor: Actor, flag_set_id: str) -> None:
 
 def require_flag_sets(tx: Transaction, project: Project, ids: Collection[str]) -> dict[str, str]:
     """The names of these flag sets by id. InvalidInput for one that is not there."""
-    names = flag_sets.names_of(tx, project.id, ids)
+    names = flag_sets.names_of(tx, project.id, ids, locked=True)
     if unknown := [id for id in ids if id not in names]:
         raise InvalidInput([Problem("flagSets", f"There is no flag set {id} in {project.name}.") for id in unknown])
     return names

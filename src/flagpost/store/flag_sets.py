@@ -47,21 +47,14 @@ def find_visible(tx: Transaction, condition: Condition, flag_set_id: str, *, loc
     return FlagSet(*row) if row else None
 
 
-def names_of(tx: Transaction, project_id: str, ids: Collection[str]) -> dict[str, str]:
-    """The names of these flag sets by id, in order of the names; they are kept from being deleted until the commit."""
+def names_of(tx: Transaction, project_id: str, ids: Collection[str], *, locked: bool = False) -> dict[str, str]:
+    """The names of these flag sets by id, in order of the names; `locked` keeps them from being deleted meanwhile."""
     if not ids:
         return {}
     mine = (flag_sets.c.project_id == project_id) & flag_sets.c.id.in_(list(ids))
     query = sa.select(flag_sets.c.id, flag_sets.c.name).where(mine).order_by(flag_sets.c.name)
-    return {row.id: row.name for row in tx.execute(query.with_for_update(read=True))}
-
-
-def names(tx: Transaction, project_id: str, ids: Collection[str]) -> dict[str, str]:
-    """The names of these flag sets by id, for reading."""
-    if not ids:
-        return {}
-    mine = (flag_sets.c.project_id == project_id) & flag_sets.c.id.in_(list(ids))
-    return {row.id: row.name for row in tx.execute(sa.select(flag_sets.c.id, flag_sets.c.name).where(mine))}
+    rows = tx.execute(query.with_for_update(read=True) if locked else query)
+    return {row.id: row.name for row in rows}
 
 
 def insert(tx: Transaction, project_id: str, name: str, description: str, now: int) -> FlagSet:

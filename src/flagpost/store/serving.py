@@ -41,7 +41,7 @@ def read(tx: Transaction, project_id: str, environment_id: str, since: int) -> C
     return Changes(
         number,
         flags,
-        flag_sets.names(tx, project_id, named),
+        flag_sets.names_of(tx, project_id, named),
         list(segments.changed_since(tx, environment_id, SegmentKind.RULE_BASED, since)),
         of_keys,
     )
