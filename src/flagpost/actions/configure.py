@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from flagpost.actions.access import Actor, ActorType
 from flagpost.actions.api_keys import hash_of, require_working
 from flagpost.actions.asking import ask
-from flagpost.actions.audit import record
 from flagpost.actions.context import Context
-from flagpost.actions.jira_site import require_expected, require_free
+from flagpost.actions.jira_site import record_site, require_expected, require_free
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotSignedIn
 from flagpost.jira.access import APP, OAUTH
 from flagpost.jira.auth import token_expiry
@@ -198,4 +197,4 @@ def _status(tx: Transaction, site: Site) -> SiteStatus:
 
 def _record(tx: Transaction, site: Site, now: int, change: str) -> None:
     jira = Actor(site.account_id, ActorType.JIRA, site.cloud_id, site.site_url, frozenset())
-    record(tx, jira, now, change, object_type="integration", object_id=site.id, object_name=site.site_url)
+    record_site(tx, jira, now, site, change)

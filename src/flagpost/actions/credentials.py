@@ -9,15 +9,16 @@ from dataclasses import dataclass
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.asking import ask
-from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.actions.jira_site import (
     FoundSite,
     checked_address,
     find_site,
     no_network,
+    record_site,
     require_expected,
     require_free,
+    require_integration,
 )
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound, Problem
 from flagpost.jira.access import OAUTH, CredentialsRefused, FlagsAccess, api_pool, oauth_pool
@@ -28,7 +29,7 @@ from flagpost.jira.removal import LEFT, UNPROVEN, properties
 from flagpost.store import credentials, integrations, removals
 from flagpost.store.credentials import Credentials
 from flagpost.store.db import Transaction
-from flagpost.store.integrations import Integration, Site
+from flagpost.store.integrations import Site
 
 _MOST_CHARACTERS = 500
 _NO_ISSUE = "FLAGPOSTCHECK-0"  # there is no such issue, so Jira does not store what is sent for it
@@ -57,7 +58,7 @@ def connect_with_credentials(
     _try(ctx, found, client_id, client_secret)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        integration = _required(tx, actor)
+        integration = require_integration(tx, actor)
         require_expected(integration, found.url)
         require_free(tx, actor.account_id, found.cloud_id)
         old = _old_site(tx, actor.account_id)
@@ -75,7 +76,7 @@ def connect_with_credentials(
         replaced = before if before and (before.client_id, before.cloud_id) != (client_id, found.cloud_id) else None
         left = _note_left(tx, replaced, now, actor.name) if replaced else None
         connected = _connect(tx, actor.account_id, found, None if replaced else old, now)
-        _record(tx, actor, now, connected, "connected_site", {"client_id": client_id})
+        record_site(tx, actor, now, connected, "connected_site", after={"client_id": client_id})
     if replaced and left:
         _take_back(ctx, replaced, left)
     ctx.wake(actor.account_id)
@@ -263,13 +264,6 @@ def webhook_url(ctx: Context, given: Credentials) -> str:
 # Shared -----------------------------------------------------------------------------------------------------------
 
 
-def _required(tx: Transaction, actor: Actor) -> Integration:
-    integration = integrations.find(tx, actor.account_id)
-    if integration is None:
-        raise NotFound("Set the integration up first: choose its projects.")
-    return integration
-
-
 def _given(ctx: Context, actor: Actor) -> Credentials:
     with ctx.db.read() as tx:
         given = credentials.of_account(tx, actor.account_id)
@@ -287,9 +281,5 @@ def _update(
         site = integrations.site_of_account(tx, actor.account_id)
         if saved is None or site is None:
             raise NotFound("The credentials were removed in the meantime.")
-        _record(tx, actor, ctx.clock(), site, change, after)
+        record_site(tx, actor, ctx.clock(), site, change, after=after)
     return saved
-
-
-def _record(tx: Transaction, actor: Actor, now: int, site: Site, change: str, after: dict[str, str] | None) -> None:
-    record(tx, actor, now, change, object_type="integration", object_id=site.id, object_name=site.site_url, after=after)

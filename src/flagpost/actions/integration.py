@@ -10,7 +10,7 @@ from flagpost.actions.audit import record
 from flagpost.actions.backfills import send_again
 from flagpost.actions.context import Context
 from flagpost.actions.integration_state import IntegrationState, get_integration
-from flagpost.actions.jira_site import checked_address, find_site
+from flagpost.actions.jira_site import checked_address, find_site, record_site, require_integration
 from flagpost.actions.projects import grant_view
 from flagpost.actions.reach import reach_environment, reach_project
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem
@@ -19,8 +19,6 @@ from flagpost.store import api_keys, backfills, credentials, integrations, pushe
 from flagpost.store.db import Transaction
 from flagpost.store.integrations import ChosenProject, Integration, Site
 from flagpost.store.records import ApiKey
-
-_NEEDED = "Set the integration up first: Admin settings → Integrations → Marketplace → Jira Cloud → Add."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ def change_projects(ctx: Context, actor: Actor, choices: Sequence[tuple[str, str
     actor.require(Right.MANAGE_INTEGRATIONS)
     now, told = ctx.clock(), 0
     with ctx.db.write() as tx:
-        integration = _required(tx, actor)
+        integration = require_integration(tx, actor)
         chosen = _resolve(tx, actor, choices)
         before = _shown(tx, actor)
         old = integrations.chosen_projects(tx, actor.account_id)
@@ -97,7 +95,7 @@ def regenerate_token(ctx: Context, actor: Actor) -> NewToken:
     actor.require(Right.MANAGE_INTEGRATIONS)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        integration = _required(tx, actor)
+        integration = require_integration(tx, actor)
         secret = keys.new_secret("jira")
         api_keys.replace_secret(tx, integration.key_id, keys.hash_of(secret), secret[-4:], now)
         key = api_keys.find(tx, actor.account_id, integration.key_id)
@@ -111,7 +109,7 @@ def revoke_token(ctx: Context, actor: Actor) -> None:
     actor.require(Right.MANAGE_INTEGRATIONS)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        integration = _required(tx, actor)
+        integration = require_integration(tx, actor)
         api_keys.update(tx, integration.key_id, revoked_at=now)
         _record(tx, actor, now, integration, "revoked_token", None, None)
 
@@ -124,7 +122,7 @@ def remove_integration(ctx: Context, actor: Actor) -> None:
     actor.require(Right.MANAGE_INTEGRATIONS)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        integration = _required(tx, actor)
+        integration = require_integration(tx, actor)
         _record(tx, actor, now, integration, "deleted", _shown(tx, actor), None)
         integrations.delete(tx, integration.id)
         api_keys.update(tx, integration.key_id, revoked_at=now)
@@ -141,7 +139,7 @@ def grant_project(ctx: Context, actor: Actor, project: str) -> IntegrationState:
     """Let the integration's token view a restricted project."""
     actor.require(Right.MANAGE_INTEGRATIONS)
     with ctx.db.read() as tx:
-        key_id = _required(tx, actor).key_id
+        key_id = require_integration(tx, actor).key_id
     grant_view(ctx, actor, project, "api_key", key_id)
     return get_integration(ctx, actor)
 
@@ -163,7 +161,7 @@ def forget_site(ctx: Context, actor: Actor) -> None:
         backfills.end_all(tx, actor.account_id, now, actor.name)
         words = f"{actor.name} had Flagpost forget the site before Jira had forgotten everything."
         removals.finish_all(tx, actor.account_id, LEFT, words, now)
-        _record_site(tx, actor, now, site, "forgot_site")
+        record_site(tx, actor, now, site, "forgot_site")
         _forget(tx, site)
 
 
@@ -182,7 +180,7 @@ def confirm_address(ctx: Context, actor: Actor) -> IntegrationState:
         integrations.update_site(tx, site.id, site_url=found.url, moved_to=None, **go_on)
         credentials.move(tx, actor.account_id, site.site_url, found.url)
         integrations.expect_site(tx, actor.account_id, found.url)
-        _record_site(tx, actor, ctx.clock(), site, "moved_site", {"site": site.site_url}, {"site": found.url})
+        record_site(tx, actor, ctx.clock(), site, "moved_site", {"site": site.site_url}, {"site": found.url})
     ctx.wake(actor.account_id)
     return get_integration(ctx, actor)
 
@@ -236,13 +234,6 @@ def _new_token(tx: Transaction, actor: Actor, now: int) -> NewToken:
     return NewToken(secret, key)
 
 
-def _required(tx: Transaction, actor: Actor) -> Integration:
-    integration = integrations.find(tx, actor.account_id)
-    if integration is None:
-        raise NotFound(_NEEDED)
-    return integration
-
-
 def _shown(tx: Transaction, actor: Actor) -> dict[str, object]:
     chosen = integrations.chosen_projects(tx, actor.account_id)
     return {"projects": [f"{one.project.name}: {one.environment.name}" for one in chosen]}
@@ -268,16 +259,3 @@ def _record(
         before=before,
         after=after,
     )
-
-
-def _record_site(
-    tx: Transaction,
-    actor: Actor,
-    now: int,
-    site: Site,
-    change: str,
-    before: dict[str, object] | None = None,
-    after: dict[str, object] | None = None,
-) -> None:
-    named = {"object_type": "integration", "object_id": site.id, "object_name": site.site_url}
-    record(tx, actor, now, change, before=before, after=after, **named)

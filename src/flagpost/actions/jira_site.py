@@ -1,15 +1,19 @@
 """Jira Cloud sites by their addresses: is this one, which one is it, and where has it moved to?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
+from flagpost.actions.access import Actor
+from flagpost.actions.audit import record
 from flagpost.actions.context import Context
-from flagpost.errors import Conflict, InvalidInput, JiraError
+from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound
 from flagpost.jira.client import Answer, JiraAddressRefused, JiraUnreachable
 from flagpost.jira.hosts import is_loopback, split_address
 from flagpost.store import integrations
 from flagpost.store.db import Transaction
-from flagpost.store.integrations import Integration
+from flagpost.store.integrations import Integration, Site
 
 _EXAMPLE = "https://your-team.atlassian.net"
 
@@ -97,6 +101,14 @@ def _not_cloud(host: str) -> str:
     )
 
 
+def require_integration(tx: Transaction, actor: Actor) -> Integration:
+    """The account's integration. NotFound says how to set one up."""
+    integration = integrations.find(tx, actor.account_id)
+    if integration is None:
+        raise NotFound("Set the integration up first: Admin settings → Integrations → Marketplace → Jira Cloud → Add.")
+    return integration
+
+
 def require_expected(integration: Integration, site_url: str) -> None:
     """Conflict where the integration was set up for another site."""
     if integration.expected_site and integration.expected_site.lower() != site_url.lower():
@@ -116,3 +128,17 @@ def require_free(tx: Transaction, account_id: str, cloud_id: str) -> None:
         )
     if of_cloud and of_cloud.account_id != account_id:
         integrations.delete_site(tx, of_cloud.id)
+
+
+def record_site(
+    tx: Transaction,
+    actor: Actor,
+    now: int,
+    site: Site,
+    change: str,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    """Note in the audit log what became of an account's site."""
+    named = {"object_type": "integration", "object_id": site.id, "object_name": site.site_url}
+    record(tx, actor, now, change, before=before, after=after, **named)
