@@ -15,7 +15,6 @@ from flagpost.actions import (
     definitions,
     delivery_health,
     drift_checks,
-    environments,
     flags,
     jira_preview,
     people,
@@ -26,8 +25,9 @@ from flagpost.actions.change_requests import Proposal
 from flagpost.actions.context import Context
 from flagpost.actions.sessions import SignedIn
 from flagpost.errors import ApprovalRequired, FlagpostError, InvalidInput
-from flagpost.store.records import Environment, Flag, FlagDefinition, Project
+from flagpost.store.records import Flag, FlagDefinition, Project
 from flagpost.web.console.jira_health import asked_of_log, filter_of_log, shown_log
+from flagpost.web.console.places import InEnvironment, choose
 from flagpost.web.console.shell import Form, go, listed, many, problems_of, show, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
@@ -38,14 +38,11 @@ _TOLD_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class OneFlag:
+class OneFlag(InEnvironment[FlagDefinition]):
     """What the head of a flag's page needs, whatever the tab."""
 
     project: Project
     flag: Flag
-    environments: list[Environment]
-    environment: Environment | None
-    definitions: dict[str, FlagDefinition]
     last_traffic: dict[str, int]
 
     @property
@@ -54,32 +51,19 @@ class OneFlag:
         return self.last_traffic.get(self.environment.id) if self.environment else None
 
     @property
-    def definition(self) -> FlagDefinition | None:
-        """The definition in the chosen environment."""
-        return self.definitions.get(self.environment.id) if self.environment else None
-
-    @property
     def url(self) -> str:
         """The page's own address, without the environment."""
         return f"/projects/{self.project.id}/flags/{self.flag.id}"
-
-    @property
-    def here(self) -> str:
-        """The part of the address that keeps the environment."""
-        return f"?environment={self.environment.id}" if self.environment else ""
 
 
 def load(ctx: Context, who: SignedIn, project: str, flag: str, environment: str | None) -> OneFlag:
     """The flag; `environment` by id or name, else production where there is one."""
     found = projects.get_project(ctx, who.actor, project)
     one = flags.get_flag(ctx, who.actor, found.id, flag)
-    places = environments.list_environments(ctx, who.actor, found.id)
-    if environment:
-        place: Environment | None = environments.get_environment(ctx, who.actor, found.id, environment)
-    else:
-        place = next((at for at in places if at.production), next(iter(places), None))
+    places, place = choose(ctx, who, found.id, environment)
     set_up = definitions.definitions_of_flag(ctx, who.actor, found.id, one.id)
-    return OneFlag(found, one, places, place, set_up, traffic.last_traffic(ctx, who.actor, found.id, one.id))
+    served = traffic.last_traffic(ctx, who.actor, found.id, one.id)
+    return OneFlag(places, place, set_up, project=found, flag=one, last_traffic=served)
 
 
 def show_tab(

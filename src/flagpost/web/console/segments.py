@@ -26,10 +26,11 @@ from flagpost.errors import ApprovalRequired, FlagpostError, InvalidInput, TooLa
 from flagpost.flags.matchers import DATE_MATCHERS, MATCHERS
 from flagpost.flags.segment_rules import no_rules
 from flagpost.flags.targeting import SegmentKind
-from flagpost.store.records import Environment, Page, Project
+from flagpost.store.records import Page, Project
 from flagpost.store.segments import Segment, SegmentDefinition
 from flagpost.web.console import editor
 from flagpost.web.console.definition import MATCHER_GROUPS
+from flagpost.web.console.places import InEnvironment, choose
 from flagpost.web.console.shell import Form, go, problems_of, show, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
@@ -47,29 +48,16 @@ _MATCHER_GROUPS = [
 
 
 @dataclass(frozen=True, slots=True)
-class OneSegment:
+class OneSegment(InEnvironment[SegmentDefinition]):
     """What a segment's page is about."""
 
     project: Project
     segment: Segment
-    environments: list[Environment]
-    environment: Environment | None
-    definitions: dict[str, SegmentDefinition]
-
-    @property
-    def definition(self) -> SegmentDefinition | None:
-        """What the segment is in the chosen environment."""
-        return self.definitions.get(self.environment.id) if self.environment else None
 
     @property
     def url(self) -> str:
         """The page's own address, without the environment."""
         return f"/projects/{self.project.id}/segments/{self.segment.id}"
-
-    @property
-    def here(self) -> str:
-        """The part of the address that keeps the environment."""
-        return f"?environment={self.environment.id}" if self.environment else ""
 
 
 async def _form_with_file(request: Request) -> AsyncIterator[FormData]:
@@ -283,13 +271,9 @@ def _excluded(ctx: Context, who: SignedIn, one: OneSegment, wanted: list[str]) -
 def _load(ctx: Context, who: SignedIn, project: str, segment: str, environment: str | None) -> OneSegment:
     found = projects.get_project(ctx, who.actor, project)
     one = segments.get_segment(ctx, who.actor, found.id, segment)
-    places = environments.list_environments(ctx, who.actor, found.id)
-    if environment:
-        place: Environment | None = environments.get_environment(ctx, who.actor, found.id, environment)
-    else:
-        place = next((at for at in places if at.production), next(iter(places), None))
+    places, place = choose(ctx, who, found.id, environment)
     there = segments.definitions_of_segment(ctx, who.actor, found.id, one.id)
-    return OneSegment(found, one, places, place, there)
+    return OneSegment(places, place, there, project=found, segment=one)
 
 
 def _page(
