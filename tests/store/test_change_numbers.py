@@ -1,5 +1,6 @@
 """What SDKs are told of segments: numbers that only rise, and what came and went after one."""
 
+import json
 import threading
 
 import pytest
@@ -9,8 +10,10 @@ from flagpost.actions import segment_keys, segments
 from flagpost.actions.context import Context
 from flagpost.actions.projects import create_project
 from flagpost.flags.targeting import SegmentKind
+from flagpost.serving.environment import ServedEnvironment
 from flagpost.store import segment_keys as stored_keys
 from flagpost.store import segments as stored
+from flagpost.store import serving
 from flagpost.store.change_numbers import next_change_number
 from flagpost.store.projects import list_environments
 from flagpost.store.segment_keys import KeyChanges
@@ -108,9 +111,12 @@ def test_which_segments_a_key_is_in(ctx: Context, account: AccountFixture, live:
     segment_keys.add_keys(ctx, account.admin, live, "crowd", ["ada"], kinds=[SegmentKind.LARGE])
     segment_keys.remove_keys(ctx, account.admin, live, staff, ["bob"])
     with ctx.db.read() as tx:
-        assert stored_keys.segments_of_key(tx, live, SegmentKind.STANDARD, "ada") == ["staff"]
-        assert stored_keys.segments_of_key(tx, live, SegmentKind.LARGE, "ada") == ["crowd"]
-        assert stored_keys.segments_of_key(tx, live, SegmentKind.STANDARD, "bob") == []
+        read = serving.read(tx, "", live, -1)
+    served = ServedEnvironment("", live).with_changes(read)
+    of_ada, of_bob = (json.loads(served.memberships(key)) for key in ("ada", "bob"))
+    assert [one["n"] for one in of_ada["ms"]["k"]] == ["staff"]
+    assert [one["n"] for one in of_ada["ls"]["k"]] == ["crowd"]
+    assert of_bob["ms"]["k"] == []
 
 
 def test_a_segment_that_was_taken_out_is_told_as_removed(

@@ -1,7 +1,7 @@
 """What a feature flag's definition is made of: the values that every other module of Flagpost passes around.
 
 Names follow Split's Admin API where it has one (`trafficAllocation` is `traffic_allocation` here). All values are
-immutable; `flagpost.flags.edit` makes changed copies.
+immutable: a change is a changed copy.
 """
 
 from dataclasses import dataclass

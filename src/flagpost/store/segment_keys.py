@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from flagpost.flags.targeting import SegmentKind
 from flagpost.store.db import Transaction, insert_or
 from flagpost.store.records import Page
 from flagpost.store.segments import SegmentDefinition, change_definition
-from flagpost.store.targeting_tables import segment_definitions, segment_keys, segments
+from flagpost.store.targeting_tables import segment_keys
 
 _AT_ONCE = 5000
 _IN = segment_keys.c.removed.is_(sa.false())
@@ -74,16 +73,3 @@ def changed_since(tx: Transaction, definition: SegmentDefinition, since: int) ->
     for key, gone in tx.execute(sa.select(segment_keys.c.key, segment_keys.c.removed).where(mine)):
         (removed if gone else added).append(key)
     return KeyChanges(added, removed, definition.change_number)
-
-
-def segments_of_key(tx: Transaction, environment_id: str, kind: SegmentKind, key: str) -> list[str]:
-    """The names of the segments of a kind that a key is in, in an environment."""
-    query = (
-        sa.select(segments.c.name)
-        .join_from(segment_keys, segment_definitions, segment_keys.c.definition_id == segment_definitions.c.id)
-        .join(segments, segment_definitions.c.segment_id == segments.c.id)
-        .where(_IN, segment_keys.c.key == key, segment_definitions.c.environment_id == environment_id)
-        .where(segments.c.kind == kind.value)
-        .where(segments.c.removed_at.is_(None), segment_definitions.c.removed_at.is_(None))
-    )
-    return list(tx.scalars(query.order_by(segments.c.name)))

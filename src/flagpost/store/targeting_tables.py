@@ -53,7 +53,6 @@ segment_keys = sa.Table(
     sa.Column("removed", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("change_number", sa.BigInteger, nullable=False),
     sa.Index(None, "definition_id", "change_number"),
-    sa.Index(None, "key"),  # which segments a key is in
 )
 flag_sets = sa.Table(
     "flag_sets",
