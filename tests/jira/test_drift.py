@@ -1,135 +1,34 @@
 """What Jira holds is read back and compared; what differs is sent again, and nothing is called drift that is none."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import httpx2
 import pytest
-import sqlalchemy as sa
-from cryptography.fernet import Fernet
 
-from flagpost import app
 from flagpost.actions import (
     backfills,
-    connections,
-    credentials,
     definitions,
     drift_checks,
-    environments,
     flags,
     integration,
-    projects,
 )
-from flagpost.actions.access import Actor
-from flagpost.actions.context import Context
 from flagpost.errors import Conflict
-from flagpost.flags.definition_json import parse
 from flagpost.jira.drift import DriftChecker
-from flagpost.jira.push import Delivery
-from flagpost.settings import Settings
 from flagpost.store import drift, pushes
 from flagpost.store.db import Database
-from flagpost.store.drift import Check, Finding
-from flagpost.store.jira_tables import pushes as outbox
 from jira_sandbox.embedded import Sandbox, running_sandbox
-from tests.conftest import Clock, new_account
 from tests.end_to_end.world import until
+from tests.jira.quiet_site import Site, connected
 
 pytestmark = pytest.mark.slow
-
-BODY = {
-    "treatments": [{"name": "on"}, {"name": "off"}],
-    "defaultTreatment": "off",
-    "defaultRule": [{"treatment": "off", "size": 100}],
-}
-
-
-@dataclass
-class Site:
-    """An account that is connected, with a clock that the test moves; nothing happens by itself."""
-
-    ctx: Context
-    actor: Actor
-    clock: Clock
-    sandbox: Sandbox
-    checker: DriftChecker
-    delivery: Delivery
-
-    def new_flag(self, name: str, issue: str = "PAY-1") -> str:
-        made = flags.create_flag(self.ctx, self.actor, "Shop", name=name, traffic_type="user")
-        definitions.create_definition(self.ctx, self.actor, "Shop", name, "Production", parse(BODY))
-        self.connect(name, issue)
-        return made.id
-
-    def connect(self, name: str, issue: str = "PAY-1") -> None:
-        connections.connect_issues(self.ctx, self.actor, "Shop", name, [issue])
-
-    def disconnect(self, name: str, issue: str = "PAY-1") -> None:
-        connections.disconnect_issue(self.ctx, self.actor, "Shop", name, issue)
-
-    def deliver(self, *, settle: bool = True) -> None:
-        self.delivery.deliver(self.actor.account_id)
-        if settle:
-            self.clock.forward(seconds=90)
-
-    def check(self, flag: str | None = None) -> tuple[Check, list[Finding]]:
-        asked = drift_checks.ask_for_check(self.ctx, self.actor, "Shop" if flag else None, flag).check
-        return self.work_off(asked.id)
-
-    def work_off(self, check: str) -> tuple[Check, list[Finding]]:
-        for _ in range(50):
-            self.checker.run()
-            report = drift_checks.get_check(self.ctx, self.actor, check)
-            if report.check.outcome:
-                return report.check, report.findings
-            self.clock.forward(seconds=5)
-        raise AssertionError(report)
-
-    def found(self, flag: str | None = None) -> list[tuple[str, str, bool]]:
-        return sorted((one.flag_name, one.kind, one.repaired) for one in self.check(flag)[1])
-
-    def checks(self) -> list[Check]:
-        return [one.check for one in drift_checks.list_checks(self.ctx, self.actor)]
-
-    def reads(self) -> int:
-        return len([one for one in self.sandbox.requests("/flag/") if one["method"] == "GET"])
-
-    def push(self, flag: str) -> Any:
-        with self.ctx.db.read() as tx:
-            return tx.execute(sa.select(outbox).where(outbox.c.flag_id == flag)).one()
 
 
 @pytest.fixture(scope="module")
 def _sandbox() -> Iterator[Sandbox]:
     with running_sandbox() as sandbox:
         yield sandbox
-
-
-def connected(database: Database, sandbox: Sandbox, hour: int = -1) -> Site:
-    clock = Clock()
-    sandbox.reset()
-    settings = Settings(
-        database_url=database.url.render_as_string(hide_password=False),
-        atlassian_api_url=sandbox.url,
-        allow_insecure_jira=True,
-        secret_keys=[Fernet.generate_key().decode()],
-        drift_check_hour=hour,
-    )
-    ctx = app.context_on(database, settings, clock)
-    actor = new_account(ctx).admin
-    projects.create_project(ctx, actor, "Shop")
-    if not environments.list_environments(ctx, actor, "Shop"):
-        environments.create_environment(ctx, actor, "Shop", name="Production", production=True)
-    integration.set_up_integration(ctx, actor, [("Shop", "Production")])
-    secret = {"client_id": "sandbox-client", "client_secret": "sandbox-secret"}
-    credentials.connect_with_credentials(ctx, actor, site=sandbox.url, **secret)
-    checker = app.drift_checker(ctx)
-    checker.now = lambda: clock.now / 1000
-    delivery = Delivery(ctx.db, ctx.jira, ctx.keyring, ctx.issues.limits, clock, settings.public_url)
-    site = Site(ctx, actor, clock, sandbox, checker, delivery)
-    site.deliver()
-    return site
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -13,6 +14,7 @@ from benchmarks.load.fill import Account, fill
 from flagpost.actions.access import system
 from flagpost.actions.context import Context
 from flagpost.actions.definitions import kill
+from flagpost.app import drift_checker
 from flagpost.jira.client import Answer, JiraClient
 from flagpost.jira.limits import Limits
 from flagpost.jira.push import Delivery, waiting_sites
@@ -130,6 +132,24 @@ def test_looking_for_issues_to_refresh_is_one_question_for_all_sites(ctx: Contex
     with asked(ctx.db) as statements:
         refresher.run()
     assert len(statements) == 2
+    assert dear(ctx.db, statements) == []
+
+
+def test_looking_for_drift_asks_the_same_few_questions_however_many_sites_there_are(
+    ctx: Context, accounts: list[Account]
+) -> None:
+    checker, sent = drift_checker(ctx), Counter[str]()
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent[statement] += 1
+
+    checker.run()
+    sa.event.listen(ctx.db._reader, "before_cursor_execute", note)
+    with asked(ctx.db) as statements:
+        checker.run()
+    sa.event.remove(ctx.db._reader, "before_cursor_execute", note)
+    assert len(accounts) == ACCOUNTS
+    assert max(sent.values()) < ACCOUNTS
     assert dear(ctx.db, statements) == []
 
 

@@ -101,10 +101,16 @@ class DriftChecker:
     def run(self) -> None:
         """Ask for the nightly checks that are due, and go on with those under way."""
         with self._lock:
-            for site in self._sites():
-                self._ask_nightly(site)
-                self._read_back(site)
-                self._go_on(site)
+            sites = self._sites()
+            self._ask_nightly(sites)
+            with self.db.read() as tx:
+                to_read_back = drift.accounts_to_read_back(tx, self.clock())
+                to_go_on = set(drift.accounts_with_unfinished(tx))
+            for site in sites:
+                if site.account_id in to_read_back:
+                    self._read_back(site)
+                if site.account_id in to_go_on:
+                    self._go_on(site)
 
     def _sites(self) -> list[Site]:
         now = self.clock()
@@ -119,15 +125,16 @@ class DriftChecker:
 
     # Every night -------------------------------------------------------------------------------------------------
 
-    def _ask_nightly(self, site: Site) -> None:
+    def _ask_nightly(self, sites: Sequence[Site]) -> None:
         due = self._last_hour()
-        if due is None or due < site.connected_at:
+        if due is None:
             return
         with self.db.read() as tx:
-            asked = drift.latest_nightly(tx, site.account_id) >= due or drift.unfinished(tx, site.account_id)
-        if not asked:
-            with self.db.write() as tx:
-                drift.request(tx, site.account_id, drift.NIGHTLY, site.site_url, self.clock(), "Flagpost")
+            asked = drift.accounts_asked_nightly(tx, due) | set(drift.accounts_with_unfinished(tx))
+        for site in sites:
+            if due >= site.connected_at and site.account_id not in asked:
+                with self.db.write() as tx:
+                    drift.request(tx, site.account_id, drift.NIGHTLY, site.site_url, self.clock(), "Flagpost")
 
     def _last_hour(self) -> int | None:
         """When it was last the hour of the nightly check, in milliseconds."""

@@ -146,11 +146,10 @@ def latest(tx: Transaction, account_id: str, limit: int) -> list[Check]:
     return [Check(*row) for row in tx.execute(query.order_by(jira_drift_checks.c.requested_at.desc()).limit(limit))]
 
 
-def latest_nightly(tx: Transaction, account_id: str) -> int:
-    """When the last nightly check was asked for; 0: never."""
-    query = sa.select(jira_drift_checks.c.requested_at).where(jira_drift_checks.c.account_id == account_id)
-    query = query.where(jira_drift_checks.c.kind == NIGHTLY).order_by(jira_drift_checks.c.requested_at.desc())
-    return tx.scalar(query.limit(1)) or 0
+def accounts_asked_nightly(tx: Transaction, since: int) -> set[str]:
+    """The accounts whose nightly check was asked for since then; one question for all, asked every few seconds."""
+    mine = (jira_drift_checks.c.kind == NIGHTLY) & (jira_drift_checks.c.requested_at >= since)
+    return set(tx.scalars(sa.select(jira_drift_checks.c.account_id).where(mine).distinct()))
 
 
 def ever_shown(tx: Transaction, account_id: str, since: int) -> bool:
@@ -205,6 +204,11 @@ def candidates(tx: Transaction, account_id: str, after: str, until: str, limit: 
 def candidate(tx: Transaction, flag_id: str) -> list[Candidate]:
     """One flag, where it was ever connected."""
     return _candidates(tx, _CANDIDATE.where(pushes.c.flag_id == flag_id))
+
+
+def accounts_to_read_back(tx: Transaction, now: int) -> set[str]:
+    """The accounts that have any flag to be read back by now."""
+    return set(tx.scalars(sa.select(pushes.c.account_id).where(pushes.c.read_back_at <= now).distinct()))
 
 
 def due(tx: Transaction, account_id: str, now: int, limit: int) -> list[Candidate]:

@@ -295,6 +295,7 @@ jira_drift_checks = sa.Table(
     sa.Column("words", sa.Text, nullable=False, server_default=""),
     time_column("finished_at", nullable=True),
     sa.Index(None, "account_id", "requested_at"),
+    sa.Index(None, "kind", "requested_at"),
     sa.Index(
         "ix_jira_drift_checks_open",
         "account_id",

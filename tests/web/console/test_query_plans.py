@@ -292,7 +292,8 @@ def test_what_deliveries_and_checks_ask_has_an_index_behind_it(filled: Filled) -
         drift.due(tx, account, now, 20)
         drift.unfinished(tx, account)
         drift.accounts_with_unfinished(tx)
-        drift.latest_nightly(tx, account)
+        drift.accounts_asked_nightly(tx, now)
+        drift.accounts_to_read_back(tx, now)
         backfills.waiting_for_site(tx, account)
         for one in backfills.latest(tx, account, 10):
             backfills.progress(tx, one, now)

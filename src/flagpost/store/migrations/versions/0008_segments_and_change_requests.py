@@ -210,4 +210,5 @@ def upgrade() -> None:
         ["definition_id", "change_number"],
         unique=False,
     )
+    op.create_index(op.f("ix_segment_keys_key"), "segment_keys", ["key"], unique=False)
     op.add_column("definitions", sa.Column("flag_set_ids", sa.JSON(), nullable=True))
