@@ -1,5 +1,6 @@
 """Fixtures for every test: the two stores, an account in them, and a clock that the test moves."""
 
+import signal
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -28,6 +29,9 @@ SHARED = ROOT.parent / "shared"
 hypothesis.settings.register_profile("quick", max_examples=25, deadline=None)
 hypothesis.settings.register_profile("default", deadline=None)  # these machines are shared: time is for benchmarks
 hypothesis.settings.load_profile("default")
+
+# Whatever starts the tests in the background has them ignore Ctrl-C, and the processes that they start too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -20,6 +20,8 @@ user_app = typer.Typer(no_args_is_help=True, help="People who may sign in.")
 key_app = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
+migrate_from_app = typer.Typer(no_args_is_help=True, help="Copy everything from another product.")
+app.add_typer(migrate_from_app, name="migrate-from")
 
 out = Console(soft_wrap=True, highlight=False)
 _VERDICTS = {"good": ("green", "ok  "), "bad": ("red", "BAD "), "advice": ("blue", "note")}
@@ -92,6 +94,48 @@ def import_(
         _settings(database_url), file, project, traffic_type, create_owners=create_owners, dry_run=dry_run
     )
     if refused:
+        raise typer.Exit(1)
+
+
+@migrate_from_app.command("split")
+def migrate_from_split(
+    api_key: Annotated[
+        str,
+        typer.Option(
+            help="An Admin API key of the account.",
+            envvar="FLAGPOST_SPLIT_API_KEY",
+            prompt="Admin API key",
+            hide_input=True,
+            show_envvar=False,
+        ),
+    ],
+    base_url: Annotated[str, typer.Option(help="Where its Admin API is.")] = "https://api.split.io/internal/api/v2",
+    workspace: Annotated[list[str] | None, typer.Option(help="Only this project, by name or id; repeatable.")] = None,
+    create_people: Annotated[
+        bool,
+        typer.Option("--create-people", help="Invite the people, and make the groups, that are named there, not here."),
+    ] = False,
+    keep_shares: Annotated[
+        bool,
+        typer.Option(
+            "--keep-shares",
+            help="Keep everybody in the share they are in. Makes an SDK key in each environment there, and removes it.",
+        ),
+    ] = False,
+    sdk_url: Annotated[str | None, typer.Option(help="Where applications there get their flags from.")] = None,
+    requests_a_second: Annotated[float, typer.Option(help="At most; Split allows 2.")] = 2.0,
+    answers: Annotated[Path, typer.Option(help="Where what was read is kept until the move is through.")] = Path(
+        "flagpost-from-split.answers"
+    ),
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Copy a Harness FME (Split) account through its Admin API. Can be stopped, and run again; makes nothing twice."""
+    from flagpost.from_split import Wanted, run
+
+    wanted = Wanted(
+        api_key, base_url, tuple(workspace or ()), create_people, keep_shares, sdk_url, requests_a_second, answers
+    )
+    if run(_settings(database_url), wanted):
         raise typer.Exit(1)
 
 

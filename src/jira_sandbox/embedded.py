@@ -172,7 +172,14 @@ def running_sandbox(port: int = 0) -> Iterator[Sandbox]:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(("127.0.0.1", port))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server = uvicorn.Server(uvicorn.Config(create_app(url), log_level="error", access_log=False, date_header=False))
+        config = uvicorn.Config(
+            create_app(url),
+            log_level="error",
+            access_log=False,
+            date_header=False,
+            timeout_keep_alive=300,  # as long as a caller keeps a connection: closed by neither in the other's request
+        )
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         while not server.started:

@@ -86,3 +86,8 @@ class Actor:
 def system(account_id: str) -> Actor:
     """Flagpost itself, acting for an operator at the command line or at a first start."""
     return Actor(account_id, ActorType.SYSTEM, "system", "Flagpost", _EVERYTHING, sees_all_projects=True)
+
+
+def split_migration(account_id: str) -> Actor:
+    """`flagpost migrate-from split`: a name of its own, by which the audit log tells its changes from everybody's."""
+    return Actor(account_id, ActorType.SYSTEM, "split", "Moved from Split", _EVERYTHING, sees_all_projects=True)

@@ -189,14 +189,29 @@ def update_flag(
         old = reach_flag(tx, found, flag)
         if base_version is not None and base_version != old.version:
             raise StaleVersion(_shown(old), old.version, "somebody", old.updated_at)
-        problems = list(_description_problems(description or "")) + list(_tag_problems(tags or ()))
-        if problems:
-            raise InvalidInput(problems)
-        _apply(tx, actor, found, old, now, description, tags, owners, rollout_status)
-        new = reach_flag(tx, found, old.id)
-        if _shown(new) != _shown(old):
-            record_flag(tx, actor, now, new, "updated", before=_shown(old), after=_shown(new))
-        return new
+        return change_flag(tx, actor, found, old, now, description, tags, owners, rollout_status)
+
+
+def change_flag(
+    tx: Transaction,
+    actor: Actor,
+    project: Project,
+    old: Flag,
+    now: int,
+    description: str | None,
+    tags: Sequence[str] | None,
+    owners: Sequence[tuple[str, str]] | None,
+    rollout_status: str | None,
+) -> Flag:
+    """The same within a transaction that does more."""
+    problems = list(_description_problems(description or "")) + list(_tag_problems(tags or ()))
+    if problems:
+        raise InvalidInput(problems)
+    _apply(tx, actor, project, old, now, description, tags, owners, rollout_status)
+    new = reach_flag(tx, project, old.id)
+    if _shown(new) != _shown(old):
+        record_flag(tx, actor, now, new, "updated", before=_shown(old), after=_shown(new))
+    return new
 
 
 def _apply(

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from zlib import crc32
 
 from flagpost.flags import wire
-from flagpost.flags.bucket import seeds_of
 from flagpost.flags.evaluate import Attributes, Evaluation, Snapshot, compile_environment
 from flagpost.flags.model import Definition
 from flagpost.flags.targeting import (
@@ -99,7 +98,7 @@ class ServedEnvironment:
 
     def with_changes(self, changes: Changes) -> "ServedEnvironment":
         """The same after these changes; what was prepared of flags that did not change is taken over."""
-        flags = self.flags | {one.name: _flag(one, changes.flag_sets, self.id) for one in changes.flags}
+        flags = self.flags | {one.name: _flag(one, changes.flag_sets) for one in changes.flags}
         rules = self.rule_based | {one.segment.name: _rules(one) for one in changes.rule_based}
         keys = self.keys | {one.definition.segment.name: ServedKeys(one.definition, one.keys) for one in changes.keys}
         new = replace(self, number=changes.number, flags=flags, rule_based=rules, keys=keys)
@@ -251,14 +250,14 @@ def prepared(body: bytes) -> Prepared:
     return Prepared(body, packed, f'"{crc32(body):08x}-{len(body):x}"')
 
 
-def _flag(changed: ChangedFlag, sets: dict[str, str], environment_id: str) -> ServedFlag:
+def _flag(changed: ChangedFlag, sets: dict[str, str]) -> ServedFlag:
     flag = None
     if changed.definition is not None:
         flag = TargetedFlag(
             changed.name,
             changed.traffic_type,
             changed.definition,
-            seeds_of(changed.flag_id, environment_id),
+            changed.seeds,
             changed.killed,
             changed.number,
             tuple(sorted(sets[one] for one in changed.flag_set_ids if one in sets)),

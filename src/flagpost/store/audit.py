@@ -26,3 +26,10 @@ def page(tx: Transaction, account_id: str, offset: int, limit: int, **only: str 
     total = tx.scalar(sa.select(sa.func.count()).select_from(audit_entries).where(condition)) or 0
     query = sa.select(*_SHOWN).where(condition).order_by(audit_entries.c.id.desc()).offset(offset).limit(limit)
     return Page([AuditEntry(**row._asdict()) for row in tx.execute(query)], offset, limit, total)
+
+
+def last_actor(tx: Transaction, object_id: str, environment_id: str | None) -> str | None:
+    """The id of whoever changed this last: in an environment, or with None as a whole."""
+    query = sa.select(audit_entries.c.actor_id).where(audit_entries.c.object_id == object_id)
+    query = query.where(audit_entries.c.environment_id.is_not_distinct_from(environment_id))
+    return tx.scalar(query.order_by(audit_entries.c.id.desc()).limit(1))

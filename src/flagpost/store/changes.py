@@ -10,24 +10,25 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from flagpost.flags.bucket import Seeds, seeds_of
 from flagpost.flags.definition_json import load
 from flagpost.flags.model import Definition
 from flagpost.store.change_numbers import next_change_number
 from flagpost.store.db import Transaction, insert_or
 from flagpost.store.tables import definitions, environments, flag_changes, flags, traffic_types
-from flagpost.store.targeting_tables import change_numbers
+from flagpost.store.targeting_tables import carried_seeds, change_numbers
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedFlag:
     """A flag in one environment as it is now. `definition` is None where it was removed, archived or deleted."""
 
-    flag_id: str
     name: str
     traffic_type: str
     number: int
     definition: Definition | None
     killed: bool
+    seeds: Seeds
     flag_set_ids: tuple[str, ...] = ()
 
 
@@ -74,12 +75,19 @@ _SINCE = (
         definitions.c.killed,
         definitions.c.flag_set_ids,
         flags.c.status,
+        carried_seeds.c.shares,
+        carried_seeds.c.exposure,
     )
     .outerjoin_from(flag_changes, flags, flags.c.id == flag_changes.c.flag_id)
     .outerjoin(
         definitions,
         (definitions.c.flag_id == flag_changes.c.flag_id)
         & (definitions.c.environment_id == flag_changes.c.environment_id),
+    )
+    .outerjoin(
+        carried_seeds,
+        (carried_seeds.c.flag_id == flag_changes.c.flag_id)
+        & (carried_seeds.c.environment_id == flag_changes.c.environment_id),
     )
     .where(
         flag_changes.c.environment_id == sa.bindparam("environment"),
@@ -94,12 +102,12 @@ def since(tx: Transaction, environment_id: str, number: int) -> list[ChangedFlag
     rows = tx.execute(_SINCE, {"environment": environment_id, "number": number})
     return [
         ChangedFlag(
-            row.flag_id,
             row.flag_name,
             row.traffic_type,
             row.change_number,
             load(row.body) if row.body is not None and row.status == "active" else None,
             bool(row.killed),
+            seeds_of(row.flag_id, environment_id) if row.shares is None else Seeds(row.shares, row.exposure),
             tuple(row.flag_set_ids or ()),
         )
         for row in rows

@@ -54,6 +54,16 @@ segment_keys = sa.Table(
     sa.Column("change_number", sa.BigInteger, nullable=False),
     sa.Index(None, "definition_id", "change_number"),
 )
+# Of flags that came from Split with their seeds; those of all others follow from their ids (`flags.bucket`).
+carried_seeds = sa.Table(
+    "carried_seeds",
+    metadata,
+    sa.Column("flag_id", Id, sa.ForeignKey("flags.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("environment_id", Id, sa.ForeignKey("environments.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("shares", sa.Integer, nullable=False),  # signed, 32 bits, both
+    sa.Column("exposure", sa.Integer, nullable=False),
+    sa.Index(None, "environment_id"),
+)
 flag_sets = sa.Table(
     "flag_sets",
     metadata,

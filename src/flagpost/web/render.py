@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from flagpost.errors import DatabaseUnavailable, FlagpostError, InvalidInput, NotSignedIn, Problem, TooManyRequests
+from flagpost.web.measured import route_template
 from flagpost.web.templating import page
 
 log = structlog.get_logger(__name__)
@@ -35,7 +36,7 @@ def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, FlagpostError)  # noqa: S101 - registered for these
     if error.status >= 500:
         reason = error.reason if isinstance(error, DatabaseUnavailable) else ""
-        log.error("request.failed", path=request.url.path, error=error.message, reason=reason)
+        log.error("request.failed", route=route_template(request.scope), error=error.message, reason=reason)
     return answer(request, error)
 
 
@@ -55,7 +56,7 @@ def _http(request: Request, error: Exception) -> Response:
 
 
 def _unknown(request: Request, error: Exception) -> Response:
-    log.error("request.crashed", path=request.url.path, exc_info=error)
+    log.error("request.crashed", route=route_template(request.scope), exc_info=error)
     return answer(
         request, FlagpostError("Something went wrong in Flagpost. The log says more, under the request's id.")
     )

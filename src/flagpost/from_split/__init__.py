@@ -1,0 +1,138 @@
+"""`flagpost migrate-from split`: copies a Split account (Harness FME), project by project, through its Admin API.
+
+Nothing there is changed, but for the SDK keys that `keep_shares` makes and removes again. Nothing is lost when it is
+stopped: what was read is kept (`answers`), and what was brought is there, as each thing is one transaction; the next
+run reads on where this one was, and finds the rest unchanged. `actions.carry_over` says why it can run again later.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
+
+from flagpost.actions.access import split_migration
+from flagpost.app import operator_context
+from flagpost.errors import InvalidInput, SetupError
+from flagpost.from_split.account import SplitAccount, Workspace
+from flagpost.from_split.answers import Answers
+from flagpost.from_split.api import BASE_URL, SDK_URL, SplitApi
+from flagpost.from_split.flags import bring_definitions, bring_flags
+from flagpost.from_split.move import Move
+from flagpost.from_split.people import WhoIsWho
+from flagpost.from_split.places import (
+    bring_approvals,
+    bring_environments,
+    bring_flag_sets,
+    bring_traffic_types,
+    bring_view,
+    find_or_make_project,
+)
+from flagpost.from_split.report import Report
+from flagpost.from_split.targeting import bring_segments
+from flagpost.settings import Settings
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to move, and from where. `sdk_url` is needed for `keep_shares` where `base_url` is not Split's own."""
+
+    api_key: str
+    base_url: str = BASE_URL
+    workspaces: Sequence[str] = ()
+    create_people: bool = False
+    keep_shares: bool = False
+    sdk_url: str | None = None
+    requests_a_second: float = 2.0
+    answers: Path = Path("flagpost-from-split.answers")
+
+
+def run(settings: Settings, wanted: Wanted) -> int:
+    """Move, with a bar on the terminal and the report on standard output; how many things were refused."""
+    sdk_url = _sdk_url(wanted)
+    if not wanted.requests_a_second > 0:
+        raise InvalidInput("At least some requests have to be sent in a second.", "--requests-a-second")
+    report, out = Report(), Console(soft_wrap=True, highlight=False)
+    with _bar() as bar, _kept_answers(wanted, out) as answers:
+
+        def waiting(seconds: float, why: str) -> None:
+            bar.console.print(f"{why}. Asking again in {seconds:.0f} s.", style="yellow", markup=False)
+
+        api = SplitApi(wanted.base_url, wanted.api_key, answers, wanted.requests_a_second, waiting)
+        with closing(api), operator_context(settings) as (ctx, operator):
+            actor = split_migration(operator.account_id)
+            steps = _Steps(bar)
+            move_all(Move(ctx, actor, SplitAccount(api), report, steps, sdk_url), wanted)
+    report.show(out)
+    return report.refused
+
+
+def move_all(move: Move, wanted: Wanted) -> None:
+    """Move these projects, or all that the key can see. InvalidInput where it sees no such one."""
+    users = move.unless_refused("users", move.account.people)
+    groups = move.unless_refused("groups", move.account.groups)
+    who = WhoIsWho(move.ctx, move.actor, move.report, users, groups, create=wanted.create_people)
+    for there in _chosen(move.account.workspaces(), wanted.workspaces):
+        if project := find_or_make_project(move, who, there):
+            bring_environments(project)
+            bring_traffic_types(project)
+            bring_flag_sets(project)
+            bring_segments(project)
+            bring_flags(project)
+            bring_definitions(project)
+            bring_approvals(project)
+            bring_view(project)
+
+
+def _chosen(there: Sequence[Workspace], names: Sequence[str]) -> list[Workspace]:
+    seen = {name for one in there for name in (one.id, one.name)}
+    if unknown := [name for name in names if name not in seen]:
+        shown = ", ".join(one.name for one in there) or "none"
+        raise InvalidInput(f"The key sees no project {', '.join(unknown)}. It sees: {shown}.", "--workspace")
+    return [one for one in there if not names or one.id in names or one.name in names]
+
+
+def _sdk_url(wanted: Wanted) -> str | None:
+    if not wanted.keep_shares:
+        return None
+    if wanted.sdk_url is None and wanted.base_url != BASE_URL:
+        raise SetupError("--keep-shares needs --sdk-url: the address that applications there get their flags from.")
+    return wanted.sdk_url or SDK_URL
+
+
+@contextmanager
+def _kept_answers(wanted: Wanted, out: Console) -> Iterator[Answers]:
+    """They go when the move is through, and stay when it is not."""
+    answers, through = Answers(wanted.answers, f"{wanted.base_url}\n{wanted.api_key}"), False
+    if answers.count:
+        out.print(f"Going on with {answers.count:,} answers of the run before, in {wanted.answers}.", markup=False)
+    try:
+        yield answers
+        through = True
+    finally:
+        answers.close(forget=through)
+
+
+def _bar() -> Progress:
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
+
+
+class _Steps:
+    """How far a list is, as a bar that goes when it is through."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+
+    def __call__(self, items: Iterable[_Item], what: str) -> Iterator[_Item]:
+        listed = list(items)
+        task = self._bar.add_task(what, total=len(listed))
+        for one in listed:
+            yield one
+            self._bar.advance(task)
+        self._bar.remove_task(task)

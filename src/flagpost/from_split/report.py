@@ -1,0 +1,93 @@
+"""What became of everything that was to be moved: counts, and a line for each thing that somebody has to look at."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import ParamSpec
+
+from rich.console import Console
+from rich.table import Table
+
+from flagpost.actions.carry_over import Outcome
+from flagpost.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from flagpost.wording import counted
+
+_P = ParamSpec("_P")
+REFUSED = "refused"
+_COLUMNS = (*Outcome, REFUSED)
+
+NEVER_MOVED = (
+    "SDK keys and Admin API keys: their secrets cannot be read. Make new ones, and give them to the applications.",
+    "Archived flags: Split's API does not list them.",
+    "Keys of large segments: Split's API does not show them. Upload them again.",
+    "Identities, change requests, the audit log, traffic and metrics.",
+    "Connections with Jira issues: Split's API does not show them. `flagpost import` takes a list of them.",
+)
+
+
+@dataclass
+class Report:
+    """Filled as the move goes on. `dealt_anew`: definitions with shares whose seeds were not brought."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    to_look_at: list[str] = field(default_factory=list)
+    missing_people: Counter[str] = field(default_factory=Counter)
+    dealt_anew: int = 0
+
+    def attempt(
+        self, kind: str, name: str, bring: Callable[_P, Outcome], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> bool:
+        """Bring one thing over, and note what became of it. False where it was refused; the others go on."""
+        try:
+            outcome = bring(*args, **kwargs)
+        except InvalidInput as error:
+            lines = [f"{one.path}: {one.message}" if one.path else one.message for one in error.problems]
+            return self._refuse(kind, name, lines)
+        except (Conflict, NotAllowed, NotFound) as error:
+            return self._refuse(kind, name, [error.message])
+        self.counts[kind, outcome] += 1
+        if outcome is Outcome.KEPT:
+            self.look_at(f"{kind} {name}: was changed here, and differs from Split's. It was left as it is.")
+        return True
+
+    def _refuse(self, kind: str, name: str, reasons: Sequence[str]) -> bool:
+        self.counts[kind, REFUSED] += 1
+        self.look_at(f"{kind} {name}: was refused. {' '.join(reasons)}")
+        return False
+
+    def look_at(self, line: str) -> None:
+        """Note something that somebody has to look at, once."""
+        if line not in self.to_look_at:
+            self.to_look_at.append(line)
+
+    @property
+    def refused(self) -> int:
+        """How many things were refused."""
+        return sum(count for (_, outcome), count in self.counts.items() if outcome == REFUSED)
+
+    def show(self, out: Console) -> None:
+        """Print it."""
+        out.print(self._table())
+        for title, lines in (("To look at", self._all_to_look_at()), ("Not moved, ever", NEVER_MOVED)):
+            if lines:
+                out.print(f"\n{title}:", style="bold", markup=False)
+                for line in lines:
+                    out.print(f"  - {line}", markup=False)
+
+    def _table(self) -> Table:
+        table = Table("", *(str(column) for column in _COLUMNS), box=None, pad_edge=False)
+        for kind in dict.fromkeys(kind for kind, _ in self.counts):
+            table.add_row(f"{kind}s", *(str(self.counts[kind, column] or "") for column in _COLUMNS))
+        return table
+
+    def _all_to_look_at(self) -> list[str]:
+        lines = [
+            f"{name}: is nobody here, and was left out of {counted(count, 'place')}. --create-people makes them."
+            for name, count in sorted(self.missing_people.items())
+        ]
+        if self.dealt_anew:
+            lines.append(
+                f"{counted(self.dealt_anew, 'definition')} with percentages: keys are dealt out anew here, and people "
+                "can get another treatment than in Split. --keep-shares keeps them in theirs."
+            )
+        return [*self.to_look_at, *lines]

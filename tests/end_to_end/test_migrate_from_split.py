@@ -1,0 +1,271 @@
+"""`flagpost migrate-from split`, with a second Flagpost as the account that is moved: its Admin API is Split's."""
+
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flagpost import from_split
+from flagpost.actions import api_keys, first_start, projects
+from flagpost.actions.access import system
+from flagpost.actions.context import Context
+from flagpost.app import running
+from flagpost.errors import FlagpostError
+from flagpost.settings import load
+from jira_sandbox.embedded import Sandbox
+from tests.end_to_end.account import API, differences, everything_in
+from tests.end_to_end.applications import Application, sdk_key
+from tests.end_to_end.world import KEY, SECRET_KEY, World, environment, until
+from tests.stores import SqliteTemplate
+
+pytestmark = pytest.mark.slow
+
+
+class Target:
+    """An installation to move into: its database, and a look into it."""
+
+    def __init__(self, sandbox: Sandbox, url: str, folder: Path) -> None:
+        self.sandbox, self.url, self.folder = sandbox, url, folder
+        self.answers = folder / "answers"
+
+    def command(self, source: World, *options: str, key: str = KEY) -> tuple[list[str], dict[str, str]]:
+        where = ["--base-url", f"{source.url}{API}", "--requests-a-second", "1000", "--answers", str(self.answers)]
+        command = [sys.executable, "-m", "flagpost", "migrate-from", "split", *where, *options]
+        values = {**environment(self.sandbox, self.url), "FLAGPOST_SPLIT_API_KEY": key, "COLUMNS": "200"}
+        return command, {**os.environ, **values}
+
+    def move(self, source: World, *options: str, key: str = KEY, expect: int = 0) -> str:
+        """Run the command to its end; what it said."""
+        command, values = self.command(source, *options, key=key)
+        done = subprocess.run(command, env=values, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == expect, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    @contextmanager
+    def served(self) -> Iterator[World]:
+        """What is in it by now."""
+        values = environment(self.sandbox, self.url)
+        plain = {name.removeprefix("FLAGPOST_").lower(): value for name, value in values.items()}
+        with running(load(port=0, **plain)) as ctx:
+            see_everything(ctx)
+            world = World(ctx.settings.public_url, self.sandbox)
+            yield world
+            world.close()
+
+
+def see_everything(ctx: Context) -> None:
+    """Grant the tests' key what only people may view."""
+    operator = system(first_start.ensure_account(ctx))
+    key = api_keys.list_api_keys(ctx, operator)[0]
+    for project in projects.list_projects(ctx, operator).items:
+        if project.restricted:
+            projects.grant_view(ctx, operator, project.id, "api_key", key.id)
+
+
+@pytest.fixture
+def target(sandbox: Sandbox, sqlite_template: SqliteTemplate, tmp_path: Path) -> Target:
+    """An empty installation beside the one that is moved."""
+    return Target(sandbox, sqlite_template.new_url(tmp_path), tmp_path)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def target_on_both(request: pytest.FixtureRequest, target: Target) -> Target:
+    """The same, on each of the two stores; the source is on SQLite."""
+    if request.param == "postgresql":
+        target.url = request.getfixturevalue("postgres_url")
+    return target
+
+
+def post(source: World, path: str, body: Any = None, method: str = "POST") -> Any:
+    return source.call(method, f"{API}/{path}", json=body)
+
+
+def fill(source: World) -> None:
+    """An account with something of everything."""
+    users = [post(source, "users", {"email": f"{name}@example.com"})["id"] for name in ("ada", "grace")]
+    group = post(source, "groups", {"name": "Платежи", "description": ""})["id"]
+    shop = source.workspace()
+    clinic = post(source, "workspaces", {"name": "Clinic 診療所", "requiresTitleAndComments": True})["id"]
+    for name, production in (("Live", True), ("Dev", False)):
+        post(source, f"environments/ws/{clinic}", {"name": name, "production": production})
+    post(source, f"trafficTypes/ws/{clinic}", {"name": "account"})
+    _fill_shop(source, shop, users, group)
+    post(source, f"splits/ws/{clinic}/trafficTypes/account", {"name": "not_set_up"})
+    restriction = {"resource": {"type": "workspace", "id": clinic}, "operations": {"view": True}}
+    granted = {"view": [{"type": "user", "id": users[0]}, {"type": "group", "id": group}]}
+    post(source, "restrictions", {**restriction, "resourcePermissions": granted}, "PUT")
+
+
+def _fill_shop(source: World, shop: str, users: list[str], group: str) -> None:
+    attribute = {"id": "plan", "displayName": "Plan", "dataType": "STRING", "suggestedValues": ["free", "paid"]}
+    post(source, f"schema/ws/{shop}/trafficTypes/user", {**attribute, "isSearchable": True, "description": "What"})
+    places = {one["name"]: one["id"] for one in source.call("GET", f"{API}/environments/ws/{shop}")}
+    _fill_segments(source, shop, places["Production"])
+    flag_set = {"name": "backend", "description": "Of the server", "workspace": {"id": shop, "type": "WORKSPACE"}}
+    sets = [{"id": source.call("POST", "/api/v3/flag-sets", json=flag_set)["id"]}]
+    for number in range(60):  # more than a page
+        source.new_flag(f"flag_{number}", share=number)
+    owners = [{"type": "user", "id": users[1]}, {"type": "group", "id": group}]
+    owned = [
+        {"op": "replace", "path": "/owners", "value": owners},
+        {"op": "replace", "path": "/tags", "value": [{"name": "web"}, {"name": "Q4"}]},
+        {"op": "replace", "path": "/description", "value": "“Все” 支払い"},
+    ]
+    post(source, f"splits/ws/{shop}/flag_0", owned, "PATCH")
+    rules = [
+        {
+            "condition": {"combiner": "AND", "matchers": [{"type": "IN_SEGMENT", "string": name, "negate": False}]},
+            "buckets": [{"treatment": "on", "size": 30}, {"treatment": "off", "size": 70}],
+        }
+        for name in ("staff", "loyal")
+    ]
+    depends = {"type": "IN_SPLIT", "depends": {"splitName": "flag_2", "treatment": ["on"]}, "negate": True}
+    rules.append({**rules[0], "condition": {"combiner": "AND", "matchers": [depends]}})
+    wanted = [{"splitName": "flag_59", "treatment": ["on", "off"]}]
+    more = {"trafficAllocation": 80, "flagSets": sets, "prerequisites": wanted, "impressionsDisabled": True}
+    source.define("flag_1", rules=rules, share=40, **more)
+    source.define("flag_1", place="Staging")
+    source.act("kill", "flag_3")
+    approvals = {"areApprovalsRequired": True, "allowKills": False, "approvers": [{"id": users[0], "type": "user"}]}
+    patch = [{"op": "replace", "path": "/changePermissions", "value": {**approvals, "areApproversRestricted": True}}]
+    post(source, f"environments/ws/{shop}/Production", patch, "PATCH")
+
+
+def _fill_segments(source: World, shop: str, place: str) -> None:
+    for kind, name in (
+        ("segments", "staff"),
+        ("segments", "empty"),
+        ("large-segments", "vips"),
+        ("rule-based-segments", "loyal"),
+        ("rule-based-segments", "base"),
+    ):
+        post(source, f"{kind}/ws/{shop}/trafficTypes/user", {"name": name, "description": f"Who is {name}"})
+        post(source, f"{kind}/{place}/{name}")
+    keys = ["ключ", "a/b?c", *(f"user_{number}" for number in range(250))]
+    post(source, f"segments/{place}/staff/uploadKeys?replace=true", {"keys": keys, "comment": ""}, "PUT")
+    matcher = {"type": "IN_SEGMENT", "string": "base", "negate": False}
+    rules = [{"condition": {"combiner": "AND", "matchers": [matcher]}}]
+    excluded = [{"name": "staff", "type": "standard_segment"}]
+    body = {"rules": rules, "excludedKeys": ["mallory"], "excludedSegments": excluded, "title": "", "comment": ""}
+    post(source, f"rule-based-segments/ws/{shop}/loyal/environments/Production", body, "PUT")
+
+
+def served(world: World) -> dict[str, Any]:
+    """What Production serves, without the numbers of the changes."""
+    changes = Application(world, sdk_key(world)).changes()
+    return {
+        part: sorted(({**one, "changeNumber": 0} for one in changes[part]["d"]), key=lambda one: str(one["name"]))
+        for part in ("ff", "rbs")
+    }
+
+
+def test_a_whole_account_is_there_as_it_was_and_everybody_keeps_their_treatment(
+    world: World, target_on_both: Target
+) -> None:
+    target = target_on_both
+    fill(world)
+    said = target.move(world, "--create-people", "--keep-shares", "--sdk-url", f"{world.url}/sdk")
+    with target.served() as there:
+        assert [*differences(everything_in(there), everything_in(world))] == []
+        assert [*differences(served(there), served(world))] == []
+    assert "vips in Production: is large, so Split's API does not show its keys" in said
+    assert "Archived flags" in said
+    assert not target.answers.exists()
+    assert KEY not in said
+
+
+def test_a_second_run_brings_what_changed_there_and_leaves_what_changed_here(world: World, target: Target) -> None:
+    for name in ("brought", "changed_here", "gone_on"):
+        world.new_flag(name, share=10)
+    target.move(world)
+    with target.served() as there:
+        there.define("changed_here", share=55)
+    for name in ("brought", "changed_here"):
+        world.define(name, share=77)
+    world.act("kill", "brought")
+    world.new_flag("new_one", share=0)
+    said = target.move(world)
+    assert "definition Default / changed_here in Production: was changed here" in said
+    with target.served() as there:
+        found = everything_in(there)["Default"]["environments"]["Production"]["definitions"]
+    shares = {one["name"]: (one["killed"], one["defaultRule"][0]["size"]) for one in found}
+    assert shares == {
+        "brought": (True, 77),
+        "changed_here": (False, 55),
+        "gone_on": (False, 10),
+        "new_one": (False, 0),
+    }
+
+
+def test_owners_are_found_by_email_and_whoever_is_nobody_is_named(world: World, target: Target) -> None:
+    people = [post(world, "users", {"email": f"{name}@example.com"})["id"] for name in ("ada", "nobody")]
+    world.new_flag("pay")
+    owners = [{"type": "user", "id": one} for one in people]
+    patch = [{"op": "replace", "path": "/owners", "value": owners}]
+    post(world, f"splits/ws/{world.workspace()}/pay", patch, "PATCH")
+    with target.served() as there:
+        post(there, "users", {"email": "ADA@example.com"})
+    said = target.move(world)
+    assert "nobody@example.com: is nobody here, and was left out of 1 place." in said
+    with target.served() as there:
+        owned = everything_in(there)["Default"]["flags"][0]["owners"]
+    assert [kind for kind, _ in owned] == ["user"]
+
+
+def test_a_move_that_was_killed_goes_on_where_it_was(world: World, target: Target) -> None:
+    fill(world)
+    slow = ("--requests-a-second", "25")
+    command, values = target.command(world, "--create-people", *slow)
+    killed = subprocess.Popen(command, env=values, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: target.answers.exists() and kept(target) > 20, "some of it was read")
+    killed.kill()
+    killed.wait()
+    assert kept(target) > 20
+    said = target.move(world, "--create-people")
+    assert "Going on with" in said
+    assert not target.answers.exists()
+    with target.served() as there:
+        assert [*differences(everything_in(there), everything_in(world))] == []
+
+
+def kept(target: Target) -> int:
+    """How many answers the file of a run has."""
+    try:
+        with closing(sqlite3.connect(target.answers)) as answers:
+            count: int = answers.execute("SELECT count(*) FROM answers").fetchone()[0]
+            return count
+    except sqlite3.OperationalError:
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"api_key": "wrong"}, "Split does not take this key (401)"),
+        ({"base_url": "/somewhere"}, "Split answered 404 to GET"),
+        ({"base_url": "http://example.com"}, "over https only"),
+        ({"workspaces": ["Nowhere"]}, "The key sees no project Nowhere. It sees: Default."),
+        ({"keep_shares": True}, "needs --sdk-url"),
+        ({"requests_a_second": 0}, "At least some requests"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_what_is_wrong_is_said_and_nothing_is_changed(
+    world: World, target: Target, wrong: dict[str, Any], said: str
+) -> None:
+    world.new_flag("pay")
+    values = {"api_key": KEY, "base_url": API, "requests_a_second": 1000, "answers": target.answers, **wrong}
+    if values["base_url"].startswith("/"):
+        values["base_url"] = world.url + values["base_url"]
+    settings = load(database_url=target.url, secret_keys=SECRET_KEY)
+    with pytest.raises(FlagpostError, match=re.escape(said)):
+        from_split.run(settings, from_split.Wanted(**values))
+    with target.served() as there:
+        assert everything_in(there)["Default"]["flags"] == []
