@@ -82,7 +82,9 @@ def ask(world: World, key: str, mode: str) -> dict[str, Counter[str]]:
                     given[name][client.get_treatment(user, name)] += 1
         client.track(KEYS[0], "user", "bought", 1.0)
         sending = factory._sync_manager._synchronizer._periodic_data_recording_tasks
-        until(lambda: all(task.is_running() for task in sending), "the SDK sends: it drops what it has, if it ends before")
+        until(
+            lambda: all(task.is_running() for task in sending), "the SDK sends: it drops what it has, if it ends before"
+        )
         gone = threading.Event()
         factory.destroy(gone)
         assert gone.wait(30)

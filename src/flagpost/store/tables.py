@@ -302,6 +302,7 @@ audit_entries = sa.Table(
     sa.Column("after", sa.JSON),
     time_column("at"),
     sa.Index(None, "account_id", "id"),
+    sa.Index(None, "project_id", "id"),
     sa.Index(None, "object_id", "id"),
     sa.Index(None, "environment_id", "id"),
 )

@@ -44,12 +44,19 @@ from tests.web.test_guard import guards_of, routes_of
 pytestmark = pytest.mark.slow
 
 GROWS = [
+    "attributes",
     "audit_entries",
+    "change_request_comments",
+    "change_requests",
     "connections",
     "definitions",
+    "flag_changes",
     "flag_owners",
+    "flag_sets",
     "flag_tags",
     "flags",
+    "identities",
+    "impression_sums",
     "issues",
     "jira_backfills",
     "jira_drift_checks",
@@ -58,8 +65,13 @@ GROWS = [
     "push_hours",
     "push_log",
     "pushes",
+    "recent_impressions",
     "seen_tokens",
+    "segment_definitions",
+    "segment_keys",
+    "segments",
     "sessions",
+    "treatments_served",
 ]
 BODY = {
     "treatments": [{"name": "on"}, {"name": "off"}],
