@@ -17,6 +17,7 @@ from benchmarks.evaluation import bench_evaluation
 from benchmarks.impressions import bench_impressions
 from benchmarks.load.run import bench_load
 from benchmarks.pages import bench_pages, bench_start_up
+from benchmarks.served import bench_served
 from benchmarks.stage import CLIENT_CORE, KEY, SECRET_KEY, on_core
 from benchmarks.table import HEAD, report
 from benchmarks.writes import bench_writes
@@ -43,6 +44,8 @@ def measure(chosen: set[str], folder: Path) -> None:
         bench_evaluation(report)
     if "applications" in chosen:
         bench_applications(folder, SECONDS)
+    if "served" in chosen:
+        bench_served(FLAGS)
     if "impressions" in chosen:
         bench_impressions(folder, report)
     if "change" in chosen:
@@ -67,6 +70,7 @@ def main() -> None:
         "start-up",
         "evaluation",
         "applications",
+        "served",
         "impressions",
     }
     with tempfile.TemporaryDirectory(prefix="flagpost-bench-", ignore_cleanup_errors=True) as name:
