@@ -127,13 +127,24 @@ def migrate_from_split(
     answers: Annotated[Path, typer.Option(help="Where what was read is kept until the move is through.")] = Path(
         "flagpost-from-split.answers"
     ),
+    afresh: Annotated[
+        bool, typer.Option("--afresh", help="Read everything again, also what a stopped run kept.")
+    ] = False,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Copy a Harness FME (Split) account through its Admin API. Can be stopped, and run again; makes nothing twice."""
     from flagpost.from_split import Wanted, run
 
     wanted = Wanted(
-        api_key, base_url, tuple(workspace or ()), create_people, keep_shares, sdk_url, requests_a_second, answers
+        api_key,
+        base_url,
+        tuple(workspace or ()),
+        create_people,
+        keep_shares,
+        sdk_url,
+        requests_a_second,
+        answers,
+        afresh,
     )
     if run(_settings(database_url), wanted):
         raise typer.Exit(1)

@@ -54,7 +54,7 @@ def _people(world: World) -> dict[str, str]:
 
 def _environment(world: World, ws: str, place: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     at = f"ws/{ws}/environments/{place['id']}"
-    permissions = place["changePermissions"]
+    permissions = {"allowKills": True, "approvers": [], **place["changePermissions"]}
     return {
         "production": place["production"],
         "approvals": (permissions["areApprovalsRequired"], permissions["allowKills"]),

@@ -167,7 +167,7 @@ def served(world: World) -> dict[str, Any]:
 
 
 def test_a_whole_account_is_there_as_it_was_and_everybody_keeps_their_treatment(
-    world: World, target_on_both: Target
+    world: World, sqlite_url: str, target_on_both: Target
 ) -> None:
     target = target_on_both
     fill(world)
@@ -179,29 +179,69 @@ def test_a_whole_account_is_there_as_it_was_and_everybody_keeps_their_treatment(
     assert "Archived flags" in said
     assert not target.answers.exists()
     assert KEY not in said
+    made = "SELECT count(*), count(revoked_at) FROM api_keys WHERE name LIKE 'Moving to Flagpost%'"
+    assert rows(sqlite_url, made) == [(2, 2)]
 
 
 def test_a_second_run_brings_what_changed_there_and_leaves_what_changed_here(world: World, target: Target) -> None:
-    for name in ("brought", "changed_here", "gone_on"):
+    for name in ("brought", "changed_here", "removed_here", "gone_there", "gone_on", "labelled_here"):
         world.new_flag(name, share=10)
     target.move(world)
     with target.served() as there:
         there.define("changed_here", share=55)
-    for name in ("brought", "changed_here"):
+        there.undefine("removed_here")
+        label = [{"op": "replace", "path": "/rolloutStatus/id", "value": rollout_status(there, "Ramping")}]
+        post(there, f"splits/ws/{there.workspace()}/labelled_here", label, "PATCH")
+        approvals = [{"op": "replace", "path": "/changePermissions", "value": {"areApprovalsRequired": True}}]
+        post(there, f"environments/ws/{there.workspace()}/Production", approvals, "PATCH")
+    for name in ("brought", "changed_here", "removed_here"):
         world.define(name, share=77)
     world.act("kill", "brought")
     world.new_flag("new_one", share=0)
+    world.undefine("gone_there")
+    post(world, f"splits/ws/{world.workspace()}/gone_there/archive", {"comment": ""})
     said = target.move(world)
-    assert "definition Default / changed_here in Production: was changed here" in said
+    for line in (
+        "definition Default / changed_here in Production: somebody here made it other than it is in Split",
+        "definition Default / removed_here in Production: somebody here made it other than it is in Split",
+        "Default / feature flag gone_there: is in Split no more, or archived there; it was left here.",
+        "Default / definition gone_there in Production: is in Split no more; it was left here.",
+    ):
+        assert line in said
     with target.served() as there:
-        found = everything_in(there)["Default"]["environments"]["Production"]["definitions"]
-    shares = {one["name"]: (one["killed"], one["defaultRule"][0]["size"]) for one in found}
-    assert shares == {
+        found = everything_in(there)["Default"]
+    definitions = found["environments"]["Production"]["definitions"]
+    assert {one["name"]: (one["killed"], one["defaultRule"][0]["size"]) for one in definitions} == {
         "brought": (True, 77),
         "changed_here": (False, 55),
+        "gone_there": (False, 10),
         "gone_on": (False, 10),
+        "labelled_here": (False, 10),
         "new_one": (False, 0),
     }
+    assert {one["name"]: one["rolloutStatus"] for one in found["flags"]}["labelled_here"] == "Ramping"
+
+
+def rollout_status(world: World, name: str) -> str:
+    found = world.call("GET", f"{API}/rolloutStatuses/ws/{world.workspace()}")
+    return next(str(one["id"]) for one in found if one["name"] == name)
+
+
+def test_a_run_that_finds_nothing_new_changes_nothing(world: World, target: Target) -> None:
+    fill(world)
+    options = ("--create-people", "--keep-shares", "--sdk-url", f"{world.url}/sdk")
+    target.move(world, *options)
+    entries = "SELECT count(*) FROM audit_entries"
+    before = rows(target.url, entries)
+    said = target.move(world, *options)
+    counts = [line.split("  ") for line in said.splitlines() if line.startswith(("definitions", "feature flags"))]
+    assert [[*filter(str.strip, line)][1:] for line in counts] == [["61"], ["61"]]
+    assert rows(target.url, entries) == before
+
+
+def rows(url: str, query: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
+        return database.execute(query).fetchall()
 
 
 def test_owners_are_found_by_email_and_whoever_is_nobody_is_named(world: World, target: Target) -> None:

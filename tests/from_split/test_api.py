@@ -1,8 +1,11 @@
 """How the Admin API of a Split account is asked: a server that answers as Split does, on its bad days too."""
 
 import json
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,7 +14,8 @@ from typing import Any
 import pytest
 
 from flagpost.errors import SetupError
-from flagpost.from_split.account import SplitAccount
+from flagpost.flags.bucket import Seeds
+from flagpost.from_split.account import SplitAccount, SplitEnvironment, Workspace
 from flagpost.from_split.answers import Answers
 from flagpost.from_split.api import SplitApi, SplitError
 
@@ -67,8 +71,10 @@ class Asking:
 
     def __init__(self, split: Split, file: Path, key: str = "secret") -> None:
         self.pauses: list[tuple[float, str]] = []
+        self.unreadable: list[str] = []
         self.answers = Answers(file, split.url)
         self.api = SplitApi(split.url, key, self.answers, 1000, lambda *pause: self.pauses.append(pause))
+        self.account = SplitAccount(self.api, self.unreadable.append)
 
     def close(self) -> None:
         self.api.close()
@@ -83,12 +89,12 @@ def asking(split: Split, tmp_path: Path) -> Iterator[Asking]:
 
 
 def test_whoever_asks_too_much_waits_as_long_as_split_says(split: Split, asking: Asking) -> None:
-    split.will_answer(429, None, X_RateLimit_Remaining_Org="0", X_RateLimit_Reset_Seconds_Org="1")
+    split.will_answer(429, None, X_RateLimit_Remaining_Org="0", X_RateLimit_Reset_Seconds_Org="3")
     split.will_answer(503)
     split.will_answer(200, {"objects": [], "totalCount": 0})
     assert asking.api.get("workspaces") == {"objects": [], "totalCount": 0}
     assert [why for _, why in asking.pauses] == ["Split answered 429", "Split answered 503"]
-    assert asking.pauses[0][0] >= 1
+    assert asking.pauses[0][0] >= 3
 
 
 def test_an_answer_is_asked_for_once_also_by_the_next_run(split: Split, asking: Asking, tmp_path: Path) -> None:
@@ -142,13 +148,13 @@ def test_a_redirect_is_not_followed_with_the_key(split: Split, asking: Asking) -
 
 @pytest.mark.parametrize(
     "answer",
-    [{"objects": "none"}, {"objects": [{"id": 1}]}, {"objects": ["text"]}, b"<html>", ["x"]],
-    ids=["no list", "no name", "no object", "no JSON", "another list"],
+    [{"objects": "none"}, {"objects": None}, {"message": "hello"}, b"<html>"],
+    ids=["no list", "null", "another object", "no JSON"],
 )
 def test_what_is_no_answer_of_splits_is_refused_with_the_reason(split: Split, asking: Asking, answer: Any) -> None:
     split.will_answer(200, answer)
-    with pytest.raises(SplitError, match=r"is not Split's Admin API|that Flagpost cannot read"):
-        SplitAccount(asking.api).workspaces()
+    with pytest.raises(SplitError, match="is not Split's Admin API"):
+        asking.account.workspaces()
 
 
 def test_lists_are_read_to_their_end_by_offset_by_marker_and_by_full_pages(split: Split, asking: Asking) -> None:
@@ -167,17 +173,115 @@ def test_lists_are_read_to_their_end_by_offset_by_marker_and_by_full_pages(split
     ]
 
 
-def test_seeds_are_read_with_a_key_that_is_removed_again_whatever_happens(split: Split, asking: Asking) -> None:
-    account = SplitAccount(asking.api)
+def with_a_place(split: Split, asking: Asking) -> tuple[Workspace, SplitEnvironment]:
     split.will_answer(200, {"objects": [{"id": "w", "name": "Shop"}], "totalCount": 1})
     split.will_answer(200, [{"id": "e", "name": "Production"}])
-    home = account.workspaces()[0]
-    place = account.environments(home)[0]
+    home = asking.account.workspaces()[0]
+    return home, asking.account.environments(home)[0]
+
+
+def test_seeds_are_read_with_a_key_that_is_removed_again_whatever_happens(split: Split, asking: Asking) -> None:
+    place = with_a_place(split, asking)
     split.will_answer(200, {"id": "k", "key": "sdk secret"})
     split.will_answer(404, {"message": "no such path"})
     split.will_answer(200, True)
     with pytest.raises(SplitError, match="no such path"):
-        account.seeds(home, place, split.url)
+        asking.account.seeds(*place, split.url)
     (_, _, asked), (method, path, _) = split.asked[-2:]
     assert asked["Authorization"] == "Bearer sdk secret"
     assert (method, path.rpartition("/")[2]) == ("DELETE", "k")
+
+
+def test_a_key_that_cannot_be_removed_is_named_without_its_secret_and_the_seeds_are_kept(
+    split: Split, asking: Asking
+) -> None:
+    place = with_a_place(split, asking)
+    split.will_answer(200, {"id": "k", "key": "sdk secret"})
+    flags = [
+        {"name": "new", "seed": 1, "trafficAllocationSeed": 2, "algo": 2},
+        {"name": "old_hash", "seed": 1, "trafficAllocationSeed": 2, "algo": 1},
+        {"name": "none"},
+    ]
+    split.will_answer(200, {"ff": {"d": flags, "s": -1, "t": 7}})
+    split.will_answer(200, {"ff": {"d": [], "s": 7, "t": 7}})
+    split.will_answer(403, {"message": "too narrow"})
+    split.will_answer(404, {"message": "no such key"})
+    assert asking.account.seeds(*place, split.url) == {"new": Seeds(1, 2)}
+    assert len(asking.unreadable) == 1
+    assert "could not be removed, do it there" in asking.unreadable[0]
+    assert "sdk secret" not in asking.unreadable[0]
+
+
+def test_what_was_to_be_made_is_asked_for_once(split: Split, asking: Asking) -> None:
+    split.will_answer(503)
+    with pytest.raises(SplitError):
+        asking.api.post("apiKeys", {})
+    assert len(split.asked) == 1
+
+
+@pytest.mark.parametrize("count", [49, 50, 51, 100])
+def test_a_plain_list_that_leaves_offset_and_limit_alone_has_an_end(split: Split, asking: Asking, count: int) -> None:
+    for _ in range(3):
+        split.will_answer(200, [str(number) for number in range(count)])
+    found = list(asking.api.all_by_offset("large-segments", 50))
+    assert found == [str(number) for number in range(count)]
+
+
+def test_a_thing_that_cannot_be_read_is_named_and_the_others_are_read(split: Split, asking: Asking) -> None:
+    home, _ = with_a_place(split, asking)
+    good = {
+        "name": "good",
+        "trafficType": {"id": 1, "name": "user"},
+        "tags": None,
+        "owners": [{"id": "a", "type": None}],
+    }
+    bad = {"name": "bad", "trafficType": None}
+    split.will_answer(200, {"objects": [good, bad, "worse"], "totalCount": 3})
+    assert [one.name for one in asking.account.flags(home)] == ["good"]
+    assert asking.unreadable[0].startswith("SplitFlag bad: cannot be read, and was left out. trafficType:")
+    assert asking.unreadable[1].startswith("SplitFlag worse: cannot be read")
+
+
+def test_an_address_where_nobody_is_ends_it_at_once(tmp_path: Path) -> None:
+    answers = Answers(tmp_path / "answers", "account")
+    api = SplitApi("http://127.0.0.1:9", "secret", answers, 1000, lambda *_: None)
+    with pytest.raises(SplitError, match="could not be reached"):
+        api.get("workspaces")
+    api.close()
+    answers.close(forget=True)
+
+
+def test_no_more_is_asked_in_a_second_than_is_allowed(split: Split, tmp_path: Path) -> None:
+    answers = Answers(tmp_path / "answers", "account")
+    api = SplitApi(split.url, "secret", answers, 10, lambda *_: None)
+    begun = time.monotonic()
+    for number in range(6):
+        split.will_answer(200, [])
+        api.get("tags", offset=number)
+    assert time.monotonic() - begun >= 0.5
+    api.close()
+    answers.close(forget=True)
+
+
+def test_a_database_that_is_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "flagpost.db"
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("CREATE TABLE flags (name TEXT)")
+    with pytest.raises(SetupError, match="it holds something else"):
+        Answers(file, "account")
+    assert file.exists()
+
+
+def test_lists_are_kept_for_an_hour_and_keys_for_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    kept = Answers(tmp_path / "answers", "account")
+    kept.keep("segments/e/staff/keys?offset=0&limit=100", ["a"])
+    kept.keep("splits/ws/w?offset=0&limit=50", ["flag"])
+    kept.close(forget=False)
+    monkeypatch.setattr("flagpost.from_split.answers.time.time", lambda: now + 3_700)
+    later = Answers(tmp_path / "answers", "account")
+    assert (later.count, later.find("segments/e/staff/keys?offset=0&limit=100")) == (1, ["a"])
+    later.close(forget=False)
+    afresh = Answers(tmp_path / "answers", "account", afresh=True)
+    assert afresh.count == 0
+    afresh.close(forget=True)

@@ -19,7 +19,7 @@ def require_direct_change(tx: Transaction, actor: Actor, environment: Environmen
     """ApprovalRequired, in Split's words, where a change has to be approved; Conflict where one is waiting for that."""
     if must_ask(actor, environment):
         raise ApprovalRequired(f"Approvals are required. orgId={actor.account_id} envId={environment.id}")
-    _require_unlocked(tx, environment, object_id)
+    require_unlocked(tx, environment, object_id)
 
 
 def require_direct_kill(tx: Transaction, actor: Actor, environment: Environment, object_id: str) -> None:
@@ -53,7 +53,8 @@ def _may_skip(actor: Actor, environment: Environment) -> bool:
     return bool(_ids(_permissions(environment).get("approvalSkippableBy")) & {actor.id, *actor.group_ids})
 
 
-def _require_unlocked(tx: Transaction, environment: Environment, object_id: str) -> None:
+def require_unlocked(tx: Transaction, environment: Environment, object_id: str) -> None:
+    """Conflict where a change request for this flag or segment is open."""
     if found := change_requests.open_id(tx, object_id, environment.id):
         raise Conflict(f"A change request is open in {environment.name} ({found}). Decide or withdraw it first.")
 

@@ -2,7 +2,10 @@
 
 A move is seldom done in one go: people try it, mend what was refused, and run it again on the day they switch over. So
 everything here can be done again and again, and makes nothing twice. What was brought and is different there by now is
-brought again. What somebody changed here in the meantime is left as it is: the audit log says who changed it last.
+brought again. What somebody changed or removed here in the meantime is left as it is: the audit log says who was last.
+
+It is the operator who moves, at the command line. So nothing has to be approved; but what a change request is open for
+waits until that is decided.
 """
 
 from collections.abc import Collection
@@ -12,10 +15,11 @@ from typing import Any
 
 from flagpost.actions import definitions, flags, rule_based_segments, segment_keys, segments
 from flagpost.actions.access import Actor
-from flagpost.actions.approvals import require_direct_change
+from flagpost.actions.approvals import require_unlocked
+from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.actions.flags import NewFlag
-from flagpost.actions.reach import reach_environment, reach_project
+from flagpost.actions.reach import reach_environment, reach_flag, reach_project
 from flagpost.errors import Conflict
 from flagpost.flags.bucket import Seeds
 from flagpost.flags.definition_json import dump
@@ -23,6 +27,7 @@ from flagpost.flags.model import Definition, FlagStatus
 from flagpost.flags.segment_rules import parse_rules
 from flagpost.flags.targeting import SegmentKind
 from flagpost.store import audit, carried_seeds, changes
+from flagpost.store import definitions as stored_definitions
 from flagpost.store import flags as stored_flags
 from flagpost.store import segment_keys as stored_keys
 from flagpost.store import segments as stored_segments
@@ -43,33 +48,39 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BroughtDefinition:
-    """A definition as it is elsewhere. `flag_sets` are ids of here; `seeds` None: keys are dealt out anew here."""
+    """A definition as it is elsewhere. `flag_sets` are ids of here. None for these or for `seeds`: left as is."""
 
     definition: Definition
     killed: bool
-    flag_sets: tuple[str, ...] = ()
+    flag_sets: tuple[str, ...] | None = ()
     seeds: Seeds | None = None
 
 
-def was_changed_here(ctx: Context, actor: Actor, object_id: str, environment_id: str | None = None) -> bool:
-    """Whether somebody else than this actor was the last to change something."""
+def was_changed_here(
+    ctx: Context, actor: Actor, object_id: str, environment_id: str | None = None, change: str | None = None
+) -> bool:
+    """Whether somebody else than this actor was the last to change something, by this kind of change or by any."""
     with ctx.db.read() as tx:
-        return _was_changed_here(tx, actor, object_id, environment_id)
+        return _was_changed_here(tx, actor, object_id, environment_id, change)
 
 
-def _was_changed_here(tx: Transaction, actor: Actor, object_id: str, environment_id: str | None) -> bool:
-    return audit.last_actor(tx, object_id, environment_id) != actor.id
+def _was_changed_here(
+    tx: Transaction, actor: Actor, object_id: str, environment_id: str | None, change: str | None = None
+) -> bool:
+    return audit.last_actor(tx, object_id, environment_id, change) not in (None, actor.id)
 
 
 def carry_flag(ctx: Context, actor: Actor, project: str, flag: NewFlag) -> Outcome:
-    """A flag and what is said about it. Conflict where that name is another's: archived, or for other traffic."""
+    """A flag and what is said about it; `owners` None leaves them. Conflict where there is one for other traffic."""
     with ctx.db.write() as tx:
         home, now = reach_project(tx, actor, project), ctx.clock()
         old = stored_flags.find(tx, home.id, flag["name"])
         if old is None:
             flags.add_flag(tx, actor, home, now, **flag)
             return Outcome.CREATED
-        _require_same_kind(old, flag)
+        if old.traffic_type.name != flag["traffic_type"]:
+            kinds = f"“{old.traffic_type.name}”, not “{flag['traffic_type']}”"
+            raise Conflict(f"“{old.name}” is there already, for {kinds}.")
         if _said_of(old) == _to_be_said(flag, old):
             return Outcome.UNCHANGED
         if _was_changed_here(tx, actor, old.id, None):
@@ -79,21 +90,16 @@ def carry_flag(ctx: Context, actor: Actor, project: str, flag: NewFlag) -> Outco
         return Outcome.UPDATED
 
 
-def _require_same_kind(old: Flag, flag: NewFlag) -> None:
-    if old.status is FlagStatus.ARCHIVED:
-        raise Conflict(f"“{old.name}” is archived here. Bring it back, or delete it, first.")
-    if old.traffic_type.name != flag["traffic_type"]:
-        raise Conflict(f"“{old.name}” is there already, for “{old.traffic_type.name}”, not “{flag['traffic_type']}”.")
-
-
 def _said_of(flag: Flag) -> tuple[Any, ...]:
     owners = {(owner.type, owner.id) for owner in flag.owners}
-    return flag.description, set(flag.tags), owners, flag.rollout_status.name
+    return flag.status, flag.description, set(flag.tags), owners, flag.rollout_status.name
 
 
 def _to_be_said(flag: NewFlag, old: Flag) -> tuple[Any, ...]:
+    owners = flag.get("owners")
+    wanted = {(owner.type, owner.id) for owner in old.owners} if owners is None else set(owners)
     status = flag.get("rollout_status") or old.rollout_status.name
-    return flag.get("description", ""), set(flag.get("tags", ())), set(flag.get("owners") or ()), status
+    return FlagStatus.ACTIVE, flag.get("description", ""), set(flag.get("tags", ())), wanted, status
 
 
 def carry_definition(
@@ -104,31 +110,60 @@ def carry_definition(
     with ctx.db.write() as tx:
         now, home = ctx.clock(), reach_project(tx, actor, project)
         place = reach_environment(tx, actor, home, environment)
-        head, present = definitions.look_at_definition(tx, actor, home.id, flag, place.id, _TITLE, _COMMENT)
-        outcome = _judged(tx, actor, present, brought, place)
+        flag_there, present = _look_at(tx, home, flag, place)
+        outcome = _judged(tx, actor, flag_there, present, brought, place)
         if outcome is Outcome.KEPT:
             return outcome
-        dealt_anew = brought.seeds is not None and carried_seeds.put(tx, head.id, place.id, brought.seeds)
+        seeds_changed = brought.seeds is not None and carried_seeds.put(tx, flag_there.id, place.id, brought.seeds)
         if outcome is not Outcome.UNCHANGED:
-            require_direct_change(tx, actor, place, head.id)
-            told = _put_definition(tx, actor, now, home, head.name, place, present, brought)
-        elif dealt_anew and present is not None:
-            changes.note(tx, place.id, head.id, head.name, present.traffic_type.name, now)
+            require_unlocked(tx, place, flag_there.id)
+            told = _put_definition(tx, actor, now, home, flag_there.name, place, present, brought)
+        elif seeds_changed:
+            _record_seeds(tx, actor, now, flag_there, place)
             outcome = Outcome.UPDATED
     if told:
         ctx.wake(actor.account_id)
     return outcome
 
 
+def _look_at(tx: Transaction, home: Project, flag: str, place: Environment) -> tuple[Flag, FlagDefinition | None]:
+    found = reach_flag(tx, home, flag)
+    return found, stored_definitions.find(tx, found.id, place.id)
+
+
 def _judged(
-    tx: Transaction, actor: Actor, present: FlagDefinition | None, brought: BroughtDefinition, place: Environment
+    tx: Transaction,
+    actor: Actor,
+    flag: Flag,
+    present: FlagDefinition | None,
+    brought: BroughtDefinition,
+    place: Environment,
 ) -> Outcome:
+    changed_here = _was_changed_here(tx, actor, flag.id, place.id) or flag.status is FlagStatus.ARCHIVED
     if present is None:
-        return Outcome.CREATED
+        return Outcome.KEPT if changed_here else Outcome.CREATED
     there = (dump(present.definition), present.killed, {*present.flag_set_ids})
-    if there == (dump(brought.definition), brought.killed, {*brought.flag_sets}):
+    sets = present.flag_set_ids if brought.flag_sets is None else brought.flag_sets
+    if there == (dump(brought.definition), brought.killed, {*sets}):
         return Outcome.UNCHANGED
-    return Outcome.KEPT if _was_changed_here(tx, actor, present.flag_id, place.id) else Outcome.UPDATED
+    return Outcome.KEPT if changed_here else Outcome.UPDATED
+
+
+def _record_seeds(tx: Transaction, actor: Actor, now: int, flag: Flag, place: Environment) -> None:
+    """Who gets which share changes, and nothing else: applications hear of it, and the audit log says so."""
+    changes.note(tx, place.id, flag.id, flag.name, flag.traffic_type.name, now)
+    record(
+        tx,
+        actor,
+        now,
+        "seeds_brought",
+        object_type="flag",
+        object_id=flag.id,
+        object_name=flag.name,
+        project_id=flag.project_id,
+        environment_id=place.id,
+        title=_TITLE,
+    )
 
 
 def _put_definition(
@@ -193,7 +228,7 @@ def carry_keys(ctx: Context, actor: Actor, environment_id: str, segment: str, ke
             return Outcome.UNCHANGED
         if _was_changed_here(tx, actor, there.segment.id, place.id):
             return Outcome.KEPT
-        require_direct_change(tx, actor, place, there.segment.id)
+        require_unlocked(tx, place, there.segment.id)
         segment_keys.put_keys(tx, actor, ctx.clock(), place, there, keys, True, _TITLE, _COMMENT)
         return Outcome.UPDATED
 
@@ -207,6 +242,6 @@ def carry_rules(ctx: Context, actor: Actor, environment_id: str, segment: str, b
             return Outcome.UNCHANGED
         if _was_changed_here(tx, actor, there.segment.id, place.id):
             return Outcome.KEPT
-        require_direct_change(tx, actor, place, there.segment.id)
+        require_unlocked(tx, place, there.segment.id)
         rule_based_segments.put_rules(tx, actor, ctx.clock(), place, there, wanted, _TITLE, _COMMENT)
         return Outcome.UPDATED

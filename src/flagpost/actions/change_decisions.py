@@ -183,7 +183,7 @@ def _publish_definition(tx: Transaction, actor: Actor, request: ChangeRequest, n
     if (dump(present.definition) if present else None) != request.before:
         raise Conflict(f"“{request.object_name}” has changed since. Withdraw this request and make a new one.")
     if request.rollout_status_id:
-        set_rollout_status(tx, project, request.object_id, request.rollout_status_id, now)
+        set_rollout_status(tx, actor, project, request.object_id, request.rollout_status_id, now)
     sets = request.wanted.get("flagSets")
     return apply_to_definition(
         tx,

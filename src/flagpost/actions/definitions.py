@@ -92,7 +92,7 @@ def create_definition(
             tx, actor, place.project, place.flag, place.environment, definition, now, title, comment, flag_sets
         )
         if rollout_status:
-            set_rollout_status(tx, place.project, place.flag.id, rollout_status, now)
+            set_rollout_status(tx, actor, place.project, place.flag.id, rollout_status, now)
     if told:
         ctx.wake(actor.account_id)
     return new
@@ -149,7 +149,7 @@ def save_definition(
         require_direct_change(tx, actor, place.environment, place.flag.id)
         _require_dependencies(tx, place.project, place.environment, definition)
         if rollout_status:
-            set_rollout_status(tx, place.project, place.flag.id, rollout_status, now)
+            set_rollout_status(tx, actor, place.project, place.flag.id, rollout_status, now)
         values: dict[str, Any] = {"body": dump(definition)}
         if flag_sets is not None:
             values["flag_set_ids"] = list(require_flag_sets(tx, place.project, flag_sets))

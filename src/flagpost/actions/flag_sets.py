@@ -17,8 +17,10 @@ from flagpost.store.records import Project
 MAX_DESCRIPTION = 10_000
 
 
-def list_flag_sets(ctx: Context, actor: Actor, project: str, *, after: str = "", limit: int = 200) -> list[FlagSet]:
-    """A project's flag sets by name, those after the name `after`."""
+def list_flag_sets(
+    ctx: Context, actor: Actor, project: str, *, after: str = "", limit: int | None = 200
+) -> list[FlagSet]:
+    """A project's flag sets by name, those after the name `after`; with a limit of None, all of them."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
         return flag_sets.page(tx, reach_project(tx, actor, project).id, after, limit)

@@ -237,10 +237,16 @@ def _apply(
     flags.update(tx, old.id, **values)
 
 
-def set_rollout_status(tx: Transaction, project: Project, flag_id: str, rollout_status: str, now: int) -> None:
+def set_rollout_status(
+    tx: Transaction, actor: Actor, project: Project, flag_id: str, rollout_status: str, now: int
+) -> None:
     """Within a save of a definition: the rollout status that its change summary names."""
     status = _rollout_status(tx, project, rollout_status)
-    flags.set_rollout_status(tx, flag_id, status.id, now)
+    old = reach_flag(tx, project, flag_id)
+    if old.rollout_status.id != status.id:
+        flags.set_rollout_status(tx, flag_id, status.id, now)
+        before, after = {"rolloutStatus": old.rollout_status.name}, {"rolloutStatus": status.name}
+        record_flag(tx, actor, now, old, "updated", before=before, after=after)
 
 
 def archive_flag(ctx: Context, actor: Actor, project: str, flag: str, *, comment: str = "") -> Flag:

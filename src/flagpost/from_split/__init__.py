@@ -19,8 +19,8 @@ from flagpost.app import operator_context
 from flagpost.errors import InvalidInput, SetupError
 from flagpost.from_split.account import SplitAccount, Workspace
 from flagpost.from_split.answers import Answers
-from flagpost.from_split.api import BASE_URL, SDK_URL, SplitApi
-from flagpost.from_split.flags import bring_definitions, bring_flags
+from flagpost.from_split.api import BASE_URL, REQUESTS_A_SECOND, SDK_URL, SplitApi
+from flagpost.from_split.flags import bring_flags
 from flagpost.from_split.move import Move
 from flagpost.from_split.people import WhoIsWho
 from flagpost.from_split.places import (
@@ -48,8 +48,9 @@ class Wanted:
     create_people: bool = False
     keep_shares: bool = False
     sdk_url: str | None = None
-    requests_a_second: float = 2.0
+    requests_a_second: float = REQUESTS_A_SECOND
     answers: Path = Path("flagpost-from-split.answers")
+    afresh: bool = False
 
 
 def run(settings: Settings, wanted: Wanted) -> int:
@@ -58,35 +59,41 @@ def run(settings: Settings, wanted: Wanted) -> int:
     if not wanted.requests_a_second > 0:
         raise InvalidInput("At least some requests have to be sent in a second.", "--requests-a-second")
     report, out = Report(), Console(soft_wrap=True, highlight=False)
-    with _bar() as bar, _kept_answers(wanted, out) as answers:
-
-        def waiting(seconds: float, why: str) -> None:
-            bar.console.print(f"{why}. Asking again in {seconds:.0f} s.", style="yellow", markup=False)
-
-        api = SplitApi(wanted.base_url, wanted.api_key, answers, wanted.requests_a_second, waiting)
-        with closing(api), operator_context(settings) as (ctx, operator):
-            actor = split_migration(operator.account_id)
-            steps = _Steps(bar)
-            move_all(Move(ctx, actor, SplitAccount(api), report, steps, sdk_url), wanted)
-    report.show(out)
+    try:
+        with _bar() as bar, _kept_answers(wanted, out) as answers:
+            _run(settings, wanted, bar, answers, report, sdk_url)
+    finally:
+        report.show(out)
     return report.refused
+
+
+def _run(
+    settings: Settings, wanted: Wanted, bar: Progress, answers: Answers, report: Report, sdk_url: str | None
+) -> None:
+    def waiting(seconds: float, why: str) -> None:
+        bar.console.print(f"{why}. Asking again in {seconds:.0f} s.", style="yellow", markup=False)
+
+    api = SplitApi(wanted.base_url, wanted.api_key, answers, wanted.requests_a_second, waiting)
+    with closing(api), operator_context(settings) as (ctx, operator):
+        account = SplitAccount(api, report.look_at)
+        move_all(Move(ctx, split_migration(operator.account_id), account, report, _Steps(bar), sdk_url), wanted)
 
 
 def move_all(move: Move, wanted: Wanted) -> None:
     """Move these projects, or all that the key can see. InvalidInput where it sees no such one."""
+    chosen = _chosen(move.account.workspaces(), wanted.workspaces)
     users = move.unless_refused("users", move.account.people)
     groups = move.unless_refused("groups", move.account.groups)
-    who = WhoIsWho(move.ctx, move.actor, move.report, users, groups, create=wanted.create_people)
-    for there in _chosen(move.account.workspaces(), wanted.workspaces):
+    who = WhoIsWho(move, users, groups, create=wanted.create_people)
+    for there in chosen:
         if project := find_or_make_project(move, who, there):
+            bring_view(project)
             bring_environments(project)
             bring_traffic_types(project)
             bring_flag_sets(project)
             bring_segments(project)
             bring_flags(project)
-            bring_definitions(project)
             bring_approvals(project)
-            bring_view(project)
 
 
 def _chosen(there: Sequence[Workspace], names: Sequence[str]) -> list[Workspace]:
@@ -94,13 +101,21 @@ def _chosen(there: Sequence[Workspace], names: Sequence[str]) -> list[Workspace]
     if unknown := [name for name in names if name not in seen]:
         shown = ", ".join(one.name for one in there) or "none"
         raise InvalidInput(f"The key sees no project {', '.join(unknown)}. It sees: {shown}.", "--workspace")
-    return [one for one in there if not names or one.id in names or one.name in names]
+    chosen = [one for one in there if not names or one.id in names or one.name in names]
+    if alike := [one for one in chosen if sum(other.name == one.name for other in chosen) > 1]:
+        which = ", ".join(f"{one.name} ({one.organizationIdentifier or 'no organisation'}): {one.id}" for one in alike)
+        raise InvalidInput(
+            f"Some projects have the same name, and would become one here: {which}. Rename all but one there, or move "
+            "one of them, by its id.",
+            "--workspace",
+        )
+    return chosen
 
 
 def _sdk_url(wanted: Wanted) -> str | None:
     if not wanted.keep_shares:
         return None
-    if wanted.sdk_url is None and wanted.base_url != BASE_URL:
+    if wanted.sdk_url is None and wanted.base_url.rstrip("/") != BASE_URL:
         raise SetupError("--keep-shares needs --sdk-url: the address that applications there get their flags from.")
     return wanted.sdk_url or SDK_URL
 
@@ -108,7 +123,8 @@ def _sdk_url(wanted: Wanted) -> str | None:
 @contextmanager
 def _kept_answers(wanted: Wanted, out: Console) -> Iterator[Answers]:
     """They go when the move is through, and stay when it is not."""
-    answers, through = Answers(wanted.answers, f"{wanted.base_url}\n{wanted.api_key}"), False
+    account, through = f"{wanted.base_url}\n{wanted.api_key}", False
+    answers = Answers(wanted.answers, account, afresh=wanted.afresh)
     if answers.count:
         out.print(f"Going on with {answers.count:,} answers of the run before, in {wanted.answers}.", markup=False)
     try:

@@ -15,8 +15,10 @@ BASE_URL = "https://api.split.io/internal/api/v2"
 SDK_URL = "https://sdk.split.io/api"
 REQUESTS_A_SECOND = 2.0  # Split: about 20 in 10 seconds, for an organisation and for an address
 _TIMEOUT_SECONDS = 60.0
-_PATIENCE_SECONDS = 900.0
+_BUSY_SECONDS = 900.0  # how long it is asked again while it says that it is busy
+_BROKEN_SECONDS = 120.0  # and while it cannot be reached, or breaks down: the next run goes on all the same
 _LONGEST_PAUSE_SECONDS = 60.0
+_WORTH_SAYING_SECONDS = 5.0
 _HARNESS_TOKENS = ("pat.", "sat.")  # personal and service account tokens, which Split takes in a header of their own
 _LIMITS = ("Org", "IP")
 
@@ -24,11 +26,12 @@ Params = Mapping[str, str | int]
 
 
 class SplitError(FlagpostError):
-    """Split did not do what was asked. `status` is its answer's; 0 where there was none."""
+    """Split did not do what was asked. `answered`: the status of its answer, 0 where there was none to be read."""
 
     def __init__(self, message: str, answered: int = 0) -> None:
         super().__init__(message)
         self.answered = answered
+        self.permanent = answered not in (0, 429) and answered < 500
 
 
 class SplitApi:
@@ -46,11 +49,11 @@ class SplitApi:
         waiting: Callable[[float, str], None],
     ) -> None:
         self._base_url = _secure(base_url)
+        self._reached = False
         self._answers = answers
         self._gap = 1 / requests_a_second
         self._next_at = 0.0
         self._waiting = waiting
-        self.asked = 0
         self._http = httpx2.Client(timeout=_TIMEOUT_SECONDS, headers={"User-Agent": "Flagpost"})
         self._key = {"x-api-key": key} if key.startswith(_HARNESS_TOKENS) else {"Authorization": f"Bearer {key}"}
 
@@ -65,50 +68,66 @@ class SplitApi:
         whole = path + (f"?{urlencode(params)}" if params else "")
         kept = self._answers.find(whole)
         if kept is None:
-            kept = self._send("GET", self.url(whole), self._key)
+            kept = self._until_answered("GET", self.url(whole), self._key)
             self._answers.keep(whole, kept)
         return kept
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Have something made; nothing of this is kept."""
-        return self._send("POST", self.url(path), self._key, json=body)
+        """Have something made. Asked for once only: what was made and not answered would be made again."""
+        return self._only_once("POST", self.url(path), self.url(path), json=body)
 
-    def delete(self, path: str) -> None:
-        """Have something removed."""
-        self._send("DELETE", self.url(path), self._key)
+    def delete(self, path: str, what: str) -> None:
+        """Have something removed; `what` names it in an error, as the path can be a secret."""
+        self._only_once("DELETE", self.url(path), what)
 
     def get_as_sdk(self, url: str, sdk_key: str) -> Any:
         """The answer to a request that applications send, with their kind of key; nothing of this is kept."""
-        return self._send("GET", _secure(url), {"Authorization": f"Bearer {sdk_key}"})
+        return self._until_answered("GET", _secure(url), {"Authorization": f"Bearer {sdk_key}"})
 
     def url(self, path: str) -> str:
         """Where a path is: flag sets are the one part of version 3."""
         base = self._base_url
         return f"{base.replace('/internal/api/v2', '/api/v3') if path.startswith('flag-sets') else base}/{path}"
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str], **arguments: Any) -> Any:
-        """One request until it is answered, with growing pauses while Split is busy or away."""
-        give_up_at, pause = time.monotonic() + _PATIENCE_SECONDS, 1.0
+    def _only_once(self, method: str, url: str, what: str, **arguments: Any) -> Any:
+        try:
+            return _body(self._once(method, url, self._key, **arguments), method, what)
+        except httpx2.RequestError as error:
+            raise SplitError(f"{_unreachable(error)}.") from None
+
+    def _until_answered(self, method: str, url: str, headers: Mapping[str, str]) -> Any:
+        """The body, after growing pauses while Split is busy or away. At a first request, a wrong address ends it."""
+        begun, pause = time.monotonic(), 1.0
         while True:
-            self._keep_the_gap()
             try:
-                answer = self._http.request(method, url, headers=headers, **arguments)
+                answer = self._once(method, url, headers)
             except httpx2.RequestError as error:
-                trouble, wait = f"Split could not be reached: {error or type(error).__name__}", pause
+                trouble, wait, patience = _unreachable(error), pause, _BROKEN_SECONDS if self._reached else 0.0
             else:
-                self._heed_limits(answer)
                 if answer.status_code != 429 and answer.status_code < 500:
                     return _body(answer, method, url)
                 trouble, wait = f"Split answered {answer.status_code}", max(pause, _told_to_wait(answer))
-            if time.monotonic() + wait > give_up_at:
+                patience = _BUSY_SECONDS if answer.status_code in (429, 503) else _BROKEN_SECONDS
+                if time.monotonic() + wait > begun + patience:
+                    raise SplitError(f"{trouble} to {method} {url}.", answer.status_code)
+            if time.monotonic() + wait > begun + patience:
                 raise SplitError(f"{trouble}. Run the same command later: it goes on where it is now.")
             self._waiting(wait, trouble)
             time.sleep(wait)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
+    def _once(self, method: str, url: str, headers: Mapping[str, str], **arguments: Any) -> httpx2.Response:
+        self._keep_the_gap()
+        answer = self._http.request(method, url, headers=headers, **arguments)
+        self._reached = True
+        self._heed_limits(answer)
+        return answer
+
     def _keep_the_gap(self) -> None:
-        self.asked += 1
-        time.sleep(max(0.0, self._next_at - time.monotonic()))
+        wait = self._next_at - time.monotonic()
+        if wait > _WORTH_SAYING_SECONDS:
+            self._waiting(wait, "Split's limit of requests is reached")
+        time.sleep(max(0.0, wait))
         self._next_at = time.monotonic() + self._gap
 
     def _heed_limits(self, answer: httpx2.Response) -> None:
@@ -123,16 +142,19 @@ class SplitApi:
     def all_by_offset(self, path: str, limit: int, listed: str = "objects") -> Iterator[Any]:
         """Everything of a list that goes by offset, whether its pages are objects or plain arrays.
 
-        Where Split gives no total, a page that is not full is the last one.
+        Plain arrays have no total, and Split leaves `offset` and `limit` alone for some of them: such a list is over
+        with a page that is not exactly full, or that brings nothing new.
         """
-        offset = 0
+        offset, before = 0, None
         while True:
             page = self.get(path, offset=offset, limit=limit)
             items = page if isinstance(page, list) else _list(page, listed, path)
+            if items == before:
+                return
             yield from items
-            offset += len(items)
+            offset, before = offset + len(items), items
             total = page.get("totalCount", page.get("count")) if isinstance(page, dict) else None
-            if not items or (offset >= total if isinstance(total, int) else len(items) < limit):
+            if not items or (offset >= total if isinstance(total, int) else len(items) != limit):
                 return
 
     def all_by_marker(self, path: str, limit: int, **params: str | int) -> Iterator[Any]:
@@ -160,7 +182,7 @@ def part(name: str) -> str:
 def _list(page: Any, name: str, path: str) -> list[Any]:
     found = page.get(name) if isinstance(page, dict) else None
     if not isinstance(found, list):
-        raise SplitError(f"What answered to {path} is not Split's Admin API: there is no list of {name}.")
+        raise SplitError(f"What answered to {path} is not Split's Admin API: there is no list of {name}.", 200)
     return found
 
 
@@ -170,13 +192,17 @@ def _body(answer: httpx2.Response, method: str, url: str) -> Any:
     except ValueError:
         body = None
     if answer.status_code == 401:
-        raise SetupError(f"Split does not take this key (401). {_words(body)}".strip())
+        raise SplitError(f"Split does not take this key (401) for {method} {url}. {_words(body)}".strip(), 401)
     if not answer.is_success:
         said = _words(body) or "It gave no reason."
         raise SplitError(f"Split answered {answer.status_code} to {method} {url}: {said}", answer.status_code)
     if body is None and method == "GET":
-        raise SplitError(f"What answered to {url} is not Split's Admin API: it is no JSON. Look at --base-url.")
+        raise SplitError(f"What answered to {url} is not Split's Admin API: it is no JSON. Look at --base-url.", 200)
     return body
+
+
+def _unreachable(error: httpx2.RequestError) -> str:
+    return f"Split could not be reached: {error or type(error).__name__}"
 
 
 def _words(body: Any) -> str:
@@ -189,7 +215,7 @@ def _told_to_wait(answer: httpx2.Response) -> float:
 
 
 def _seconds(text: str | None) -> float:
-    return min(float(text), _PATIENCE_SECONDS) if text and text.isascii() and text.isdigit() else 0.0
+    return min(float(text), _BUSY_SECONDS) if text and text.isascii() and text.isdigit() else 0.0
 
 
 def _secure(url: str) -> str:

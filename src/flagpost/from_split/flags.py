@@ -1,23 +1,40 @@
 """A project's feature flags and their definitions."""
 
+from collections.abc import Iterable
+
+from flagpost.actions import flags as flags_here
 from flagpost.actions import projects
-from flagpost.actions.carry_over import BroughtDefinition, Outcome, carry_definition, carry_flag
-from flagpost.actions.flags import NewFlag
+from flagpost.actions.carry_over import BroughtDefinition, Outcome, carry_definition, carry_flag, was_changed_here
+from flagpost.actions.definitions import list_definitions
+from flagpost.actions.flags import MAX_TAGS, NewFlag
 from flagpost.flags.bucket import Seeds
 from flagpost.flags.definition_json import parse
 from flagpost.flags.model import Bucket, Definition
+from flagpost.flags.names import title_problem
 from flagpost.from_split.account import SplitDefinition, SplitEnvironment, SplitFlag
-from flagpost.from_split.move import MovedProject
+from flagpost.from_split.definition import as_read_here
+from flagpost.from_split.project import MovedProject
 from flagpost.store.records import Environment
+
+_PAGE = 50
 
 
 def bring_flags(project: MovedProject) -> None:
-    """Every flag, with what is said about it."""
+    """Every flag with what is said about it, and its definition in every environment."""
     move = project.move
+    found = project.unless_refused("feature flags", lambda: move.account.flags(project.there))
+    if found is None:
+        return
     statuses = {one.name for one in projects.list_rollout_statuses(move.ctx, move.actor, project.here.id)}
-    for one in project.steps(move.account.flags(project.there), "feature flags"):
-        flag = _described(project, one, statuses)
-        project.attempt("feature flag", one.name, carry_flag, move.ctx, move.actor, project.here.id, flag)
+    brought = {one.name for one in project.steps(found, "feature flags") if _bring_flag(project, one, statuses)}
+    _note_gone_flags(project, {one.name for one in found})
+    for there, here in project.places:
+        _bring_definitions(project, there, here, brought)
+
+
+def _bring_flag(project: MovedProject, there: SplitFlag, statuses: set[str]) -> bool:
+    move, flag = project.move, _described(project, there, statuses)
+    return project.attempt("feature flag", there.name, carry_flag, move.ctx, move.actor, project.here.id, flag)
 
 
 def _described(project: MovedProject, there: SplitFlag, statuses: set[str]) -> NewFlag:
@@ -28,41 +45,65 @@ def _described(project: MovedProject, there: SplitFlag, statuses: set[str]) -> N
         name=there.name,
         traffic_type=there.trafficType.name,
         description=there.description or "",
-        tags=[one.name for one in there.tags or ()],
-        owners=project.who.find(there.owners or ()),
+        tags=_tags(project, there),
+        owners=project.who.find(there.owners or ()) if project.who.is_known else None,
         rollout_status=status if status in statuses else None,
     )
 
 
-def bring_definitions(project: MovedProject) -> None:
-    """Every flag's definition in every environment; with its seeds, where they are wanted."""
-    for there, here in project.places:
-        found = project.move.account.definitions(project.there, there)
-        seeds = _seeds(project, there) if found else {}
-        for one in project.steps(found, f"definitions in {there.name}"):
-            project.attempt(
-                "definition", f"{one.name} in {there.name}", _bring_definition, project, here, one, seeds.get(one.name)
-            )
+def _tags(project: MovedProject, there: SplitFlag) -> list[str]:
+    tags = [one.name for one in there.tags or ()]
+    fit = [tag for tag in tags if not title_problem(tag, "tag")][:MAX_TAGS]
+    if left_out := [tag for tag in tags if tag not in fit]:
+        project.look_at(f"feature flag {there.name}: left out the tags {', '.join(map(repr, left_out))}.")
+    return fit
+
+
+def _note_gone_flags(project: MovedProject, there: set[str]) -> None:
+    move, offset = project.move, 0
+    while page := flags_here.list_flags(move.ctx, move.actor, project.here.id, offset=offset, limit=_PAGE).items:
+        offset += len(page)
+        for one in page:
+            if one.name not in there and not was_changed_here(move.ctx, move.actor, one.id):
+                project.look_at(f"feature flag {one.name}: is in Split no more, or archived there; it was left here.")
+
+
+# Definitions ----------------------------------------------------------------------------------------------------
+
+
+def _bring_definitions(project: MovedProject, there: SplitEnvironment, here: Environment, brought: set[str]) -> None:
+    """Of the flags that are here; with their seeds, where they are wanted."""
+    found = project.unless_refused(
+        f"definitions in {there.name}", lambda: project.move.account.definitions(project.there, there)
+    )
+    if found is None:
+        return
+    seeds = _seeds(project, there) if found else {}
+    for one in project.steps((one for one in found if one.name in brought), f"definitions in {there.name}"):
+        where = f"{one.name} in {there.name}"
+        project.attempt("definition", where, _bring_definition, project, here, one, seeds.get(one.name))
+    _note_gone_definitions(project, here, {one.name for one in found})
 
 
 def _seeds(project: MovedProject, there: SplitEnvironment) -> dict[str, Seeds]:
     url = project.move.sdk_url
     if url is None:
         return {}
-    found = project.unless_refused(
+    found: Iterable[tuple[str, Seeds]] | None = project.unless_refused(
         f"seeds in {there.name}", lambda: project.move.account.seeds(project.there, there, url).items()
     )
-    return dict(found)
+    return dict(found or ())
 
 
 def _bring_definition(project: MovedProject, here: Environment, there: SplitDefinition, seeds: Seeds | None) -> Outcome:
-    definition = parse(there.body)
-    sets = tuple(project.flag_sets[one.id] for one in there.flagSets or () if one.id in project.flag_sets)
+    move, sets = project.move, None
+    if project.flag_sets is not None:
+        sets = tuple(project.flag_sets[one.id] for one in there.flagSets or () if one.id in project.flag_sets)
+    definition = parse(as_read_here(there.body))
     brought = BroughtDefinition(definition, bool(there.killed), sets, seeds)
-    move = project.move
     outcome = carry_definition(move.ctx, move.actor, project.here.id, there.name, here.id, brought)
-    if seeds is None and _deals_out(definition):
-        move.report.dealt_anew += 1
+    if seeds is None and outcome is Outcome.CREATED and _deals_out(definition):
+        move.report.without_seeds += 1
     return outcome
 
 
@@ -74,3 +115,12 @@ def _deals_out(definition: Definition) -> bool:
 
 def _shares(buckets: tuple[Bucket, ...]) -> int:
     return sum(one.size > 0 for one in buckets)
+
+
+def _note_gone_definitions(project: MovedProject, here: Environment, there: set[str]) -> None:
+    move, offset = project.move, 0
+    while page := list_definitions(move.ctx, move.actor, project.here.id, here.id, offset=offset, limit=_PAGE).items:
+        offset += len(page)
+        for one in page:
+            if one.flag_name not in there and not was_changed_here(move.ctx, move.actor, one.flag_id, here.id):
+                project.look_at(f"definition {one.flag_name} in {here.name}: is in Split no more; it was left here.")

@@ -3,73 +3,82 @@
 from collections.abc import Iterable
 
 from flagpost.actions import people
-from flagpost.actions.access import Actor
 from flagpost.actions.carry_over import Outcome
-from flagpost.actions.context import Context
 from flagpost.from_split.account import Named, Person, Reference
-from flagpost.from_split.report import Report
+from flagpost.from_split.move import Move
 
-Owner = tuple[str, str]
+Somebody = tuple[str, str]
 """A type (user or group) and an id, of here."""
 
 
 class WhoIsWho:
     """Finds who somebody in Split is here. With `create`, whoever is nobody here is made once they are asked for.
 
-    People who are made are invited as editors; somebody gives them their link from the page of users.
+    People who are made are invited as editors; somebody gives them their link from the page of users. Groups are made
+    with their members. None for `users` or `groups`: they could not be read, so nobody can be told.
     """
 
     def __init__(
         self,
-        ctx: Context,
-        actor: Actor,
-        report: Report,
-        users: Iterable[Person],
-        groups: Iterable[Named],
+        move: Move,
+        users: Iterable[Person] | None,
+        groups: Iterable[Named] | None,
         *,
         create: bool,
     ) -> None:
-        self._ctx, self._actor, self._report, self._create = ctx, actor, report, create
-        self._there = {("user", one.id): one for one in users} | {("group", one.id): one for one in groups}
-        self._here: dict[tuple[str, str], Owner] = {
-            ("user", one.email.lower()): ("user", one.id) for one in people.list_users(ctx, actor)
+        self._ctx, self._actor, self._account, self._report = move.ctx, move.actor, move.account, move.report
+        self._create = create
+        self.is_known = users is not None and groups is not None
+        self._there: dict[tuple[str, str], Person | Named] = {("user", one.id): one for one in users or ()}
+        self._there |= {("group", one.id): one for one in groups or ()}
+        self._here: dict[tuple[str, str], Somebody | None] = {
+            ("user", one.email.lower()): ("user", one.id) for one in people.list_users(self._ctx, self._actor)
         }
-        self._here |= {("group", one.name.lower()): ("group", one.id) for one in people.list_groups(ctx, actor)}
+        groups_here = people.list_groups(self._ctx, self._actor)
+        self._here |= {("group", one.name.lower()): ("group", one.id) for one in groups_here}
 
-    def find(self, references: Iterable[Reference]) -> list[Owner]:
+    def find(self, references: Iterable[Reference]) -> list[Somebody]:
         """Those of these users and groups who are somebody here; the others are made, or noted. Keys are nobody."""
         found = []
         for one in references:
-            somebody = self._find(one) or self._made(one)
+            kind = one.type or "user"
+            somebody = self._find(kind, one.id)
             if somebody:
                 found.append(somebody)
-            elif one.type in ("user", "group"):
-                self._report.missing_people[self._name(one)] += 1
-        return found
+            elif kind in ("user", "group"):
+                self._report.missing_people[self._name(kind, one.id)] += 1
+        return list(dict.fromkeys(found))
 
-    def _find(self, reference: Reference) -> Owner | None:
-        return self._here.get((reference.type, self._name(reference).lower()))
+    def _find(self, kind: str, id: str) -> Somebody | None:
+        name = (kind, self._name(kind, id).lower())
+        if name not in self._here:
+            there = self._there.get((kind, id))
+            self._here[name] = self._made(there) if there and self._create else None
+        return self._here[name]
 
-    def _name(self, reference: Reference) -> str:
-        there = self._there.get((reference.type, reference.id))
+    def _name(self, kind: str, id: str) -> str:
+        there = self._there.get((kind, id))
         if there is None:
-            return f"{reference.type} {reference.id}"
+            return f"{kind} {id}"
         return there.email if isinstance(there, Person) else there.name
 
-    def _made(self, reference: Reference) -> Owner | None:
-        there = self._there.get((reference.type, reference.id))
-        if there is None or not self._create:
-            return None
-        if not self._report.attempt(reference.type, self._name(reference), self._make, there):
-            return None
-        return self._find(reference)
-
-    def _make(self, there: Person | Named) -> Outcome:
+    def _made(self, there: Person | Named) -> Somebody | None:
+        made: list[Somebody] = []
         if isinstance(there, Person):
-            name = there.name or there.email.partition("@")[0]
-            made = people.invite_user(self._ctx, self._actor, email=there.email, name=name, role="editor").user
-            self._here["user", there.email.lower()] = ("user", made.id)
+            if there.works:
+                self._report.attempt("user", there.email, self._invite, there, made)
         else:
-            group = people.create_group(self._ctx, self._actor, there.name)
-            self._here["group", there.name.lower()] = ("group", group.id)
+            self._report.attempt("group", there.name, self._make_group, there, made)
+        return made[0] if made else None
+
+    def _invite(self, there: Person, made: list[Somebody]) -> Outcome:
+        name = there.name or there.email.partition("@")[0]
+        new = people.invite_user(self._ctx, self._actor, email=there.email, name=name, role="editor")
+        made.append(("user", new.user.id))
+        return Outcome.CREATED
+
+    def _make_group(self, there: Named, made: list[Somebody]) -> Outcome:
+        members = self.find(Reference(id=one.id, type="user") for one in self._account.members(there.id))
+        group = people.create_group(self._ctx, self._actor, there.name, members=[id for _, id in members])
+        made.append(("group", group.id))
         return Outcome.CREATED

@@ -1,5 +1,5 @@
-"""What a project's flags stand on: its environments, traffic types with their attributes, and flag sets; and, at the
-end, who may view it and what has to be approved, which would stand in the way of the move itself.
+"""What a project's flags stand on: who may view it, before anything is in it; its environments, traffic types with
+their attributes, and flag sets; and at the end what has to be approved there.
 """
 
 from collections.abc import Mapping
@@ -8,8 +8,9 @@ from typing import Any
 from flagpost.actions import attributes, environments, flag_sets, projects
 from flagpost.actions.carry_over import Outcome, was_changed_here
 from flagpost.from_split.account import Named, Reference, SplitAttribute, SplitEnvironment, SplitFlagSet, Workspace
-from flagpost.from_split.move import Move, MovedProject
+from flagpost.from_split.move import Move
 from flagpost.from_split.people import WhoIsWho
+from flagpost.from_split.project import MovedProject
 from flagpost.store.attributes import Attribute
 from flagpost.store.records import Environment, Project
 
@@ -40,7 +41,7 @@ def bring_environments(project: MovedProject) -> None:
     """Its environments, by name."""
     ctx, actor = project.move.ctx, project.move.actor
     here = {one.name: one for one in environments.list_environments(ctx, actor, project.here.id)}
-    for one in project.move.account.environments(project.there):
+    for one in project.unless_refused("environments", lambda: project.move.account.environments(project.there)) or ():
         if project.attempt("environment", one.name, _bring_environment, project, one, here):
             project.places.append((one, here[one.name]))
 
@@ -59,7 +60,7 @@ def bring_traffic_types(project: MovedProject) -> None:
     """Its traffic types, by name, each with its attributes."""
     move = project.move
     here = {one.name for one in environments.list_traffic_types(move.ctx, move.actor, project.here.id)}
-    for one in move.account.traffic_types(project.there):
+    for one in project.unless_refused("traffic types", lambda: move.account.traffic_types(project.there)) or ():
         if project.attempt("traffic type", one.name, _bring_traffic_type, project, one, one.name in here):
             _bring_attributes(project, one)
 
@@ -77,7 +78,7 @@ def _bring_attributes(project: MovedProject, traffic_type: Named) -> None:
     there = project.unless_refused(
         f"attributes of {name}", lambda: move.account.attributes(project.there, traffic_type)
     )
-    for one in there:
+    for one in there or ():
         project.attempt("attribute", f"{name} / {one.id}", _bring_attribute, project, name, one, one.id in here)
 
 
@@ -100,8 +101,12 @@ def _bring_attribute(project: MovedProject, traffic_type: str, there: SplitAttri
 def bring_flag_sets(project: MovedProject) -> None:
     """Its flag sets, by name."""
     move = project.move
-    here = {one.name: one.id for one in flag_sets.list_flag_sets(move.ctx, move.actor, project.here.id)}
-    for one in project.unless_refused("flag sets", lambda: move.account.flag_sets(project.there)):
+    here = {one.name: one.id for one in flag_sets.list_flag_sets(move.ctx, move.actor, project.here.id, limit=None)}
+    there = project.unless_refused("flag sets", lambda: move.account.flag_sets(project.there))
+    if there is None:
+        return
+    project.flag_sets = {}
+    for one in there:
         if project.attempt("flag set", one.name, _bring_flag_set, project, one, here):
             project.flag_sets[one.id] = here[one.name]
 
@@ -114,9 +119,6 @@ def _bring_flag_set(project: MovedProject, there: SplitFlagSet, here: dict[str, 
         move.ctx, move.actor, project.here.id, name=there.name, description=there.description or ""
     ).id
     return Outcome.CREATED
-
-
-# What would stand in the way of the move itself -----------------------------------------------------------------------
 
 
 def bring_approvals(project: MovedProject) -> None:
@@ -153,8 +155,10 @@ def _somebody(project: MovedProject, listed: Any) -> list[dict[str, str]]:
 def bring_view(project: MovedProject) -> None:
     """Who may view it, where not everybody may."""
     move = project.move
-    for view in project.unless_refused("view permissions", lambda: [move.account.view_of(project.there)]):
-        if view.restricted:
+    for view in project.unless_refused("view permissions", lambda: [move.account.view_of(project.there)]) or ():
+        if view.restricted is None:
+            project.look_at("view permissions: Split does not say who may view it. Everybody may, here.")
+        elif view.restricted:
             project.attempt("view permission", "", _bring_view, project, view.grants)
 
 
@@ -164,7 +168,8 @@ def _bring_view(project: MovedProject, there: list[Reference]) -> Outcome:
     present = projects.get_restriction(ctx, actor, home)
     if present.restricted and sorted((one.type, one.id) for one in present.grants) == wanted:
         return Outcome.UNCHANGED
-    if was_changed_here(ctx, actor, home):
+    grants_unknown = present.restricted and not project.who.is_known
+    if grants_unknown or was_changed_here(ctx, actor, home, change="view_permissions"):
         return Outcome.KEPT
     projects.set_restriction(ctx, actor, home, restricted=True, grants=wanted)
     return Outcome.UPDATED

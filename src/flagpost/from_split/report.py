@@ -20,6 +20,7 @@ NEVER_MOVED = (
     "SDK keys and Admin API keys: their secrets cannot be read. Make new ones, and give them to the applications.",
     "Archived flags: Split's API does not list them.",
     "Keys of large segments: Split's API does not show them. Upload them again.",
+    "Roles of people: whoever is invited is an editor.",
     "Identities, change requests, the audit log, traffic and metrics.",
     "Connections with Jira issues: Split's API does not show them. `flagpost import` takes a list of them.",
 )
@@ -27,12 +28,12 @@ NEVER_MOVED = (
 
 @dataclass
 class Report:
-    """Filled as the move goes on. `dealt_anew`: definitions with shares whose seeds were not brought."""
+    """Filled as the move goes on. `without_seeds`: new definitions with shares whose seeds were not brought."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     to_look_at: list[str] = field(default_factory=list)
     missing_people: Counter[str] = field(default_factory=Counter)
-    dealt_anew: int = 0
+    without_seeds: int = 0
 
     def attempt(
         self, kind: str, name: str, bring: Callable[_P, Outcome], /, *args: _P.args, **kwargs: _P.kwargs
@@ -47,7 +48,7 @@ class Report:
             return self._refuse(kind, name, [error.message])
         self.counts[kind, outcome] += 1
         if outcome is Outcome.KEPT:
-            self.look_at(f"{kind} {name}: was changed here, and differs from Split's. It was left as it is.")
+            self.look_at(f"{kind} {name}: somebody here made it other than it is in Split. It was left as it is.")
         return True
 
     def _refuse(self, kind: str, name: str, reasons: Sequence[str]) -> bool:
@@ -85,9 +86,9 @@ class Report:
             f"{name}: is nobody here, and was left out of {counted(count, 'place')}. --create-people makes them."
             for name, count in sorted(self.missing_people.items())
         ]
-        if self.dealt_anew:
+        if self.without_seeds:
             lines.append(
-                f"{counted(self.dealt_anew, 'definition')} with percentages: keys are dealt out anew here, and people "
-                "can get another treatment than in Split. --keep-shares keeps them in theirs."
+                f"{counted(self.without_seeds, 'definition')} with percentages: keys are dealt out anew here, and "
+                "people can get another treatment than in Split. --keep-shares keeps them in theirs."
             )
         return [*self.to_look_at, *lines]

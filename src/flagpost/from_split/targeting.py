@@ -1,14 +1,14 @@
 """A project's segments, with their keys and rules in each environment."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from flagpost.actions import segments
-from flagpost.actions.carry_over import Outcome, carry_keys, carry_rules, carry_segment
+from flagpost.actions.carry_over import Outcome, carry_keys, carry_rules, carry_segment, was_changed_here
+from flagpost.flags.names import key_problem
 from flagpost.flags.targeting import SegmentKind
-from flagpost.from_split.account import SplitEnvironment
-from flagpost.from_split.move import MovedProject
+from flagpost.from_split.account import Bare, SplitEnvironment
+from flagpost.from_split.definition import as_read_here
+from flagpost.from_split.project import MovedProject
 from flagpost.store.records import Environment
+from flagpost.wording import counted
 
 _BASES = {
     SegmentKind.STANDARD: "segments",
@@ -24,21 +24,22 @@ def bring_segments(project: MovedProject) -> None:
     for there, here in project.places:
         present = _put_into_environment(project, there, here)
         for one in project.steps(present[SegmentKind.STANDARD], f"keys of segments in {there.name}"):
-            _bring_keys(project, there, here, one["name"])
+            _bring_keys(project, there, here, one.name)
         for one in present[SegmentKind.RULE_BASED]:
             _bring_rules(project, there, here, one)
 
 
 def _bring_kind(project: MovedProject, kind: SegmentKind) -> None:
     move = project.move
-    for one in project.unless_refused(_BASES[kind], lambda: move.account.segments(project.there, _BASES[kind])):
+    found = project.unless_refused(_BASES[kind], lambda: move.account.segments(project.there, _BASES[kind]))
+    for one in found or ():
         described = {"name": one.name, "traffic_type": one.trafficType.name, "description": one.description or ""}
         project.attempt("segment", one.name, carry_segment, move.ctx, move.actor, project.here.id, kind, **described)
 
 
 def _put_into_environment(
     project: MovedProject, there: SplitEnvironment, here: Environment
-) -> dict[SegmentKind, list[dict[str, Any]]]:
+) -> dict[SegmentKind, list[Bare]]:
     """The segments that are in an environment then, as Split shows them, by their kind."""
     move, limit = project.move, 50
     already: set[str] = set()
@@ -51,32 +52,48 @@ def _put_into_environment(
 
 def _put_kind(
     project: MovedProject, there: SplitEnvironment, here: Environment, kind: SegmentKind, already: set[str]
-) -> list[dict[str, Any]]:
+) -> list[Bare]:
     account, base = project.move.account, _BASES[kind]
     found = project.unless_refused(f"{base} in {there.name}", lambda: account.segments_in(project.there, there, base))
-    return [one for one in found if one["name"] in already or _put(project, here, kind, one)]
-
-
-def _put(project: MovedProject, here: Environment, kind: SegmentKind, one: Mapping[str, Any]) -> bool:
-    where = f"{one['name']} in {here.name}"
-    if not project.attempt("placed segment", where, _add, project, here, kind, one["name"]):
-        return False
+    present = [one for one in found or () if one.name in already or _put(project, here, kind, one.name, already)]
     if kind is SegmentKind.LARGE:
-        project.look_at(f"segment {where}: is large, so Split's API does not show its keys, and it is empty here.")
-    return True
+        for one in present:
+            where = f"{one.name} in {here.name}"
+            project.look_at(f"segment {where}: is large, so Split's API does not show its keys. Upload them here.")
+    return present
 
 
-def _add(project: MovedProject, here: Environment, kind: SegmentKind, name: str) -> Outcome:
-    segments.add_to_environment(project.move.ctx, project.move.actor, here.id, name, (kind,))
+def _put(project: MovedProject, here: Environment, kind: SegmentKind, name: str, already: set[str]) -> bool:
+    """Whether it is in the environment then."""
+    project.attempt("placed segment", f"{name} in {here.name}", _add, project, here, kind, name, already)
+    return name in already
+
+
+def _add(project: MovedProject, here: Environment, kind: SegmentKind, name: str, already: set[str]) -> Outcome:
+    ctx, actor = project.move.ctx, project.move.actor
+    segment = segments.get_segment(ctx, actor, project.here.id, name, (kind,))
+    if was_changed_here(ctx, actor, segment.id, here.id, "removed_from_environment"):
+        return Outcome.KEPT
+    segments.add_to_environment(ctx, actor, here.id, name, (kind,))
+    already.add(name)
     return Outcome.CREATED
 
 
 def _bring_keys(project: MovedProject, there: SplitEnvironment, here: Environment, name: str) -> None:
     move, where = project.move, f"{name} in {there.name}"
-    keys = list(move.account.keys(there, name))
-    project.attempt("key list", where, carry_keys, move.ctx, move.actor, here.id, name, keys)
+    keys = project.unless_refused(f"keys of {where}", lambda: move.account.keys(there, name))
+    if keys is None:
+        return
+    fit = [key for key in keys if not key_problem(key)]
+    if left_out := [key for key in keys if key_problem(key)]:
+        project.look_at(
+            f"key list {where}: {counted(len(left_out), 'key')} left out, the first being {left_out[0]!r}. "
+            f"{key_problem(left_out[0])}"
+        )
+    project.attempt("key list", where, carry_keys, move.ctx, move.actor, here.id, name, fit)
 
 
-def _bring_rules(project: MovedProject, there: SplitEnvironment, here: Environment, one: Mapping[str, Any]) -> None:
-    move, where = project.move, f"{one['name']} in {there.name}"
-    project.attempt("segment rule set", where, carry_rules, move.ctx, move.actor, here.id, one["name"], one)
+def _bring_rules(project: MovedProject, there: SplitEnvironment, here: Environment, one: Bare) -> None:
+    move, where = project.move, f"{one.name} in {there.name}"
+    body = as_read_here(one.body)
+    project.attempt("segment rule set", where, carry_rules, move.ctx, move.actor, here.id, one.name, body)

@@ -28,8 +28,10 @@ def page(tx: Transaction, account_id: str, offset: int, limit: int, **only: str 
     return Page([AuditEntry(**row._asdict()) for row in tx.execute(query)], offset, limit, total)
 
 
-def last_actor(tx: Transaction, object_id: str, environment_id: str | None) -> str | None:
-    """The id of whoever changed this last: in an environment, or with None as a whole."""
-    query = sa.select(audit_entries.c.actor_id).where(audit_entries.c.object_id == object_id)
-    query = query.where(audit_entries.c.environment_id.is_not_distinct_from(environment_id))
+def last_actor(tx: Transaction, object_id: str, environment_id: str | None, change: str | None = None) -> str | None:
+    """The id of whoever changed this last: in an environment, or (None) as a whole; by one kind of change, or any."""
+    here = audit_entries.c.environment_id.is_not_distinct_from(environment_id)
+    query = sa.select(audit_entries.c.actor_id).where(audit_entries.c.object_id == object_id, here)
+    if change is not None:
+        query = query.where(audit_entries.c.change == change)
     return tx.scalar(query.order_by(audit_entries.c.id.desc()).limit(1))

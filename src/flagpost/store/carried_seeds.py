@@ -11,7 +11,7 @@ from flagpost.store.targeting_tables import carried_seeds
 
 
 def put(tx: Transaction, flag_id: str, environment_id: str, seeds: Seeds) -> bool:
-    """Have a flag dealt out by these seeds in an environment; whether that is new. Note the change for applications."""
+    """Have a flag dealt out by these seeds in an environment; whether that is new. The caller notes the change."""
     here = (carried_seeds.c.flag_id == flag_id) & (carried_seeds.c.environment_id == environment_id)
     row = {"shares": seeds.shares, "exposure": seeds.exposure}
     if tx.execute(sa.select(carried_seeds.c.shares, carried_seeds.c.exposure).where(here)).first() == (

@@ -23,7 +23,7 @@ class FlagSet:
     created_at: int
 
 
-def page(tx: Transaction, project_id: str, after: str, limit: int) -> list[FlagSet]:
+def page(tx: Transaction, project_id: str, after: str, limit: int | None) -> list[FlagSet]:
     """A project's flag sets by name, those after this name."""
     mine = (flag_sets.c.project_id == project_id) & (flag_sets.c.name > after)
     return [

@@ -106,8 +106,8 @@ ASKED = {
     ],
 }
 NEEDS_MORE = {"/projects/{project}/flags/{flag}/traffic/tail"}
-#: Asked by the counter of traffic, in the background: a row for each flag whose live tail somebody looks at.
-NO_PAGE = "FROM watched_flags"
+#: Asked by the counter of traffic, in the background: whose live tail somebody looks at, and the oldest hour to prune.
+NO_PAGE = ("FROM watched_flags", "min(impression_sums.hour)")
 #: Counted for the pager over an account's whole audit log; by its index alone.
 COUNTS_ALL = "SELECT count(*) AS count_1 \nFROM audit_entries \nWHERE audit_entries.account_id = "
 
@@ -224,7 +224,7 @@ def test_no_page_reads_the_whole_of_a_table_that_grows(filled: Filled) -> None:
         with caught(filled.ctx.db) as queries:
             answer = filled.browser.get(page.format(**filled.names))
         assert answer.status_code in (200, 303, 307), (page, answer.text)
-        found |= {text: (page, parameters) for text, parameters in queries if NO_PAGE not in text}
+        found |= {text: (page, parameters) for text, parameters in queries if not any(one in text for one in NO_PAGE)}
     assert len(found) > 60
     problems = []
     with filled.ctx.db.read() as tx:
