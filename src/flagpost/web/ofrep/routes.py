@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute
 from flagpost.flags.conditions import Reason
 from flagpost.flags.evaluate import Evaluation
 from flagpost.serving.environment import ServedEnvironment
+from flagpost.serving.heard import tidy
 from flagpost.serving.keys import SdkKey
 from flagpost.serving.ofrep import failure
 from flagpost.serving.traffic import Traffic
@@ -69,7 +70,8 @@ def _count(request: Request, environment_id: str, flag: str, target: str, evalua
     traffic.count(environment_id, flag, evaluation.treatment)
     if traffic.is_watched(environment_id, flag):
         now = request.app.state.context.clock()
-        traffic.show(environment_id, flag, Recent(target, evaluation.treatment, evaluation.label, now))
+        recent = Recent(tidy(target, _MOST_CHARACTERS), evaluation.treatment, evaluation.label, now)
+        traffic.show(environment_id, flag, recent)
 
 
 async def _all(request: Request, key: SdkKey) -> Response:
