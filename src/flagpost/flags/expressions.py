@@ -115,7 +115,9 @@ def _longest(source: str) -> int:
     bound = source.startswith(("^", r"\A")) and alternatives == [1]
     power = repetitions + (not bound)
     few = _MOST_STEPS // (steps * alternatives[0])
-    return min(_LONGEST, int(few ** (1 / power))) if power and few else few and _LONGEST
+    if not few:
+        return 0
+    return min(_LONGEST, int(few ** (1 / power))) if power else _LONGEST
 
 
 def _choices(token: "re.Match[str]") -> int:
