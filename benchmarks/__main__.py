@@ -14,6 +14,7 @@ from benchmarks.applications import bench_applications
 from benchmarks.back_fill import bench_back_fill
 from benchmarks.change import bench_change
 from benchmarks.evaluation import bench_evaluation
+from benchmarks.expressions import bench_expressions
 from benchmarks.impressions import bench_impressions
 from benchmarks.load.run import bench_load
 from benchmarks.pages import bench_pages, bench_start_up
@@ -42,6 +43,7 @@ def measure(chosen: set[str], folder: Path) -> None:
     print(HEAD)
     if "evaluation" in chosen:
         bench_evaluation(report)
+        bench_expressions(report)
     if "applications" in chosen:
         bench_applications(folder, SECONDS)
     if "served" in chosen:

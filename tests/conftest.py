@@ -1,5 +1,6 @@
 """Fixtures for every test: the two stores, an account in them, and a clock that the test moves."""
 
+import logging
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -41,6 +42,20 @@ def cheap_passwords() -> Iterator[argon2.PasswordHasher]:
     sessions._hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     yield own
     sessions._hasher = own
+
+
+@pytest.fixture(scope="session")
+def npm_cache(request: pytest.FixtureRequest) -> Path:
+    """Where packages of npm are kept from one run to the next."""
+    return request.config.cache.mkdir("npm")
+
+
+@pytest.fixture(scope="module")
+def quiet_sdk() -> Iterator[None]:
+    """Split's SDK logs every attribute and every matcher that it cannot read."""
+    logging.getLogger("splitio").setLevel(logging.CRITICAL + 1)
+    yield
+    logging.getLogger("splitio").setLevel(logging.NOTSET)
 
 
 class Clock:

@@ -120,10 +120,15 @@ IMPRESSIONS_DROPPED = Counter(
     ["reason"],
     registry=REGISTRY,
 )
+EXPRESSIONS_GIVEN_UP = Counter(
+    "flagpost_expressions_given_up_total",
+    "Texts that a flag's regular expression was not searched for to the end, as it takes too long: they do not match.",
+    registry=REGISTRY,
+)
 
 COUNTED = (
     *(BUILD, HTTP_REQUESTS, HTTP_SECONDS, DATABASE_SECONDS, JIRA_REQUESTS, JIRA_SECONDS, DELIVERIES, FLAGS),
-    *(FAILURES, CHANGE_TO_JIRA, ISSUES, ENGINE_FAILURES, IMPRESSIONS, IMPRESSIONS_DROPPED),
+    *(FAILURES, CHANGE_TO_JIRA, ISSUES, ENGINE_FAILURES, IMPRESSIONS, IMPRESSIONS_DROPPED, EXPRESSIONS_GIVEN_UP),
 )
 
 FAILURE_KINDS = (

@@ -111,5 +111,9 @@ def test_everything_about_delivery_is_on_the_dashboard_or_in_an_alert() -> None:
     targets = [target["expr"] for one in DASHBOARD["panels"] for target in one.get("targets", ())]
     everything = " ".join([*targets, *(rule["expr"] for rule in RULES)])
     unused = {name for name in metrics.described() if name not in everything}
-    traffic = {"flagpost_impressions_total", "flagpost_impressions_dropped_total"}
-    assert unused == {"flagpost_engine_up", *traffic}
+    of_applications = {
+        "flagpost_impressions_total",
+        "flagpost_impressions_dropped_total",
+        "flagpost_expressions_given_up_total",
+    }
+    assert unused == {"flagpost_engine_up", *of_applications}

@@ -48,11 +48,16 @@ class Application:
         return {one["name"]: one for one in self.changes(since, **more)["ff"]["d"]}
 
 
+def python_sdk(world: World, secret: str, **config: Any) -> contextlib.AbstractContextManager[Any]:
+    """The official SDK's client, ready."""
+    return python_sdk_at(world.url, secret, **config)
+
+
 @contextlib.contextmanager
-def python_sdk(world: World, secret: str, **config: Any) -> Iterator[Any]:
-    """The official SDK's client, ready; everything it calls is below the one address /sdk."""
+def python_sdk_at(url: str, secret: str, **config: Any) -> Iterator[Any]:
+    """The same of any Flagpost; everything it calls is below the one address /sdk."""
     names = ("sdk", "events", "auth", "telemetry")
-    where = {f"{name}_api_base_url": f"{world.url}/sdk" for name in names}
+    where = {f"{name}_api_base_url": f"{url}/sdk" for name in names}
     quick = {"streamingEnabled": False, "featuresRefreshRate": 1, "segmentsRefreshRate": 1}
     factory, gone = get_factory(secret, config={**quick, **config}, **where), Event()
     factory.block_until_ready(20)

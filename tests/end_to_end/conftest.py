@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from flagpost.actions import first_start
+from flagpost.actions.access import Actor, system
+from flagpost.actions.context import Context
 from flagpost.app import running
 from flagpost.settings import load
 from jira_sandbox.embedded import Sandbox, running_sandbox
@@ -34,6 +37,13 @@ def started(sandbox: Sandbox, database_url: str) -> Iterator[World]:
         found = World(ctx.settings.public_url, sandbox)
         yield found
         found.close()
+
+
+@pytest.fixture
+def served_alone(sqlite_url: str) -> Iterator[tuple[Context, Actor]]:
+    """Flagpost on SQLite with no Jira beside it, and Flagpost itself as who saves."""
+    with running(load(port=0, database_url=sqlite_url)) as ctx:
+        yield ctx, system(first_start.ensure_account(ctx))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """OpenFeature's remote evaluation: what the protocol says, and its official Python provider unmodified."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
@@ -97,6 +98,8 @@ def test_what_cannot_be_evaluated_says_why(world: World, provider: Provider) -> 
         for path in ("", "/pay"):
             answer = provider.http.post(f"/ofrep/v1/evaluate/flags{path}", content=body)
             assert (answer.status_code, answer.json()["errorCode"]) == (400, code)
+    deep = provider.http.post("/ofrep/v1/evaluate/flags/pay", content=b"[" * 100_000)
+    assert (deep.status_code, deep.json()["errorCode"]) == (400, "PARSE_ERROR")
     stranger = httpx2.post(f"{world.url}/ofrep/v1/evaluate/flags/pay", json={"context": {}}, trust_env=False)
     assert (stranger.status_code, "SDK key" in stranger.json()["errorDetails"]) == (401, True)
     key = provider.http.headers["Authorization"].split()[1]
@@ -118,6 +121,19 @@ def test_all_flags_at_once_and_again_only_when_something_changed(world: World, p
     assert (ask(tag).status_code, ask(tag, "bob").status_code) == (304, 200)
     world.act("kill", "pay")
     until(lambda: ask(tag).status_code == 200, "the change is seen")
+
+
+def test_a_text_that_no_expression_is_done_with_holds_up_nobody(world: World, provider: Provider) -> None:
+    """Python's own engine would be at it for years, and nothing else would be answered."""
+    world.new_flag("mail", set_up=False)
+    endless = rule(type="MATCHES_STRING", attribute="email", string="^(a|aa)+@example.com$")
+    world.define("mail", share=100, rules=[endless])
+    until(lambda: "mail" in provider.all(targetingKey="ada"), "the flag arrives")
+    with ThreadPoolExecutor(4) as threads:
+        hostile = [threads.submit(provider.one, "mail", targetingKey="ada", email="a" * 200) for _ in range(40)]
+        calm = [provider.one("mail", targetingKey="ada", email="aa@example.com")["value"] for _ in range(20)]
+        assert (calm, [one.result()["value"] for one in hostile]) == ([True] * 20, [False] * 40)
+    assert provider.all(targetingKey="ada", email="a" * 200)["mail"]["value"] is False
 
 
 def test_every_answer_is_as_the_protocol_describes_it(provider: Provider) -> None:

@@ -144,7 +144,16 @@ def _depends(r: Random, others: list[str]) -> Depends:
 _ATTRIBUTES = {"Text": "t", "Number": "n", "Date": "d", "Set": "s", "True or false": "b", "Version": "v"}
 _OPTIONAL = ("IN_LIST_STRING", "STARTS_WITH_STRING", "ENDS_WITH_STRING", "CONTAINS_STRING", "MATCHES_STRING")
 _PARTS = (*TEXTS, "d", "c", "x", "user_", "1")
-_EXPRESSIONS = ("^de", "h$", "[0-9]+", "^user_[0-4]", "a|ю|ключ", "^$", ".", "\\.0", "(de|DE)+")
+_EXPRESSIONS = (
+    *("^de", "h$", "[0-9]+", "^user_[0-4]", "a|ю|ключ", "^$", ".", "\\.0"),
+    *(
+        "(de|DE)+",
+        "^(user_)?[0-9]+$",
+        "^(?:[a-z0-9]+_)*[0-9]+$",
+        "(ключ|日本)+",
+        "(?=.*de)(?=.*u)",
+    ),  # see flags/expressions
+)
 
 
 def _matcher(r: Random, others: list[str]) -> Matcher:

@@ -26,11 +26,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quiet_sdk")]
 SDK = Path(__file__).parent / "sdk"
 
 
-@pytest.fixture(scope="module")
-def npm_cache(request: pytest.FixtureRequest) -> Path:
-    return request.config.cache.mkdir("npm")
-
-
 def worlds(seed: int, many: int, keys: int) -> list[World]:
     """SDKs refuse blank keys before they evaluate; and the stand-in has to know every flag that is asked for."""
     random = Random(seed)

@@ -8,11 +8,6 @@ from tests.forge_app.node import built_app
 
 
 @pytest.fixture(scope="session")
-def npm_cache(request: pytest.FixtureRequest) -> Path:
-    return request.config.cache.mkdir("npm")
-
-
-@pytest.fixture(scope="session")
 def built(npm_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The app for https://flags.example.com; a test that changes it takes a copy."""
     return built_app(tmp_path_factory.mktemp("forge") / "app", npm_cache)

@@ -20,7 +20,7 @@ def packages(wanted: Path, cache: Path) -> Path:
     home = cache / hashlib.sha256(wanted.read_bytes()).hexdigest()[:16]
     if not home.is_dir():
         if not shutil.which("npm"):
-            pytest.skip("Node is not installed, and Atlassian's packages need it")
+            pytest.skip("Node is not installed, and the packages that this tries need it")
         with tempfile.TemporaryDirectory(dir=cache) as making:
             _install(wanted, Path(making) / "new")
             if not home.is_dir():  # else another test process was quicker

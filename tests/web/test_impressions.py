@@ -16,6 +16,7 @@ from flagpost.errors import DatabaseUnavailable
 from flagpost.flags.definition_json import parse
 from flagpost.store import traffic
 from flagpost.store.traffic import HOUR_MS, UNKNOWN
+from tests.end_to_end.world import until
 from tests.web.conftest import Console
 
 BODY = {
@@ -121,6 +122,23 @@ def test_while_the_database_is_away_senders_are_told_to_come_again(application: 
         assert application.post(IMPRESSIONS[0], application.bulk({})) == 503
     assert application.post(IMPRESSIONS[0], application.bulk({})) == 200
     assert application.served() == {"on": 1}
+
+
+@pytest.mark.parametrize("key", ["\ud83e", "a\ud83e" + "x" * 240, "a\0b"])
+def test_a_key_that_no_database_takes_is_shown_and_costs_nobody_an_impression(
+    application: Application, key: str
+) -> None:
+    """By OFREP, of a flag whose live tail somebody looks at: what is shown is written together with what is counted."""
+    with application.ctx.db.write() as tx:
+        traffic.watch(tx, application.place, application.flag_id, application.now() + HOUR_MS)
+    until(lambda: application.http.app.state.traffic.is_watched(application.place, "pay"), "it is watched")
+    asked = {"context": {"targetingKey": key}}
+    assert application.post("/ofrep/v1/evaluate/flags/pay", asked, key=application.client) == 200
+    assert application.post(IMPRESSIONS[0], application.bulk({})) == 200
+    assert application.served() == {"on": 2}
+    with application.ctx.db.read() as tx:
+        shown = traffic.recent(tx, application.place, application.flag_id, 0, 10)
+    assert any("?" in one.key or "\ufffd" in one.key for one in shown)
 
 
 def test_packed_bodies_are_read_and_do_not_burst(application: Application) -> None:

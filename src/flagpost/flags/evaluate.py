@@ -8,8 +8,10 @@ The order is Split's: killed, prerequisites, individual targets, limit exposure,
 `docs/explanation/evaluation.md` says where each part comes from.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from flagpost.flags.bucket import bucket
@@ -24,6 +26,7 @@ from flagpost.flags.conditions import (
     individual_targets,
     rules,
 )
+from flagpost.flags.expressions import expression
 from flagpost.flags.matching import value_test
 from flagpost.flags.model import Bucket, Depends, Matcher
 from flagpost.flags.targeting import KeySegment, RuleBasedSegment, TargetedFlag, Targeting
@@ -68,14 +71,19 @@ _Share = Callable[[str], Evaluation]
 
 
 class Snapshot:
-    """An environment's flags as they were when it was compiled. Safe to share between threads."""
+    """An environment's flags as they were when it was compiled. Safe to share between threads.
 
-    __slots__ = ("_broken", "_decide", "_flags")
+    `longest_text`: to ask about a key and attributes of at most so many characters takes microseconds; with longer
+    ones it may take milliseconds, as `flagpost.flags.expressions` explains.
+    """
+
+    __slots__ = ("_broken", "_decide", "_flags", "longest_text")
 
     def __init__(self, targeting: Targeting, before: "Snapshot | None" = None) -> None:
         self._flags = {flag.name: flag for flag in targeting.flags}
         self._decide = _Compiler(targeting, before._alone() if before else {}).flags
         self._broken = {flag.name: _broken(flag) for flag in targeting.flags}
+        self.longest_text = _longest_text(targeting)
 
     def evaluate(
         self, flag: str, key: str, attributes: Attributes | None = None, bucketing_key: str | None = None
@@ -144,6 +152,14 @@ def _is_alone(flag: TargetedFlag) -> bool:
     conditions = (*individual_targets(flag.definition), *rules(flag.definition))
     matchers = (matcher for one in conditions for matcher in one.matchers)
     return not flag.definition.prerequisites and not any(m.type == "IN_SEGMENT" or m.depends for m in matchers)
+
+
+def _longest_text(targeting: Targeting) -> int:
+    """What the regular expression that is worst off can be looked for in without a bound."""
+    of_flags = (rule.matchers for flag in targeting.flags for rule in flag.definition.rules)
+    of_segments = (matchers for segment in targeting.rule_based_segments for matchers in segment.rules)
+    asked = (one for one in chain.from_iterable(chain(of_flags, of_segments)) if one.type == "MATCHES_STRING")
+    return min((expression(one.string or "").longest for one in asked), default=sys.maxsize)
 
 
 def _broken(flag: TargetedFlag) -> Evaluation:

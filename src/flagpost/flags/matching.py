@@ -6,10 +6,10 @@ its Python SDK takes seconds, and the two agree because only whole minutes and d
 """
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
+from flagpost.flags.expressions import expression
 from flagpost.flags.matchers import DATE_MATCHERS
 from flagpost.flags.model import Matcher
 from flagpost.flags.versions import Version, read_version
@@ -128,8 +128,7 @@ def _contains(matcher: Matcher) -> ValueTest:
 
 
 def _expression(matcher: Matcher) -> ValueTest:
-    search = re.compile(matcher.string or "").search
-    return _of_text(lambda text: search(text) is not None)
+    return _of_text(expression(matcher.string or "").is_in)
 
 
 def _equal_set(matcher: Matcher) -> ValueTest:

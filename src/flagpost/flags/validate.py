@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from flagpost.errors import Problem
+from flagpost.flags.expressions import expression_problem
 from flagpost.flags.matchers import DATE_MATCHERS, MATCHERS, OF_THE_KEY, SEMVER_MATCHERS, MatcherKind
 from flagpost.flags.model import Bucket, Definition, Matcher, Rule, Treatment
 from flagpost.flags.names import treatment_name_problem
@@ -164,10 +165,7 @@ def _string_problem(matcher: Matcher) -> str | None:
     if len(text) > 2000:
         return "This has at most 2,000 characters."
     if matcher.type == "MATCHES_STRING":
-        try:
-            re.compile(text)
-        except re.error as error:
-            return f"This is not a regular expression: {error}."
+        return expression_problem(text)
     if matcher.type in SEMVER_MATCHERS and not _is_version(text):
         return "A version looks like 1.4.0 or 2.0.0-rc.1."
     return None

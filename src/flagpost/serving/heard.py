@@ -93,10 +93,10 @@ def _summed(impressions: list[dict[str, Any]], optimized: bool) -> dict[tuple[An
 
 
 def _recent(one: dict[str, Any]) -> Recent:
-    return Recent(_tidy(one["k"], 255), _tidy(one["t"], 100), _tidy(one.get("r") or "", 255), _whole(one["m"]))
+    return Recent(tidy(one["k"], 255), tidy(one["t"], 100), tidy(one.get("r") or "", 255), _whole(one["m"]))
 
 
-def _tidy(text: Any, most: int) -> str:
+def tidy(text: Any, most: int) -> str:
     """A text that every database takes: no NUL, no half of a surrogate pair."""
     return str(text)[:most].encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 

@@ -2,7 +2,13 @@
 
 Nothing of a segment is ever deleted while its project stands. SDKs ask what has changed *since* a number they have
 seen, so a key, a segment in an environment, and a segment itself that were taken away stay as rows that say so, and
-come to life again when they are added again. A key's row that was deleted could never be told to an SDK that has it.
+come to life again when they are added again.
+
+Not even removals of years ago are forgotten. Split's protocol has no word for *begin anew*: an SDK that has a segment
+takes `added` and `removed` for changes of what it has. An answer with `till` -1 has Python's ask from the beginning and
+replace what it has (`splitio.sync.segment`), but JavaScript's add to it (`splitio-commons`, `SegmentsCacheInMemory`).
+An application that ran without a connection for longer than removals are kept would go on counting somebody in who was
+taken out, until it is restarted, and nobody would notice. A row of some 250 bytes is the smaller harm.
 """
 
 import sqlalchemy as sa

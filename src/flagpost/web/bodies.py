@@ -8,6 +8,7 @@ from flagpost.web.render import answer
 
 MOST_BYTES = {
     "/forge/": 512 * 1024,  # Atlassian: a page's request carries at most 500 KB
+    "/ofrep/": 512 * 1024,  # the attributes of one person
     "/sdk/": 8 * 1024 * 1024,  # SDKs send 30,000 impressions at once at most, of some 200 bytes each
     "/webhooks/": 5 * 1024 * 1024,  # an issue as a whole, with all of its fields
 }

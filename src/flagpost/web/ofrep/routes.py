@@ -7,7 +7,9 @@ Evaluations of one flag are counted as traffic; those of all are not: an applica
 """
 
 import json
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 from zlib import crc32
 
 from starlette.concurrency import run_in_threadpool
@@ -15,8 +17,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
+from flagpost.flags.conditions import Reason
 from flagpost.flags.evaluate import Evaluation
 from flagpost.serving.environment import ServedEnvironment
+from flagpost.serving.heard import tidy
 from flagpost.serving.keys import SdkKey
 from flagpost.serving.ofrep import failure
 from flagpost.serving.traffic import Traffic
@@ -24,7 +28,11 @@ from flagpost.store.traffic import Recent
 from flagpost.web.sdk.answers import served_to, tags_of
 from flagpost.web.sdk.guarded import for_applications
 
+_Answer = TypeVar("_Answer")
+
 _MOST_CHARACTERS = 250
+_LONGER_AS_TEXT = 5  # times, at most: a value that is no text is looked at as JSON, 1e15 as 1000000000000000.0
+_STATUSES = {Reason.NOT_FOUND: 404, Reason.EXCEPTION: 400}  # OFREP: flagNotFound, evaluationFailure
 
 
 class _Refused(Exception):
@@ -46,15 +54,15 @@ def routes() -> list[BaseRoute]:
 async def _one(request: Request, key: SdkKey) -> Response:
     name = request.path_params["key"]
     try:
-        target, attributes, _ = await _context(request)
+        target, attributes, raw = await _context(request)
     except _Refused as refused:
         return JSONResponse(failure(refused.code, refused.details, name), 400)
     served = await _compiled(request, key)
-    evaluation, body = served.ofrep(name, target, attributes)
+    evaluation, body = await _evaluated(served, raw, partial(served.ofrep, name, target, attributes))
     definition = served.definition_of(name)
     if definition and not definition.impressions_disabled:
         _count(request, key.environment_id, name, target, evaluation)
-    return Response(body, 200 if definition else 404, media_type="application/json")
+    return Response(body, _STATUSES.get(evaluation.reason, 200), media_type="application/json")
 
 
 def _count(request: Request, environment_id: str, flag: str, target: str, evaluation: Evaluation) -> None:
@@ -62,7 +70,8 @@ def _count(request: Request, environment_id: str, flag: str, target: str, evalua
     traffic.count(environment_id, flag, evaluation.treatment)
     if traffic.is_watched(environment_id, flag):
         now = request.app.state.context.clock()
-        traffic.show(environment_id, flag, Recent(target, evaluation.treatment, evaluation.label, now))
+        recent = Recent(tidy(target, _MOST_CHARACTERS), evaluation.treatment, evaluation.label, now)
+        traffic.show(environment_id, flag, recent)
 
 
 async def _all(request: Request, key: SdkKey) -> Response:
@@ -74,7 +83,8 @@ async def _all(request: Request, key: SdkKey) -> Response:
     headers = {"ETag": f'"{served.number}-{crc32(raw):08x}-{len(raw):x}"', "Cache-Control": "no-cache"}
     if headers["ETag"] in tags_of(request):
         return Response(status_code=304, headers=headers)
-    return Response(served.ofrep_of_all(target, attributes), media_type="application/json", headers=headers)
+    body = await _evaluated(served, raw, partial(served.ofrep_of_all, target, attributes))
+    return Response(body, media_type="application/json", headers=headers)
 
 
 async def _compiled(request: Request, key: SdkKey) -> ServedEnvironment:
@@ -85,12 +95,19 @@ async def _compiled(request: Request, key: SdkKey) -> ServedEnvironment:
     return served
 
 
+async def _evaluated(served: ServedEnvironment, raw: bytes, ask: Callable[[], _Answer]) -> _Answer:
+    """What `ask` says; where it may take long, in another thread than the one that answers everybody."""
+    if len(raw) * _LONGER_AS_TEXT > served.snapshot.longest_text:
+        return await run_in_threadpool(ask)
+    return ask()
+
+
 async def _context(request: Request) -> tuple[str, dict[str, Any], bytes]:
     """The targeting key, the other attributes, and the context as it was sent."""
     raw = await request.body()
     try:
         body = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _Refused("PARSE_ERROR", "The body is not JSON.") from None
     context = body.get("context") if isinstance(body, dict) else None
     if not isinstance(context, dict):
