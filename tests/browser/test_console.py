@@ -36,7 +36,7 @@ def console_pages(page: Page, base: str) -> dict[str, str]:
     pages = {f"flag's {tab}": f"{base}{flag}/{tab}" for tab in FLAG_TABS}
     pages |= {
         f"project's {tab}": f"{home}/{tab}"
-        for tab in ("flags", "flags?q=nothing", "segments", "change-requests", "environments", "audit")
+        for tab in ("flags", "flags?q=nothing", "segments", "change-requests", "environments", "flag-sets", "audit")
     }
     admin = ("projects", "environments", "api-keys", "users", "groups", "integrations", "audit", "integrations/jira")
     admin += ("integrations/jira/credentials", "integrations/health", "integrations/log", "integrations/log?flag=none")
