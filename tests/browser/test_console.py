@@ -169,7 +169,8 @@ def test_the_editor_offers_every_matcher(connected: Desk) -> None:
     connected.flag_page("pay")
     page = connected.page
     page.get_by_role("button", name="Add rule").click()
-    offered = page.get_by_label("Matcher").first.locator("option").evaluate_all("all => all.map(o => o.value)")
+    expect(page.get_by_label("Matcher", exact=True)).to_be_visible()
+    offered = page.get_by_label("Matcher", exact=True).locator("option").evaluate_all("all => all.map(o => o.value)")
     assert set(offered) == set(MATCHERS)
 
 

@@ -121,8 +121,8 @@ def _depends_in_words(depends: Mapping[str, Any]) -> str:
 
 
 def shares_in_words(buckets: list[dict[str, Any]]) -> str:
-    """A distribution as people say it, for example “on 10 %, off 90 %”."""
-    return ", ".join(f"{bucket['treatment']} {bucket['size']} %" for bucket in buckets)
+    """A distribution as people say it, for example “on 10 %, off 90 %”; shares of nothing are left out."""
+    return ", ".join(f"{bucket['treatment']} {bucket['size']} %" for bucket in buckets if bucket["size"])
 
 
 def _in_words(name: str, value: Any) -> str:

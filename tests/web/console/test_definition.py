@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from flagpost.actions import definitions, sessions
-from flagpost.flags.model import Definition
+from flagpost.flags.model import Bucket, Definition
 from tests.web.conftest import Console
 from tests.web.console.test_flag_sets import place, review, save, send
 from tests.web.console.test_pages import fields, initiate, new_flag
@@ -188,3 +188,17 @@ def test_a_configuration_of_several_lines_is_kept_as_it_was_written(console: Con
     live = place(console.admin, flag)
     save(console, flag, fields(live, "0", ["0", "100"]) | {"treatments[0].configurations": '{\r\n "a": 1\r\n}'})
     assert defined(console, flag, live).treatments[0].configurations == '{\n "a": 1\n}'
+
+
+def test_a_save_keeps_the_order_of_shares_which_decides_who_gets_what(console: Console) -> None:
+    flag = new_flag(console)
+    live = initiate(console, flag)
+    ctx = console.app.state.context
+    ada = sessions.signed_in(ctx, console.admin.cookies["flagpost_session"])
+    assert ada
+    here = (console.project, flag.rpartition("/")[2], live)
+    shares = (Bucket("off", 70), Bucket("on", 30))
+    definitions.save_definition(ctx, ada.actor, *here, replace(defined(console, flag, live), default_rule=shares))
+    shown = console.admin.get(flag).text
+    path = r'name="defaultRule\[(\d)\]\.(?:treatment|size)"[^>]* value="([^"]+)"'
+    assert re.findall(path, shown) == [("0", "off"), ("0", "70"), ("1", "on"), ("1", "30")]
