@@ -1,4 +1,4 @@
-// What a form cannot do alone: the theme, copying, live sums, suggestions, and how far an upload is. Every page works without it.
+// What a form cannot do alone: the theme, copying, live sums, suggestions, where the focus goes, and how far an upload is. Every page works without it.
 const root = document.documentElement;
 const theme = localStorage.getItem("theme");
 if (theme) root.dataset.theme = theme;
@@ -39,6 +39,16 @@ document.addEventListener("change", (event) => {
   const next = event.target.id && document.querySelector(`[data-after="${CSS.escape(event.target.id)}"]`);
   if (next) next.click();
 });
+// A button that takes something away may be gone with it: then the one that adds such a thing has the focus.
+let pressed = null;
+document.addEventListener("click", (event) => {
+  pressed = event.target.closest("[id^=press-drop-]");
+});
+document.addEventListener("htmx:after:swap", () => {
+  if (!pressed || pressed.isConnected || document.activeElement !== document.body) return;
+  document.getElementById(pressed.id.replace("drop", "add").replace(/-\d+$/, ""))?.focus();
+});
+
 // Fields that suggest segments or flags: what is typed is searched for among all of the project's.
 let searching = 0;
 document.addEventListener("input", (event) => {
