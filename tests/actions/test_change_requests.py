@@ -4,8 +4,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from flagpost.actions import change_decisions, change_requests, definitions, environments, flags, projects, segments
+from flagpost.actions import (
+    change_decisions,
+    change_requests,
+    definitions,
+    environments,
+    flag_sets,
+    flags,
+    projects,
+    segments,
+)
 from flagpost.actions.access import Actor
 from flagpost.actions.audit import list_audit
 from flagpost.actions.change_requests import Proposal
@@ -15,6 +25,7 @@ from flagpost.errors import Conflict, InvalidInput
 from flagpost.flags.definition_json import parse
 from flagpost.flags.import_file import FlagLine
 from flagpost.flags.targeting import SegmentKind
+from flagpost.store import tables
 from tests.conftest import AccountFixture, Clock
 
 BODY: dict[str, Any] = {
@@ -160,3 +171,29 @@ def test_an_import_is_no_way_around_approvals(ctx: Context, account: AccountFixt
     [report] = import_flags(ctx, account.admin, shop, [FlagLine(1, "other", default=True)])
     assert report.outcome is Outcome.REFUSED
     assert report.problems[0].message.startswith("Approvals are required")
+
+
+def test_what_asks_for_a_flag_that_is_not_there_is_refused_when_it_is_submitted(
+    ctx: Context, account: AccountFixture, shop: str
+) -> None:
+    for other, said in (("none", "no feature flag “none”"), ("pay", "a treatment of its own")):
+        wanted = CHANGED | {"prerequisites": [{"splitName": other, "treatment": ["on"]}]}
+        with pytest.raises(InvalidInput, match=said):
+            change_requests.submit(ctx, account.admin, shop, "Production", Proposal("flag", "pay", "UPDATE", wanted))
+
+
+def test_flag_sets_that_changed_meanwhile_are_a_change(ctx: Context, account: AccountFixture, shop: str) -> None:
+    backend, frontend = (
+        flag_sets.create_flag_set(ctx, account.admin, shop, name=name) for name in ("backend", "frontend")
+    )
+    asked = ask(ctx, account.admin, shop, flag_sets=[backend.id])
+    with ctx.db.write() as tx:
+        tx.execute(sa.update(tables.definitions).values(flag_set_ids=[frontend.id]))
+    bob = replace(account.admin, id="bob", name="Bob")
+    with pytest.raises(Conflict, match="has changed since"):
+        change_decisions.decide(ctx, bob, asked, "APPROVED")
+    with ctx.db.write() as tx:
+        tx.execute(sa.update(tables.definitions).values(flag_set_ids=[]))
+    assert change_decisions.decide(ctx, bob, asked, "APPROVED").status == "PUBLISHED"
+    found = definitions.get_definition(ctx, account.admin, shop, "pay", "Production")
+    assert found.flag_set_ids == (backend.id,)

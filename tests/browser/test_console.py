@@ -36,7 +36,7 @@ def console_pages(page: Page, base: str) -> dict[str, str]:
     pages = {f"flag's {tab}": f"{base}{flag}/{tab}" for tab in FLAG_TABS}
     pages |= {
         f"project's {tab}": f"{home}/{tab}"
-        for tab in ("flags", "flags?q=nothing", "segments", "change-requests", "environments", "audit")
+        for tab in ("flags", "flags?q=nothing", "segments", "change-requests", "environments", "flag-sets", "audit")
     }
     admin = ("projects", "environments", "api-keys", "users", "groups", "integrations", "audit", "integrations/jira")
     admin += ("integrations/jira/credentials", "integrations/health", "integrations/log", "integrations/log?flag=none")
@@ -169,7 +169,8 @@ def test_the_editor_offers_every_matcher(connected: Desk) -> None:
     connected.flag_page("pay")
     page = connected.page
     page.get_by_role("button", name="Add rule").click()
-    offered = page.get_by_label("Matcher").first.locator("option").evaluate_all("all => all.map(o => o.value)")
+    expect(page.get_by_label("Matcher", exact=True)).to_be_visible()
+    offered = page.get_by_label("Matcher", exact=True).locator("option").evaluate_all("all => all.map(o => o.value)")
     assert set(offered) == set(MATCHERS)
 
 

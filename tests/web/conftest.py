@@ -40,8 +40,19 @@ def atlassian_url() -> str:
 
 
 @pytest.fixture
-def console(sqlite_url: str, atlassian_url: str) -> Iterator[Console]:
-    settings = Settings(database_url=sqlite_url, allow_insecure_jira=True, atlassian_api_url=atlassian_url)
+def console_url(sqlite_url: str) -> str:
+    """The console's store; a module whose pages ask the store something of their own says both."""
+    return sqlite_url
+
+
+@pytest.fixture
+def console(console_url: str, atlassian_url: str) -> Iterator[Console]:
+    settings = Settings(
+        database_url=console_url,
+        allow_insecure_jira=True,
+        atlassian_api_url=atlassian_url,
+        secret_keys=[SECRET_KEY],
+    )
     app = create_app(settings)
     with _browser(app) as admin:
         ctx = app.state.context

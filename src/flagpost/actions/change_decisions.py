@@ -14,6 +14,7 @@ from flagpost.actions.access import Actor, Right, system
 from flagpost.actions.approvals import requires_approval, restricted_approvers
 from flagpost.actions.change_requests import (
     KINDS,
+    as_it_is,
     edit_right,
     reach_change_request,
     record_change_request,
@@ -28,7 +29,7 @@ from flagpost.actions.rule_based_segments import put_rules
 from flagpost.actions.segment_keys import drop_keys, keys_of_csv, put_keys
 from flagpost.actions.segments import reach_to_change
 from flagpost.errors import Conflict, FlagpostError, InvalidInput, NotAllowed, NotFound
-from flagpost.flags.definition_json import dump, load
+from flagpost.flags.definition_json import load
 from flagpost.flags.targeting import SegmentKind
 from flagpost.store import change_requests
 from flagpost.store.change_requests import ChangeRequest
@@ -180,7 +181,8 @@ def _publish_definition(tx: Transaction, actor: Actor, request: ChangeRequest, n
     where = (request.project_id, request.object_id, request.environment_id)
     project = reach_project(tx, actor, request.project_id)
     _, present = look_at_definition(tx, actor, *where, request.title, request.comment)
-    if (dump(present.definition) if present else None) != request.before:
+    with_sets = request.before is not None and "flagSets" in request.before
+    if as_it_is(tx, project, present, with_sets=with_sets) != request.before:
         raise Conflict(f"“{request.object_name}” has changed since. Withdraw this request and make a new one.")
     if request.rollout_status_id:
         set_rollout_status(tx, actor, project, request.object_id, request.rollout_status_id, now)

@@ -15,6 +15,7 @@ from flagpost.actions.access import Actor, Right
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.actions.definitions import look_at_definition
+from flagpost.actions.dependencies import require_dependencies
 from flagpost.actions.flag_sets import require_flag_sets
 from flagpost.actions.reach import reach_environment, reach_place, reach_project, reach_segment, visible_projects
 from flagpost.actions.segment_keys import MAX_KEYS, require_valid_keys
@@ -28,7 +29,8 @@ from flagpost.store import change_requests, projects
 from flagpost.store.change_request_tables import OPEN
 from flagpost.store.change_requests import ChangeRequest, Comment
 from flagpost.store.db import Transaction
-from flagpost.store.records import Environment, Page, Project
+from flagpost.store.flag_sets import names_of
+from flagpost.store.records import Environment, FlagDefinition, Page, Project
 
 STATUSES = (*OPEN, "PUBLISHED", "REJECTED", "WITHDRAWN")
 KINDS = {
@@ -262,8 +264,8 @@ def _looked_up(
         flag, present = look_at_definition(tx, actor, project.id, proposal.name, place.id, *said)
         if present is None and proposal.operation not in ("CREATE", "UPDATE"):
             raise NotFound(f"“{flag.name}” is not initiated in {place.name}.")
-        before = dump(present.definition) if present else None
-        return flag.id, before, _wanted_definition(tx, project, place, proposal)
+        before = as_it_is(tx, project, present, with_sets=proposal.flag_sets is not None)
+        return flag.id, before, _wanted_definition(tx, project, place, flag.name, proposal)
     kind = KINDS[proposal.object_type]
     _, _, definition = reach_to_change(tx, actor, place.id, proposal.name, (kind,))
     if kind is SegmentKind.RULE_BASED:
@@ -276,15 +278,31 @@ def _looked_up(
     return definition.segment.id, None, {} if none_yet else _wanted_keys(proposal)
 
 
-def _wanted_definition(tx: Transaction, project: Project, place: Environment, proposal: Proposal) -> dict[str, Any]:
+def as_it_is(
+    tx: Transaction, project: Project, present: FlagDefinition | None, *, with_sets: bool
+) -> dict[str, Any] | None:
+    """A definition, with its flag sets where they are to change too, as a change request keeps it to compare with."""
+    if present is None:
+        return None
+    shown = dump(present.definition)
+    return shown | _named(names_of(tx, project.id, present.flag_set_ids)) if with_sets else shown
+
+
+def _wanted_definition(
+    tx: Transaction, project: Project, place: Environment, flag: str, proposal: Proposal
+) -> dict[str, Any]:
     if proposal.operation not in ("CREATE", "UPDATE"):
         return {}
-    wanted = dump(parse(proposal.wanted))
-    if problems := missing_segments(tx, place, wanted):
-        raise InvalidInput(problems)
+    definition = parse(proposal.wanted)
+    require_dependencies(tx, project, place, flag, definition)
     if proposal.flag_sets is None:
-        return wanted
-    return wanted | {"flagSets": [{"id": id} for id in require_flag_sets(tx, project, proposal.flag_sets)]}
+        return dump(definition)
+    return dump(definition) | _named(require_flag_sets(tx, project, proposal.flag_sets))
+
+
+def _named(sets: Mapping[str, str]) -> dict[str, Any]:
+    """Flag sets as Split lists them, with their names: a request that was decided is read when they may be gone."""
+    return {"flagSets": [{"id": id, "name": name, "type": "FLAG_SET"} for id, name in sets.items()]}
 
 
 def _wanted_keys(proposal: Proposal) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from flagpost.actions.access import Actor, Right
 from flagpost.actions.approvals import require_direct_change, require_direct_kill
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
+from flagpost.actions.dependencies import require_dependencies
 from flagpost.actions.flag_sets import require_flag_sets
 from flagpost.actions.flags import set_rollout_status
 from flagpost.actions.reach import reach_environment, reach_flag, reach_project
-from flagpost.actions.segment_use import missing_segments
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVersion
 from flagpost.flags.definition_json import dump
 from flagpost.flags.model import Definition, FlagStatus
@@ -113,7 +113,7 @@ def add_definition(
     """The same within a transaction that does more; also whether Jira is to be told (then wake it after the commit)."""
     if definitions.find(tx, flag.id, environment.id):
         raise Conflict(f"“{flag.name}” is initiated in {environment.name} already.")
-    _require_dependencies(tx, project, environment, definition)
+    require_dependencies(tx, project, environment, flag.name, definition)
     names = require_flag_sets(tx, project, flag_sets or ())
     definitions.insert(tx, flag.id, environment.id, definition, actor.name, now, list(names))
     new = definitions.find(tx, flag.id, environment.id)
@@ -147,7 +147,7 @@ def save_definition(
     with ctx.db.write() as tx:
         place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
         require_direct_change(tx, actor, place.environment, place.flag.id)
-        _require_dependencies(tx, place.project, place.environment, definition)
+        require_dependencies(tx, place.project, place.environment, place.flag.name, definition)
         if rollout_status:
             set_rollout_status(tx, actor, place.project, place.flag.id, rollout_status, now)
         values: dict[str, Any] = {"body": dump(definition)}
@@ -257,7 +257,7 @@ def apply_to_definition(
         return add_definition(
             tx, actor, place.project, place.flag, place.environment, definition, now, title, comment, flag_sets
         )[1]
-    _require_dependencies(tx, place.project, place.environment, definition)
+    require_dependencies(tx, place.project, place.environment, place.flag.name, definition)
     values: dict[str, Any] = {"body": dump(definition)}
     if flag_sets is not None:
         values["flag_set_ids"] = list(require_flag_sets(tx, place.project, flag_sets))
@@ -330,23 +330,6 @@ def _note(tx: Transaction, changed: FlagDefinition, now: int) -> None:
     """Have applications hear of it."""
     place, kind = changed.environment.id, changed.traffic_type.name
     changes.note(tx, place, changed.flag_id, changed.flag_name, kind, now)
-
-
-def _require_dependencies(tx: Transaction, project: Project, environment: Environment, definition: Definition) -> None:
-    """Another flag whose treatment is asked for has to exist; a segment, to be in the environment."""
-    asked = {f"prerequisites[{number}].splitName": one.flag for number, one in enumerate(definition.prerequisites)}
-    for number, rule in enumerate(definition.rules):
-        for place, matcher in enumerate(rule.matchers):
-            if matcher.depends:
-                asked[f"rules[{number}].condition.matchers[{place}].depends.splitName"] = matcher.depends.flag
-    problems = missing_segments(tx, environment, dump(definition))
-    problems += [
-        Problem(path, f"There is no feature flag “{flag}” in {project.name}.")
-        for path, flag in asked.items()
-        if not definitions.flag_exists(tx, project.id, flag)
-    ]
-    if problems:
-        raise InvalidInput(problems)
 
 
 def _with_sets(tx: Transaction, place: _Place, one: FlagDefinition, shown: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from flagpost.errors import Conflict, InvalidInput, NotFound, Problem
 from flagpost.flags.names import flag_set_name_problem
 from flagpost.store import flag_sets
 from flagpost.store.db import Transaction
-from flagpost.store.flag_sets import FlagSet
+from flagpost.store.flag_sets import FlagSet, Member
 from flagpost.store.records import Project
 
 MAX_DESCRIPTION = 10_000
@@ -24,6 +24,13 @@ def list_flag_sets(
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
         return flag_sets.page(tx, reach_project(tx, actor, project).id, after, limit)
+
+
+def list_members(ctx: Context, actor: Actor, project: str) -> dict[str, list[Member]]:
+    """The flags in each of a project's sets, by the set's id: a flag once for each environment it is in the set in."""
+    actor.require(Right.VIEW_FLAGS)
+    with ctx.db.read() as tx:
+        return flag_sets.members(tx, reach_project(tx, actor, project).id)
 
 
 def get_flag_set(ctx: Context, actor: Actor, flag_set_id: str) -> FlagSet:
@@ -57,8 +64,8 @@ def delete_flag_set(ctx: Context, actor: Actor, flag_set_id: str) -> None:
     now = ctx.clock()
     with ctx.db.write() as tx:
         old = _reach(tx, actor, flag_set_id, locked=True)
-        if there := flag_sets.flags_in(tx, old):
-            shown = ", ".join(f"{flag} ({environment})" for flag, environment in there[:20])
+        if there := flag_sets.members(tx, old.project_id, old.id)[old.id]:
+            shown = ", ".join(f"{one.flag} ({one.environment})" for one in there[:20])
             more = f" and {len(there) - 20} more" if len(there) > 20 else ""
             raise Conflict(f"These are in “{old.name}”: {shown}{more}. Take them out first.")
         flag_sets.delete(tx, old.id)

@@ -17,6 +17,7 @@ _LABELS = {
     "rolloutStatus": "Rollout status",
     "requiresTitleAndComments": "Title and comment required",
     "impressionsDisabled": "Impressions not reported",
+    "flagSets": "Flag sets",
     "jiraType": "Environment type in Jira",
 }
 
@@ -120,8 +121,8 @@ def _depends_in_words(depends: Mapping[str, Any]) -> str:
 
 
 def shares_in_words(buckets: list[dict[str, Any]]) -> str:
-    """A distribution as people say it, for example “on 10 %, off 90 %”."""
-    return ", ".join(f"{bucket['treatment']} {bucket['size']} %" for bucket in buckets)
+    """A distribution as people say it, for example “on 10 %, off 90 %”; shares of nothing are left out."""
+    return ", ".join(f"{bucket['treatment']} {bucket['size']} %" for bucket in buckets if bucket["size"])
 
 
 def _in_words(name: str, value: Any) -> str:
@@ -131,6 +132,8 @@ def _in_words(name: str, value: Any) -> str:
         return shares_in_words(value)
     if name == "prerequisites":
         return ", ".join(_depends_in_words(one) for one in value)
+    if name == "flagSets":
+        return ", ".join(one if isinstance(one, str) else one.get("name") or one["id"] for one in value)
     if name == "trafficAllocation":
         return f"{value} %"
     if isinstance(value, list):

@@ -1,6 +1,6 @@
 """Definitions: a flag's set-up in one environment. What is stored was valid when it was saved, and is read as it is."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -206,6 +206,18 @@ def flag_exists(tx: Transaction, project_id: str, name: str) -> bool:
     """Whether a rule can depend on a flag of this name."""
     there = sa.exists().where(flags.c.project_id == project_id, flags.c.name == name, flags.c.status == "active")
     return bool(tx.scalar(sa.select(there)))
+
+
+def by_flag(tx: Transaction, project_id: str, environment_id: str, names: Collection[str]) -> dict[str, Definition]:
+    """The definitions that these active flags (by name) have in an environment, by the flag's name."""
+    query = (
+        sa.select(flags.c.name, definitions.c.body)
+        .join_from(flags, definitions, definitions.c.flag_id == flags.c.id)
+        .where(flags.c.project_id == project_id, flags.c.name.in_(list(names)), flags.c.status == "active")
+        .where(definitions.c.environment_id == environment_id)
+    )
+    rows = tx.execute(query) if names else ()
+    return {row.name: load(row.body) for row in rows}
 
 
 def flags_that_depend_on(tx: Transaction, project_id: str, name: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Flag sets: names under which SDKs download some of a project's flags. A definition says which sets it is in."""
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -23,8 +24,18 @@ class FlagSet:
     created_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A flag that is in a set, and the environment in which it is."""
+
+    flag_id: str
+    flag: str
+    environment_id: str
+    environment: str
+
+
 def page(tx: Transaction, project_id: str, after: str, limit: int | None) -> list[FlagSet]:
-    """A project's flag sets by name, those after this name."""
+    """A project's flag sets by name, those after this name; with a limit of None, all of them."""
     mine = (flag_sets.c.project_id == project_id) & (flag_sets.c.name > after)
     return [
         FlagSet(*row) for row in tx.execute(sa.select(flag_sets).where(mine).order_by(flag_sets.c.name).limit(limit))
@@ -70,14 +81,21 @@ def delete(tx: Transaction, flag_set_id: str) -> None:
     tx.execute(sa.delete(flag_sets).where(flag_sets.c.id == flag_set_id))
 
 
-def flags_in(tx: Transaction, flag_set: FlagSet) -> list[tuple[str, str]]:
-    """What is in a set: flags' names, each with the environment's, by name."""
+def members(tx: Transaction, project_id: str, only: str = "") -> dict[str, list[Member]]:
+    """What is in a project's sets, by the set's id, each by name; `only` asks for one set."""
+    wanted = f'"{only}"' if only else '"'  # ids stand in quotes: where there is none, it is in no set
     query = (
-        sa.select(flags.c.name, environments.c.name)
+        sa.select(
+            definitions.c.flag_set_ids, flags.c.id, flags.c.name, environments.c.id, environments.c.name.label("place")
+        )
         .join_from(definitions, flags, definitions.c.flag_id == flags.c.id)
         .join(environments, definitions.c.environment_id == environments.c.id)
-        .where(flags.c.project_id == flag_set.project_id)
-        .where(sa.cast(definitions.c.flag_set_ids, sa.Text).contains(f'"{flag_set.id}"'))
+        .where(flags.c.project_id == project_id)
+        .where(sa.cast(definitions.c.flag_set_ids, sa.Text).contains(wanted))
         .order_by(flags.c.name, environments.c.name)
     )
-    return [(flag, environment) for flag, environment in tx.execute(query)]
+    found: dict[str, list[Member]] = defaultdict(list)
+    for ids, *member in tx.execute(query):
+        for id in ids:
+            found[id].append(Member(*member))
+    return found

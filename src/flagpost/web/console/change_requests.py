@@ -117,4 +117,4 @@ def _changes(one: ChangeRequest) -> list[Change]:
     if one.object_type not in ("flag", "rule_based_segment") or one.operation in ("KILL", "RESTORE"):
         return []
     after: dict[str, Any] = {} if one.operation == "ARCHIVE" else one.wanted
-    return describe(one.before, {name: value for name, value in after.items() if name != "flagSets"})
+    return describe(one.before, after)

@@ -6,19 +6,21 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from flagpost.actions import approvals, definitions, projects, segments
+from flagpost.actions import approvals, definitions, dependencies, flag_sets, flags, projects, segments
 from flagpost.actions.access import Right
 from flagpost.actions.change_requests import Proposal
 from flagpost.actions.context import Context
 from flagpost.actions.sessions import SignedIn
 from flagpost.errors import FlagpostError, InvalidInput, StaleVersion
-from flagpost.flags.definition_json import dump, parse
+from flagpost.flags.definition_json import dump
 from flagpost.flags.difference import describe
 from flagpost.flags.matchers import DATE_MATCHERS, MATCHERS
-from flagpost.flags.model import Definition
+from flagpost.store.flag_sets import FlagSet
+from flagpost.store.records import FlagDefinition
 from flagpost.web.console import editor
+from flagpost.web.console.editor import Draft
 from flagpost.web.console.flag import OneFlag, ask, load, show_tab
-from flagpost.web.console.shell import Form, go, listed, words
+from flagpost.web.console.shell import SUGGESTED, Form, go, listed, problems_of, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -45,10 +47,11 @@ def tab(
     one = load(ctx, who, project, flag, environment)
     present = one.definition
     if present:
-        return _edit(request, ctx, who, one, dump(present.definition), present.version)
+        return _edit(request, ctx, who, one, Draft.of(present).body(), present.version)
     if initiate:
         source = one.definitions.get(initiate)
-        return _edit(request, ctx, who, one, dump(source.definition) if source else editor.new_definition(), 0)
+        body = Draft.of(source).body() if source else editor.new_definition()
+        return _edit(request, ctx, who, one, body, 0, copied=source)
     return show_tab(request, ctx, who, one, "definition", body=None, base=0)
 
 
@@ -59,46 +62,54 @@ def change(request: Request, ctx: Ctx, who: Person, project: str, flag: str, for
     who.actor.require(Right.EDIT_FLAGS)
     base = _base(form)
     body = editor.from_form((name, value) for name, value in form.multi_items() if isinstance(value, str))
-    if one.definition:
-        body = editor.with_unseen(body, dump(one.definition.definition))
+    body = editor.with_unseen(body, Draft.of(one.definition).body() if one.definition else None)
     button = words(form, "button")
     if button != "review":
         return _edit(request, ctx, who, one, editor.press(body, button) if button else body, base)
     try:
-        wanted = parse(body)
+        draft = Draft.read(body)
+        place = (one.project.id, one.flag.id, words(form, "environment"))
+        dependencies.check_dependencies(ctx, who.actor, *place, draft.definition, draft.flag_sets)
     except FlagpostError as error:
         return _edit(request, ctx, who, one, body, base, error)
-    return _summary(request, ctx, who, one, wanted, base)
+    return _summary(request, ctx, who, one, draft, base)
 
 
 @router.post(_ONE + "/definition/save")
 def save(request: Request, ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
     """Save what the change summary showed."""
     one = load(ctx, who, project, flag, words(form, "environment"))
-    wanted = parse(_json(words(form, "body")))
+    draft = Draft.read(_json(words(form, "body")))
     base = _base(form)
     if words(form, "button") == "back":
-        return _edit(request, ctx, who, one, dump(wanted), base)
+        return _edit(request, ctx, who, one, draft.body(), base)
     said: dict[str, Any] = {name: words(form, name) for name in ("title", "comment", "rollout_status")}
     asked = {name: words(form, name) for name in ("approvers", "scheduled_for")}
-    environment = words(form, "environment")
     try:
         if words(form, "button") == "ask":
-            return _ask(ctx, who, one, dump(wanted), form)
-        if base:
-            definitions.save_definition(
-                ctx, who.actor, one.project.id, one.flag.id, environment, wanted, base_version=base, **said
-            )
-        else:
-            definitions.create_definition(ctx, who.actor, one.project.id, one.flag.id, environment, wanted, **said)
+            return _ask(ctx, who, one, draft, form)
+        _save(ctx, who, one, draft, base, words(form, "environment"), said)
     except StaleVersion as error:
-        return _summary(request, ctx, who, one, wanted, error.current_version, error, said)
+        return _summary(request, ctx, who, one, draft, error.current_version, error, said)
     except FlagpostError as error:
-        return _summary(request, ctx, who, one, wanted, base, error, said | asked)
+        if any(problem.path.startswith(editor.FIELDS) for problem in problems_of(error)):
+            return _edit(request, ctx, who, one, draft.body(), base, error)
+        return _summary(request, ctx, who, one, draft, base, error, said | asked)
     return go(one.url + one.here)
 
 
-def _ask(ctx: Context, who: SignedIn, one: OneFlag, wanted: dict[str, Any], form: Form) -> Response:
+def _save(
+    ctx: Context, who: SignedIn, one: OneFlag, draft: Draft, base: int, environment: str, said: dict[str, Any]
+) -> None:
+    place = (ctx, who.actor, one.project.id, one.flag.id, environment)
+    said = {"flag_sets": draft.flag_sets, **said}
+    if base:
+        definitions.save_definition(*place, draft.definition, base_version=base, **said)
+    else:
+        definitions.create_definition(*place, draft.definition, **said)
+
+
+def _ask(ctx: Context, who: SignedIn, one: OneFlag, draft: Draft, form: Form) -> Response:
     """Ask for what the change summary showed, to be approved by somebody else."""
     at = editor.read_date(words(form, "scheduled_for"))
     if isinstance(at, str):
@@ -107,13 +118,14 @@ def _ask(ctx: Context, who: SignedIn, one: OneFlag, wanted: dict[str, Any], form
         "flag",
         one.flag.name,
         "UPDATE" if one.definition else "CREATE",
-        wanted,
+        dump(draft.definition),
         words(form, "title"),
         words(form, "comment"),
         listed(words(form, "approvers")),
         words(form, "rollout_status") or None,
         at,
         "UTC" if at else None,
+        draft.flag_sets,
     )
     return ask(ctx, who, one, proposal)
 
@@ -138,7 +150,10 @@ def _edit(
     body: dict[str, Any],
     base: int,
     error: FlagpostError | None = None,
+    copied: FlagDefinition | None = None,
 ) -> Response:
+    place = one.environment.id if one.environment else ""
+    asked = editor.flags_asked(body)
     return show_tab(
         request,
         ctx,
@@ -148,11 +163,16 @@ def _edit(
         error,
         body=body,
         base=base,
+        copied=copied,
+        editor_url=f"{one.url}/definition",
         matchers=MATCHERS,
         groups=MATCHER_GROUPS,
         dates=DATE_MATCHERS,
         date_field=editor.date_field,
-        segment_names=segments.list_segments(ctx, who.actor, one.project.id, limit=50).items,
+        segment_names=segments.list_segments(ctx, who.actor, one.project.id, limit=SUGGESTED).items,
+        flag_names=flags.find_flags(ctx, who.actor, "", project_ids=[one.project.id], limit=SUGGESTED),
+        known_treatments=dependencies.treatments_of(ctx, who.actor, one.project.id, place, asked),
+        flag_sets=flag_sets.list_flag_sets(ctx, who.actor, one.project.id, limit=None),
     )
 
 
@@ -161,13 +181,13 @@ def _summary(
     ctx: Context,
     who: SignedIn,
     one: OneFlag,
-    wanted: Definition,
+    draft: Draft,
     base: int,
     error: FlagpostError | None = None,
     said: dict[str, Any] | None = None,
 ) -> Response:
-    present = one.definition
-    before = dump(present.definition) if present else None
+    sets = flag_sets.list_flag_sets(ctx, who.actor, one.project.id, limit=None)
+    before = _with_names(Draft.of(one.definition), sets) if one.definition else None
     return show_tab(
         request,
         ctx,
@@ -176,11 +196,16 @@ def _summary(
         "review",
         error,
         base=base,
-        wanted=json.dumps(dump(wanted)),
-        changes=describe(before, dump(wanted)),
+        wanted=json.dumps(draft.body()),
+        changes=describe(before, _with_names(draft, sets)),
         stale=error if isinstance(error, StaleVersion) else None,
         said=said or {"title": "", "comment": "", "rollout_status": one.flag.rollout_status.id},
         approval=one.environment is not None and approvals.must_ask(who.actor, one.environment),
         asked={name: (said or {}).get(name, "") for name in ("approvers", "scheduled_for")},
         statuses=projects.list_rollout_statuses(ctx, who.actor, one.project.id),
     )
+
+
+def _with_names(draft: Draft, sets: list[FlagSet]) -> dict[str, Any]:
+    """A draft for the list of what changed: flag sets by their names, in their order."""
+    return dump(draft.definition) | {"flagSets": [one.name for one in sets if one.id in draft.flag_sets]}

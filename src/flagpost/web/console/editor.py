@@ -7,33 +7,81 @@ each problem finds its field.
 import itertools
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from flagpost.flags.definition_json import dump, parse
 from flagpost.flags.matchers import DATE_MATCHERS, MATCHERS
+from flagpost.flags.model import Definition
+from flagpost.store.records import FlagDefinition
+from flagpost.web.api import shapes
 
 _STEP = re.compile(r"([A-Za-z]+)|\[(\d{1,4})\]")
 _MOST = 1000
+_LISTS = ("prerequisites", "flagSets")
+_NOTHING: dict[str, Any] = {"prerequisites": [], "flagSets": [], "impressionsDisabled": False}
+FIELDS = ("treatments", "rules", "defaultRule", "defaultTreatment", "trafficAllocation", *_NOTHING)
 NEW_MATCHER: dict[str, Any] = {"type": "IN_LIST_STRING", "negate": False, "strings": []}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What the editor holds: a definition, and the ids of the flag sets that the flag is to be in."""
+
+    definition: Definition
+    flag_sets: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, body: Any) -> "Draft":
+        """From the Admin API's shape. InvalidInput with every problem."""
+        return cls(parse(body), tuple(shapes.flag_sets(body) or ()))
+
+    @classmethod
+    def of(cls, saved: FlagDefinition) -> "Draft":
+        """What is saved."""
+        return cls(saved.definition, saved.flag_set_ids)
+
+    def body(self) -> dict[str, Any]:
+        """The Admin API's shape, with everything that the editor has fields for."""
+        return _NOTHING | dump(self.definition) | {"flagSets": [{"id": id} for id in self.flag_sets]}
 
 
 def from_form(fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """The definition that a form describes, in the Admin API's shape; what does not fit is left for the validation."""
     body: dict[str, Any] = {"treatments": [], "rules": [], "defaultRule": []}
     for name, value in fields:
-        if name.startswith(("treatments[", "rules[", "defaultRule[", "defaultTreatment", "trafficAllocation")):
+        if name in _LISTS:
+            body.setdefault(name, [])  # the form has these fields, even if all of them are empty
+        elif name.startswith(FIELDS):
             _put(body, [word or int(number) for word, number in _STEP.findall(name)], value)
     body["treatments"] = [_treatment(one) for one in body["treatments"] if one]
     body["rules"] = [_rule(one) for one in body["rules"] if one]
     body["defaultRule"] = _buckets(body["defaultRule"])
     body["trafficAllocation"] = _number(body.get("trafficAllocation", "100"))
+    if "prerequisites" in body:
+        body["prerequisites"] = [_depends(one) for one in body["prerequisites"] if one]
+    if "flagSets" in body:
+        body["flagSets"] = [one for one in body["flagSets"] if one]
+    if "impressionsDisabled" in body:
+        body["impressionsDisabled"] = body["impressionsDisabled"] == "true"
     return body
 
 
-def with_unseen(body: dict[str, Any], present: dict[str, Any]) -> dict[str, Any]:
-    """With what the form has no fields for, as it is now: a save in the console must not undo one by the Admin API."""
-    unseen = ("prerequisites", "impressionsDisabled")
-    return body | {name: present[name] for name in unseen if name in present}
+def with_unseen(body: dict[str, Any], present: dict[str, Any] | None) -> dict[str, Any]:
+    """With what the form had no fields for as it is now: saving it must not undo what it hides."""
+    kept = _NOTHING | (present or {})
+    unseen = {name: kept[name] for name in _NOTHING}
+    if present and present["baselineTreatment"] != present["defaultTreatment"]:
+        unseen["baselineTreatment"] = present["baselineTreatment"]
+    return unseen | body
+
+
+def flags_asked(body: dict[str, Any]) -> set[str]:
+    """The names of the flags whose treatments are asked for: by prerequisites and by matchers."""
+    matchers = [one for rule in body["rules"] for one in rule["condition"]["matchers"]]
+    asked = [*body["prerequisites"], *(one["depends"] for one in matchers if one.get("depends"))]
+    return {one["splitName"] for one in asked if one["splitName"]}
 
 
 def _put(body: Any, path: list[str | int], value: str) -> None:
@@ -46,6 +94,8 @@ def _put(body: Any, path: list[str | int], value: str) -> None:
         else:
             body.setdefault(step, empty)
         body = body[step]
+    if isinstance(path[-1], int):
+        _lengthen(body, path[-1])
     body[path[-1]] = value
 
 
@@ -57,7 +107,7 @@ def _treatment(raw: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": raw.get("name", "").strip(),
         "description": raw.get("description", ""),
-        "configurations": raw.get("configurations") or None,
+        "configurations": raw.get("configurations", "").replace("\r\n", "\n") or None,
         "keys": texts(raw.get("keys", "")),
         "segments": texts(raw.get("segments", "")),
     }
@@ -92,11 +142,18 @@ def _matcher(raw: dict[str, Any]) -> dict[str, Any]:
 def _pair(type: str, field: str, raw: Any) -> dict[str, Any]:
     source = raw if isinstance(raw, dict) else {}
     if field == "depends":
-        return {"splitName": source.get("splitName", ""), "treatment": texts(source.get("treatment", ""))}
+        return _depends(source)
     if field == "between_versions":
         return {end: source.get(end, "").strip() for end in ("from", "to")}
     read = read_date if type in DATE_MATCHERS else _number
     return {"from": read(source.get("from", "")), "to": read(source.get("to", ""))}
+
+
+def _depends(source: dict[str, Any]) -> dict[str, Any]:
+    """Another flag and its treatments, which are ticked where they are known, and typed where not."""
+    asked = source.get("treatment", "")
+    treatments = [one for one in asked if one] if isinstance(asked, list) else texts(asked)
+    return {"splitName": source.get("splitName", "").strip(), "treatment": treatments}
 
 
 def _value(field: str, text: str) -> Any:
@@ -146,7 +203,7 @@ def new_definition() -> dict[str, Any]:
     """What a flag that is initiated begins with: everybody gets *off*."""
     names = ("on", "off")
     plain: dict[str, Any] = {"description": "", "configurations": None, "segments": []}
-    return {
+    return _NOTHING | {
         "treatments": [{"name": name, "keys": [], **plain} for name in names],
         "defaultTreatment": "off",
         "trafficAllocation": 100,
@@ -163,13 +220,17 @@ def press(body: dict[str, Any], button: str) -> dict[str, Any]:
     try:
         if action:
             action(body, *at)
-    except (IndexError, TypeError):
+    except (IndexError, KeyError, TypeError):
         return body
     return body
 
 
 def _add_treatment(body: dict[str, Any]) -> None:
     body["treatments"].append({"name": "", "keys": [], "segments": [], "description": "", "configurations": None})
+
+
+def _add_prerequisite(body: dict[str, Any]) -> None:
+    body["prerequisites"] = [*body["prerequisites"], {"splitName": "", "treatment": []}]
 
 
 def _add_rule(body: dict[str, Any]) -> None:
@@ -202,6 +263,8 @@ def _drop(part: str) -> Any:
 _BUTTONS: dict[str, Any] = {
     "add-treatment": _add_treatment,
     "drop-treatment": _drop("treatments"),
+    "add-prerequisite": _add_prerequisite,
+    "drop-prerequisite": _drop("prerequisites"),
     "add-rule": _add_rule,
     "drop-rule": _drop("rules"),
     "up": _move_up,

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 
 from flagpost.actions import audit, connections, environments, flags, people, projects
 from flagpost.actions.access import Right
@@ -14,7 +14,7 @@ from flagpost.errors import FlagpostError, InvalidInput
 from flagpost.store.candidates import Kind
 from flagpost.store.flags import FlagFilter
 from flagpost.store.records import Project
-from flagpost.web.console.shell import Form, go, listed, many, problems_of, show, words
+from flagpost.web.console.shell import SUGGESTED, Form, go, listed, many, problems_of, show, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -83,6 +83,14 @@ def _filter(asked: dict[str, str]) -> FlagFilter:
         connected=connected,
         sort=asked.get("sort", "name"),
     )
+
+
+@router.get("/projects/{project}/flag-names")
+def names(ctx: Ctx, who: Person, project: str, q: str = "") -> JSONResponse:
+    """The names of flags that contain a text, for fields that suggest them."""
+    found = projects.get_project(ctx, who.actor, project)
+    rows = flags.find_flags(ctx, who.actor, q.strip(), project_ids=[found.id], limit=SUGGESTED)
+    return JSONResponse([one.name for one in rows])
 
 
 @router.get("/flags/new")

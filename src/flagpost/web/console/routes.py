@@ -7,6 +7,7 @@ from flagpost.web.console import (
     change_requests,
     definition,
     flag,
+    flag_sets,
     flag_traffic,
     flags,
     jira,
@@ -19,7 +20,7 @@ from flagpost.web.console import (
 )
 
 router = APIRouter(include_in_schema=False)
-_FLAGS = (flags, definition, trying, flag, flag_traffic, segments, change_requests)
+_FLAGS = (flags, definition, trying, flag, flag_traffic, flag_sets, segments, change_requests)
 _JIRA = (jira, jira_credentials, jira_health, jira_link)
 for part in (people, *_FLAGS, *_JIRA, admin):
     router.include_router(part.router)

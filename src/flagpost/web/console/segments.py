@@ -31,7 +31,7 @@ from flagpost.store.segments import Segment, SegmentDefinition
 from flagpost.web.console import editor
 from flagpost.web.console.definition import MATCHER_GROUPS
 from flagpost.web.console.places import InEnvironment, choose
-from flagpost.web.console.shell import Form, go, problems_of, show, words
+from flagpost.web.console.shell import SUGGESTED, Form, go, problems_of, show, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -39,7 +39,6 @@ router = APIRouter(prefix="/projects/{project}/segments")
 KIND_NAMES = {"standard": "Standard", "rule_based": "Rule-based", "large": "Large"}
 _MOST_FILE_BYTES = 32 * 1024 * 1024
 _KEYS_A_PAGE = 20
-_SUGGESTED = 50
 _MATCHER_GROUPS = [
     (group, fitting)
     for group, kinds in MATCHER_GROUPS
@@ -128,7 +127,7 @@ def create(request: Request, ctx: Ctx, who: Person, project: str, form: Form) ->
 @router.get("/names")
 def names(ctx: Ctx, who: Person, project: str, q: str = "") -> JSONResponse:
     """The names of segments that contain a text, for fields that suggest them."""
-    page = segments.list_segments(ctx, who.actor, project, text=q.strip(), limit=_SUGGESTED)
+    page = segments.list_segments(ctx, who.actor, project, text=q.strip(), limit=SUGGESTED)
     return JSONResponse([one.name for one in page.items])
 
 
@@ -306,6 +305,8 @@ def _page(
         status=error.status if error else 200,
         problems=problems_of(error) if error else [],
         one=one,
+        editor_url=f"{one.url}/rules",
+        known_treatments={},
         kinds=KIND_NAMES,
         keys=keys,
         q=q,
@@ -316,7 +317,7 @@ def _page(
         approval=bool(one.environment and must_ask(who.actor, one.environment)),
         may_edit_segments=who.actor.may(Right.EDIT_SEGMENTS),
         body=body or (definition.body if definition else None) or no_rules(),
-        segment_names=segments.list_segments(ctx, who.actor, one.project.id, limit=_SUGGESTED).items,
+        segment_names=segments.list_segments(ctx, who.actor, one.project.id, limit=SUGGESTED).items,
         matchers=MATCHERS,
         groups=_MATCHER_GROUPS,
         dates=DATE_MATCHERS,

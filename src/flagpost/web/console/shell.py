@@ -16,6 +16,7 @@ from flagpost.store.records import Project
 from flagpost.web.templating import page
 
 MOST_PROJECTS = 200
+SUGGESTED = 50  # names that a field suggests at once; what is typed is searched for among all
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-// What a form cannot do alone: the theme, copying, live sums, suggestions, and how far an upload is. Every page works without it.
+// What a form cannot do alone: the theme, copying, live sums, suggestions, where the focus goes, and how far an upload is. Every page works without it.
 const root = document.documentElement;
 const theme = localStorage.getItem("theme");
 if (theme) root.dataset.theme = theme;
@@ -31,19 +31,33 @@ document.addEventListener("input", (event) => {
   const group = event.target.closest("[data-shares]");
   if (group) sum(group);
 });
-document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-shares]").forEach(sum));
+for (const shown of ["DOMContentLoaded", "htmx:after:swap"])
+  document.addEventListener(shown, () => document.querySelectorAll("[data-shares]").forEach(sum));
 
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
   const next = event.target.id && document.querySelector(`[data-after="${CSS.escape(event.target.id)}"]`);
   if (next) next.click();
 });
-// Fields that suggest segments: what is typed is searched for among all of the project's.
+// A button that takes something away may be gone with it: then the one that adds such a thing has the focus.
+let pressed = null;
+document.addEventListener("click", (event) => {
+  pressed = event.target.closest("[id^=press-drop-]");
+});
+document.addEventListener("htmx:after:swap", () => {
+  if (!pressed || pressed.isConnected || document.activeElement !== document.body) return;
+  document.getElementById(pressed.id.replace("drop", "add").replace(/-\d+$/, ""))?.focus();
+});
+
+// Fields that suggest segments or flags: what is typed is searched for among all of the project's.
 let searching = 0;
 document.addEventListener("input", (event) => {
   const list = event.target.list;
   if (!list || !list.dataset.from) return;
   clearTimeout(searching);
+  const chosen = !event.inputType || event.inputType === "insertReplacementText"; // from the list, and not typed
+  const next = chosen && document.querySelector(`[data-chosen="${CSS.escape(event.target.id)}"]`);
+  if (next) return next.click();
   searching = setTimeout(async () => {
     const answer = await fetch(`${list.dataset.from}?q=${encodeURIComponent(event.target.value)}`);
     if (answer.ok) list.replaceChildren(...(await answer.json()).map((name) => new Option(name, name)));
