@@ -170,10 +170,11 @@ def _compose(app: FastAPI) -> None:
     app.include_router(health.described)
     for part in (health, api, api_v1, forge, webhooks, console):
         app.include_router(part.router)
-    sdk.mount(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_middleware(sdk.Applications)
     app.add_middleware(bodies.BoundedBodies)
     app.add_middleware(headers.EveryRequest)
+    app.add_middleware(sdk.RememberedAnswers)
     render.install_error_handlers(app)
 
 

@@ -173,3 +173,32 @@ def test_browsers_may_call_from_anywhere(world: World) -> None:
     assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "*")
     assert application.get("/v2/auth", s="1.3") == {"pushEnabled": False, "token": ""}
     assert httpx2.get(f"{world.url}/sdk/version", trust_env=False).status_code == 200
+
+
+def test_what_is_asked_again_is_answered_again_until_it_is_not_true_any_more(world: World) -> None:
+    world.new_flag("pay", share=0)
+    application = Application(world, sdk_key(world))
+    number = application.changes()["ff"]["t"]
+
+    def ask(**headers: str) -> httpx2.Response:
+        query = {"s": "1.3", "since": number, "rbSince": -1}
+        return application.http.get("/sdk/splitChanges", params=query, headers=headers)
+
+    first, second = ask(), ask()
+    assert (first.status_code, first.content) == (200, second.content)
+    assert first.json()["ff"] == {"d": [], "s": number, "t": number}
+    differing = {name for name in first.headers if first.headers[name] != second.headers.get(name)}
+    assert differing <= {"x-request-id", "date"}
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
+    assert [ask(**{"If-None-Match": first.headers["etag"]}).status_code for _ in range(2)] == [304, 304]
+    assert [ask(Origin="https://shop.example.com").headers["access-control-allow-origin"] for _ in range(2)] == [
+        "*"
+    ] * 2
+    assert ask(**{"X-Request-Id": "my-own-request-1"}).headers["x-request-id"] == "my-own-request-1"
+    refused = [application.http.get("/sdk/splitChanges?s=1.3&since=soon").status_code for _ in range(2)]
+    assert refused == [400, 400]
+    world.act("kill", "pay")
+    until(lambda: ask().json()["ff"]["d"], "the change is served to whoever asked just before")
+    secret = application.http.headers["Authorization"].split()[1]
+    world.call("DELETE", f"/internal/api/v2/apiKeys/{secret}")
+    until(lambda: ask().status_code == 401, "the key that was revoked opens nothing")

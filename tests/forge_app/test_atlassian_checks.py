@@ -12,12 +12,6 @@ from tests.forge_app.node import CHECKS, built_app, bundled_files, found_by_atla
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def app(built: Path, tmp_path: Path) -> Path:
-    """A copy to break."""
-    return Path(shutil.copytree(built, tmp_path / "app", symlinks=True))
-
-
 def change(app: Path, **modules: object) -> None:
     path = app / "manifest.yml"
     manifest = yaml.safe_load(path.read_text())
@@ -25,29 +19,37 @@ def change(app: Path, **modules: object) -> None:
     path.write_text(yaml.safe_dump(manifest))
 
 
-def test_atlassians_checks_find_nothing(built: Path, npm_cache: Path) -> None:
-    assert found_by_atlassian(built, npm_cache) == []
-
-
-def test_they_find_nothing_wrong_with_an_app_for_trying_either(tmp_path: Path, npm_cache: Path) -> None:
-    app = built_app(tmp_path / "app", npm_cache, "http://localhost:8080", allow_localhost=True)
-    assert found_by_atlassian(app, npm_cache) == []
-
-
-def test_they_find_a_page_that_was_not_built(app: Path, npm_cache: Path) -> None:
+def without_a_page(app: Path) -> None:
     shutil.rmtree(app / "static" / "panel")
-    assert "static/panel" in " ".join(found_by_atlassian(app, npm_cache))
 
 
-def test_they_find_a_scope_that_an_event_needs(app: Path, npm_cache: Path) -> None:
+def without_a_scope(app: Path) -> None:
     text = (app / "manifest.yml").read_text()
     (app / "manifest.yml").write_text(text.replace("  - read:jira-work\n", ""))
-    assert "read:jira-work" in " ".join(found_by_atlassian(app, npm_cache))
 
 
-def test_they_find_an_endpoint_that_is_not_there(app: Path, npm_cache: Path) -> None:
+def with_an_endpoint_that_is_not_there(app: Path) -> None:
     change(app, scheduledTrigger=[{"key": "fresh-token", "interval": "hour", "endpoint": "nowhere"}])
-    assert "nowhere" in " ".join(found_by_atlassian(app, npm_cache))
+
+
+BROKEN = {
+    without_a_page: "static/panel",
+    without_a_scope: "read:jira-work",
+    with_an_endpoint_that_is_not_there: "nowhere",
+}
+
+
+def test_atlassians_checks_find_nothing_and_would_find_what_is_wrong(
+    built: Path, npm_cache: Path, tmp_path: Path
+) -> None:
+    to_try = built_app(tmp_path / "to_try", npm_cache, "http://localhost:8080", allow_localhost=True)
+    broken = [Path(shutil.copytree(built, tmp_path / break_it.__name__, symlinks=True)) for break_it in BROKEN]
+    for break_it, app in zip(BROKEN, broken, strict=True):
+        break_it(app)
+    good, for_trying, *found = found_by_atlassian([built, to_try, *broken], npm_cache)
+    assert (good, for_trying) == ([], [])
+    for wrong, problems in zip(BROKEN.values(), found, strict=True):
+        assert wrong in " ".join(problems)
 
 
 def test_the_bundles_carry_everything_and_break_no_rule_of_the_frame(built: Path) -> None:

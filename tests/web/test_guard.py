@@ -1,18 +1,25 @@
 """Every route says who may call it, and strangers get nowhere."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 
+from flagpost.web import sdk
 from flagpost.web.guard import GUARDS, anyone, person
 from tests.web.conftest import Console
 
 
-def routes_of(app: FastAPI) -> list[Any]:
-    """Every route of the composed application, with the whole of its path."""
+def every_route(app: FastAPI) -> list[Any]:
+    """Those of the framework, and the raw ones in front of it."""
+    return routes_of(app, sdk.mounts())
+
+
+def routes_of(app: FastAPI, mounts: Sequence[Any] = ()) -> list[Any]:
+    """Every route of an application and of these mounts, with the whole of its path."""
     found: list[Any] = []
-    for part in app.routes:
+    for part in [*app.routes, *mounts]:
         contexts = getattr(part, "effective_route_contexts", None)
         inside = [one for one in getattr(part, "routes", None) or () if hasattr(one, "guard")]
         found += list(contexts()) if contexts else [Raw(part.path, one) for one in inside] or [part]
@@ -33,14 +40,14 @@ def guards_of(dependant: Dependant) -> set[object]:
 
 
 def test_every_route_declares_exactly_one_guard(console: Console) -> None:
-    found = routes_of(console.app)
+    found = every_route(console.app)
     assert len(found) > 80
     unguarded = [one.path for one in found if not hasattr(one, "dependant") or len(guards_of(one.dependant)) != 1]
     assert unguarded == ["/static"]
 
 
 def test_strangers_are_sent_to_sign_in_or_refused(console: Console) -> None:
-    for route in routes_of(console.app):
+    for route in every_route(console.app):
         guards = guards_of(route.dependant) if hasattr(route, "dependant") else {anyone}
         if anyone in guards:
             continue

@@ -14,6 +14,9 @@ MOST_BYTES = {
 }
 
 
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})  # nobody here reads one that they have all the same
+
+
 class BoundedBodies:
     """ASGI middleware: a body that is too long is answered with 413, whether its length was declared or not."""
 
@@ -22,7 +25,7 @@ class BoundedBodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; what goes elsewhere passes."""
-        path = scope["path"] if scope["type"] == "http" else ""
+        path = scope["path"] if scope["type"] == "http" and scope["method"] not in _WITHOUT_BODY else ""
         most = next((most for prefix, most in MOST_BYTES.items() if path.startswith(prefix)), None)
         if most is None:
             await self._app(scope, receive, send)

@@ -7,12 +7,12 @@ neither is refused, since no browser in use today sends such a form. Paths for p
 
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flagpost.observe import accepted_id, as_request
-from flagpost.web.measured import measured
+from flagpost.web.measured import OF_APPLICATIONS, measured
 
 FOR_PROGRAMS = ("/internal/api/", "/api/", "/forge/", "/webhooks/", "/sdk/", "/ofrep/")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -20,15 +20,17 @@ _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-_HEADERS = {
-    "Content-Security-Policy": _CSP,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
-_HSTS = "max-age=31536000"
+_HEADERS = (
+    (b"content-security-policy", _CSP.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+_FOR_APPLICATIONS = ((b"x-content-type-options", b"nosniff"),)  # they show nothing, and ask far more often than people
+_NO_STORE = (b"cache-control", b"no-store")
+_HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
 class EveryRequest:
@@ -67,14 +69,21 @@ async def _foreign(scope: Scope, receive: Receive, send: Send) -> None:
 def _with_headers(scope: Scope, send: Send, request_id: str) -> Send:
     async def wrapped(message: Message) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS.items():
-                headers.setdefault(name, value)
-            headers["X-Request-Id"] = request_id
-            if not scope["path"].startswith("/static/"):
-                headers.setdefault("Cache-Control", "no-store")
-            if scope["scheme"] == "https":
-                headers.setdefault("Strict-Transport-Security", _HSTS)
+            said = message.get("headers", ())
+            names = {name for name, _ in said}
+            own = (one for one in _own_headers(scope, request_id) if one[0] not in names)
+            message["headers"] = [*said, *own]
         await send(message)
 
     return wrapped
+
+
+def _own_headers(scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
+    """What an answer carries unless it says the same otherwise; names in small letters, as ASGI has them."""
+    own = [*(_FOR_APPLICATIONS if scope["path"].startswith(OF_APPLICATIONS) else _HEADERS)]
+    own.append((b"x-request-id", request_id.encode()))
+    if not scope["path"].startswith("/static/"):
+        own.append(_NO_STORE)
+    if scope["scheme"] == "https":
+        own.append(_HSTS)
+    return own

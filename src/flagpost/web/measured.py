@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 UNKNOWN = "none"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-_OF_APPLICATIONS = ("/sdk/", "/ofrep/")  # they ask, with whatever method, and far more often than people change
+OF_APPLICATIONS = ("/sdk/", "/ofrep/")  # they ask, with whatever method, and far more often than people change
 _CUT_OFF = "none"
 
 
@@ -43,7 +43,7 @@ def _say(scope: Scope, status: str, seconds: float) -> None:
     route = route_template(scope)
     HTTP_REQUESTS.labels(method, route, status).inc()
     HTTP_SECONDS.labels(method, route).observe(seconds)
-    changes = method not in _READING and not scope["path"].startswith(_OF_APPLICATIONS)
+    changes = method not in _READING and not scope["path"].startswith(OF_APPLICATIONS)
     if changes or logging.getLogger().isEnabledFor(logging.DEBUG):
         log.info("request.answered", method=method, route=route, status=status, ms=round(seconds * 1000))
 

@@ -5,6 +5,7 @@ Flagpost's own ``{"error": …}``.
 """
 
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -26,9 +27,8 @@ OWN_API_PATHS = ("/api/", "/forge/", "/webhooks/", "/sdk/", "/metrics")
 
 def install_error_handlers(app: FastAPI) -> None:
     """Have every error of this application answered here."""
-    app.add_exception_handler(FlagpostError, _known)
-    app.add_exception_handler(RequestValidationError, _malformed)
-    app.add_exception_handler(HTTPException, _http)
+    for kind, handler in HANDLERS.items():
+        app.add_exception_handler(kind, handler)
     app.add_exception_handler(Exception, _unknown)
 
 
@@ -60,6 +60,14 @@ def _unknown(request: Request, error: Exception) -> Response:
     return answer(
         request, FlagpostError("Something went wrong in Flagpost. The log says more, under the request's id.")
     )
+
+
+HANDLERS: dict[Any, Callable[[Request, Exception], Response]] = {
+    FlagpostError: _known,
+    RequestValidationError: _malformed,
+    HTTPException: _http,
+}
+"""What answers an error that is foreseen, by its kind."""
 
 
 def answer(request: Request, error: FlagpostError) -> Response:

@@ -4,8 +4,10 @@ Source: Split's SDK protocol as its official SDKs speak it (specifications 1.1 t
 """
 
 import json
+from functools import lru_cache
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -20,6 +22,7 @@ from flagpost.store import segment_keys
 from flagpost.store.segment_keys import KeyChanges
 from flagpost.web.sdk.answers import sent, served_to
 from flagpost.web.sdk.guarded import SERVER_ONLY, for_applications
+from flagpost.web.sdk.remembered import note_what_it_is_made_from
 
 _MOST_CHARACTERS = 250  # of a key, as the Admin API takes them
 
@@ -36,16 +39,23 @@ def routes() -> list[BaseRoute]:
 
 async def _split_changes(request: Request, key: SdkKey) -> Response:
     served = await served_to(request, key)
-    spec, since, rules_since = _spec(request), _number(request, "since"), _number(request, "rbSince")
-    sets = [name for name in request.query_params.get("sets", "").split(",") if name]
-    asked = (spec, since, rules_since, frozenset(sets))
+    asked = _asked_changes(request.scope["query_string"])
+    note_what_it_is_made_from(request.scope, served)
     known = served.known_changes(*asked)
     return sent(request, known if known else await run_in_threadpool(served.split_changes, *asked))
 
 
+@lru_cache(1024)
+def _asked_changes(query: bytes) -> tuple[Spec, int, int, frozenset[str]]:
+    """What a query asks for; remembered, as every SDK that has heard of everything asks with the same."""
+    told = QueryParams(query)
+    sets = frozenset(name for name in told.get("sets", "").split(",") if name)
+    return _spec(told), _number(told, "since"), _number(told, "rbSince"), sets
+
+
 async def _segment_changes(request: Request, key: SdkKey) -> Response:
     served = await served_to(request, key)
-    name, since = request.path_params["name"], _number(request, "since")
+    name, since = request.path_params["name"], _number(request.query_params, "since")
     segment = served.keys.get(name)
     if segment is None or segment.kind is not SegmentKind.STANDARD:
         return sent(request, _segment(name, since, KeyChanges([], [], -1)))
@@ -67,17 +77,17 @@ def _since(ctx: Context, segment: ServedKeys, since: int) -> Prepared:
     return _segment(segment.name, since, changed)
 
 
-def _spec(request: Request) -> Spec:
+def _spec(told: QueryParams) -> Spec:
     """The version of the protocol; without one, the oldest. A newer one is 400: SDKs then ask for an older."""
-    asked = request.query_params.get("s", Spec.V1_1.value)
+    asked = told.get("s", Spec.V1_1.value)
     try:
         return Spec(asked)
     except ValueError:
         raise InvalidInput(f"Flagpost knows versions 1.1 to 1.3 of this, not {asked[:20]}.", "s") from None
 
 
-def _number(request: Request, name: str) -> int:
-    text = request.query_params.get(name, "-1")
+def _number(told: QueryParams, name: str) -> int:
+    text = told.get(name, "-1")
     if not text.removeprefix("-").isdecimal() or len(text) > 18:
         raise InvalidInput("This is no change number.", name)
     return int(text)

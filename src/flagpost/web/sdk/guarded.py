@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from flagpost.errors import FlagpostError, NotAllowed, NotSignedIn
 from flagpost.serving.keys import CLIENT_SIDE, SERVER_SIDE, SdkKey, SdkKeys
@@ -32,34 +33,42 @@ def for_applications(path: str, handler: Handler, *, method: str = "GET", kinds:
             raise NotAllowed("A client-side SDK key may not read this. Use a server-side key, on a server.")
         return await handler(request, key)
 
-    route = Route(path, _answering_errors(endpoint), methods=[method])
+    route = Route(path, _Answering(endpoint), methods=[method])
     route.guard = sdk_key  # type: ignore[attr-defined]  # what `tests/web/test_guard` looks at
     return route
 
 
 def for_anyone(path: str, endpoint: Endpoint, *, method: str = "GET") -> Route:
     """A route that needs no proof, or whose body brings it."""
-    route = Route(path, _answering_errors(endpoint), methods=[method])
+    route = Route(path, _Answering(endpoint), methods=[method])
     route.guard = anyone  # type: ignore[attr-defined]
     return route
 
 
-def _answering_errors(endpoint: Endpoint) -> Endpoint:
-    """The same, with its errors answered here: further out, the answer would lack what lets a browser's SDK read it."""
+class _Answering:
+    """An endpoint with its errors answered here: further out, the answer would lack what lets a browser's SDK read it.
 
-    async def answering(request: Request) -> Response:
+    An object and no function, so that Starlette calls it as it is, without its own two layers of handling errors.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive, send)
         try:
-            return await endpoint(request)
+            response = await self._endpoint(request)
         except FlagpostError as error:
-            return answer(request, error)
-
-    return answering
+            response = answer(request, error)
+        await response(scope, receive, send)
 
 
 async def _holder(request: Request) -> SdkKey:
     """Bearer, as Split's SDKs send it; or `X-API-Key`, which OFREP allows too."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     secret = secret.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
+    request.scope["state"]["sdk_secret"] = secret
     return await holder_of(request, secret)
 
 
