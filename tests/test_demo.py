@@ -10,6 +10,8 @@ from flagpost.demo import EMAIL, PASSWORD, staged
 from flagpost.errors import SetupError
 from tests.end_to_end.world import until
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_demo_is_connected_and_every_connected_flag_is_on_its_issue() -> None:
     with staged() as show:

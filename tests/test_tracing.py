@@ -14,6 +14,8 @@ from jira_sandbox.embedded import Sandbox, running_sandbox
 from tests.end_to_end.conftest import started
 from tests.end_to_end.world import FEATURE_FLAGS
 
+pytestmark = pytest.mark.slow
+
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 NEEDED = "OpenTelemetry's SDK is not installed: pip install 'flagpost[otel]'"
 

@@ -10,6 +10,8 @@ from flagpost.store.integrations import Site
 from flagpost.store.watching import Queue
 from tests.conftest import AccountFixture, Clock
 
+pytestmark = pytest.mark.slow
+
 URL = "https://acme.atlassian.net"
 
 

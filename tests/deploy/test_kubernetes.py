@@ -9,6 +9,8 @@ import yaml
 from flagpost.settings import documented
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 FOLDER = ROOT / "deploy/kubernetes"
 FILES = [*sorted(FOLDER.glob("*.yaml")), FOLDER / "secret.yaml.template"]
 VERSIONS = ("1.29.0", kubernetes_validate.latest_version())

@@ -14,7 +14,7 @@ import httpx2
 from tests.end_to_end.world import World, until
 
 FLAGS_EACH = 16
-REGULAR_CHANGES = 320
+REGULAR_CHANGES = 160
 _HANDS = 8
 _REFUSED = (503, 507)  # what may be answered while something is broken; 507 promises that nothing was changed
 _PATIENCE = 90.0

@@ -4,6 +4,8 @@ import pytest
 
 from tests.end_to_end.world import FEATURE_FLAGS, World, until
 
+pytestmark = pytest.mark.slow
+
 MATCHER = {"type": "IN_LIST_STRING", "attribute": "plan", "strings": ["pro"]}
 RULE = {"condition": {"combiner": "AND", "matchers": [MATCHER]}, "buckets": [{"treatment": "on", "size": 100}]}
 

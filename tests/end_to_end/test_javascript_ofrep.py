@@ -1,6 +1,8 @@
 """OpenFeature's official OFREP providers for JavaScript, for servers and for browsers, unmodified."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +90,17 @@ def test_a_server_gets_values_of_every_kind(shop: World, server: NodeApplication
     assert killed["reason"] == "DISABLED"
 
 
-def test_a_server_is_told_what_is_wrong(shop: World, server: NodeApplication) -> None:
+def with_a_circle(shop: World, url: str) -> None:
+    """A flag that asks for its own treatment: no save lets that pass now, and an older version's may have."""
+    shop.new_flag("endless")
+    shop.define("endless", rules=[rule(type="IN_SPLIT", depends={"splitName": "pay", "treatment": ["on"]})])
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database, database:
+        asks = ('"splitName": "pay"', '"splitName": "endless"')
+        assert database.execute("UPDATE definitions SET body = replace(body, ?, ?)", asks).rowcount
+
+
+def test_a_server_is_told_what_is_wrong(shop: World, sqlite_url: str, server: NodeApplication) -> None:
+    with_a_circle(shop, sqlite_url)
     server.do("start", url=shop.url, key=sdk_key(shop))
 
     def wrong(kind: str = "boolean", flag: str = "pay", otherwise: Any = True, context: Any = ADA) -> tuple[Any, str]:
@@ -100,10 +112,7 @@ def test_a_server_is_told_what_is_wrong(shop: World, server: NodeApplication) ->
     assert wrong(context={}) == (True, "TARGETING_KEY_MISSING")
     assert wrong(context={"targetingKey": "x" * 251}) == (True, "INVALID_CONTEXT")
     assert wrong("string", "pay", "-") == ("-", "TYPE_MISMATCH")
-    shop.new_flag("endless")
-    asks_itself = rule(type="IN_SPLIT", depends={"splitName": "endless", "treatment": ["on"]})
-    shop.define("endless", rules=[asks_itself])
-    until(lambda: wrong(flag="endless") == (True, "GENERAL"), "a flag that cannot be evaluated is an error")
+    assert wrong(flag="endless") == (True, "GENERAL")
     endless = server.do("evaluate", kind="boolean", flag="endless", otherwise=True, context=ADA)
     assert "“endless” could not be evaluated" in endless["errorMessage"]
 

@@ -12,6 +12,8 @@ from tests.end_to_end.workers import Workers
 from tests.end_to_end.world import FEATURE_FLAGS, World, process, until
 from tests.web.test_metrics import samples
 
+pytestmark = pytest.mark.slow
+
 JSON = {"log_format": "json", "log_level": "info"}
 TOKEN = "token-for-metrics-0001"
 

@@ -88,6 +88,7 @@ def asking(split: Split, tmp_path: Path) -> Iterator[Asking]:
     found.close()
 
 
+@pytest.mark.slow
 def test_whoever_asks_too_much_waits_as_long_as_split_says(split: Split, asking: Asking) -> None:
     split.will_answer(429, None, X_RateLimit_Remaining_Org="0", X_RateLimit_Reset_Seconds_Org="3")
     split.will_answer(503)

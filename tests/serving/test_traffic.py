@@ -18,6 +18,8 @@ from flagpost.store.traffic import DAY_MS, HOUR_MS, MOST_TREATMENTS, UNKNOWN, Re
 from tests.conftest import Clock
 from tests.serving.conftest import Shop
 
+pytestmark = pytest.mark.slow
+
 
 def counter(shop: Shop) -> Traffic:
     """One that writes when it is told to."""

@@ -15,6 +15,8 @@ from flagpost.store.flags import FlagFilter
 from flagpost.store.tables import flags as flag_table
 from flagpost.store.traffic import CONTROL, DAY_MS, UNKNOWN, Served, Sum
 
+pytestmark = pytest.mark.slow
+
 BODY = {
     "treatments": [{"name": "on"}, {"name": "off"}],
     "defaultTreatment": "off",

@@ -14,6 +14,8 @@ from splitapiclient.util.exceptions import (
 from tests.end_to_end.world import KEY
 from tests.web.conftest import split_client
 
+pytestmark = pytest.mark.slow
+
 DEFINITION = {
     "treatments": [{"name": "on"}, {"name": "off", "configurations": '{"colour": "blue"}'}],
     "defaultTreatment": "off",

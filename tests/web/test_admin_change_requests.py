@@ -9,6 +9,8 @@ from splitapiclient.util.exceptions import HTTPIncorrectParametersError, HTTPNot
 
 from tests.web.conftest import split_client
 
+pytestmark = pytest.mark.slow
+
 DEFINITION = {
     "treatments": [{"name": "on"}, {"name": "off"}],
     "defaultTreatment": "off",

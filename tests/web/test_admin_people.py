@@ -8,6 +8,8 @@ from splitapiclient.resources import Attribute
 from splitapiclient.resources.identity import Identity
 from splitapiclient.util.exceptions import HTTPIncorrectParametersError, HTTPNotFoundError, HTTPResponseError
 
+pytestmark = pytest.mark.slow
+
 
 def test_somebody_is_invited_changed_and_uninvited_with_the_official_client(split: Any) -> None:
     group = split.groups.create_group({"name": "Designers", "description": "They draw"})

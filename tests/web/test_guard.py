@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 
 from flagpost.web import sdk
 from flagpost.web.guard import GUARDS, anyone, person
 from tests.web.conftest import Console
+
+pytestmark = pytest.mark.slow
 
 
 def every_route(app: FastAPI) -> list[Any]:

@@ -19,6 +19,8 @@ from flagpost.store.traffic import HOUR_MS, UNKNOWN
 from tests.end_to_end.world import until
 from tests.web.conftest import Console
 
+pytestmark = pytest.mark.slow
+
 BODY = {
     "treatments": [{"name": "on"}, {"name": "off"}],
     "defaultTreatment": "off",

@@ -9,6 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from flagpost.actions import watch
 from tests.web.conftest import Console
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "metrics-token-of-the-test"
 
 

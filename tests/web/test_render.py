@@ -7,6 +7,8 @@ from structlog.testing import capture_logs
 from flagpost.errors import JiraError
 from tests.web.conftest import Console
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("error", [RuntimeError("boom"), JiraError()], ids=["a crash", "an error of its own"])
 def test_the_log_of_a_request_that_fails_names_its_route_and_not_the_secret_in_its_address(

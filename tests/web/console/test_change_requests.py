@@ -11,6 +11,8 @@ from tests.web.conftest import PASSWORD, Console
 from tests.web.console.test_pages import fields, initiate, new_flag
 from tests.web.console.test_segments import act, new_segment
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def bob(console: Console) -> TestClient:

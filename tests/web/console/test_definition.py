@@ -12,6 +12,8 @@ from tests.web.conftest import Console
 from tests.web.console.test_flag_sets import place, review, save, send
 from tests.web.console.test_pages import fields, initiate, new_flag
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def console_url(database_url: str) -> str:

@@ -11,6 +11,8 @@ from tests.web.conftest import Console
 from tests.web.console.test_change_requests import bob, require_approvals
 from tests.web.console.test_pages import fields, new_flag
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["bob"]
 
 

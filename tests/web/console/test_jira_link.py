@@ -2,9 +2,13 @@
 
 import re
 
+import pytest
+
 from flagpost.actions import sessions
 from flagpost.store import jira_people
 from tests.web.conftest import Console
+
+pytestmark = pytest.mark.slow
 
 
 def code_on(page: str) -> str | None:

@@ -8,6 +8,8 @@ import pytest
 from flagpost.actions import definitions, sessions
 from tests.web.conftest import PASSWORD, Console
 
+pytestmark = pytest.mark.slow
+
 ADMIN_PAGES = [
     f"/admin/{name}"
     for name in (

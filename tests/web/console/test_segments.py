@@ -7,6 +7,8 @@ from starlette.testclient import TestClient
 
 from tests.web.conftest import Console
 
+pytestmark = pytest.mark.slow
+
 
 def new_segment(console: Console, name: str, kind: str = "standard") -> str:
     form = {"name": name, "kind": kind, "traffic_type": "user"}

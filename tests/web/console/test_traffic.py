@@ -11,6 +11,8 @@ from flagpost.web.console.traffic_chart import MOST_SERIES, Chart, Column
 from tests.web.conftest import Console
 from tests.web.console.test_pages import initiate, new_flag
 
+pytestmark = pytest.mark.slow
+
 
 def ctx_of(console: Console) -> Context:
     ctx: Context = console.app.state.context

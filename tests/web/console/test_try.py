@@ -11,6 +11,8 @@ from flagpost.actions.first_start import ensure_account
 from flagpost.flags.definition_json import parse
 from tests.web.conftest import Console
 
+pytestmark = pytest.mark.slow
+
 BODY = {
     "treatments": [{"name": "on", "configurations": '{"colour": "blue"}'}, {"name": "off"}],
     "defaultTreatment": "off",
