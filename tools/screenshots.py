@@ -36,6 +36,7 @@ def take(browser: Browser, show: Show) -> None:
     page.goto(f"{flag}/integrations")
     console = page.screenshot()
     page.goto(f"{show.sandbox.url}/browse/WEB-1")
+    page.frame_locator("iframe").get_by_text("Link your Flagpost account").scroll_into_view_if_needed()
     page.locator(".status").hover()
     jira = page.screenshot()
     page.get_by_role("button", name="2 feature flags").click()
