@@ -141,6 +141,15 @@ def test_a_prerequisite_is_a_dependency_too(ctx: Context, admin: Actor) -> None:
     ]
 
 
+def test_a_rollout_status_that_comes_with_a_save_stands_in_the_audit_log_once(ctx: Context, admin: Actor) -> None:
+    definitions.create_definition(ctx, admin, *PLACE, definition(), rollout_status="Ramping")
+    definitions.save_definition(ctx, admin, *PLACE, definition(30), rollout_status="Ramping")
+    log = audit.list_audit(ctx, admin, "Shop", flag="pay").items
+    assert [one.after for one in log if one.after and "rolloutStatus" in one.after and len(one.after) == 1] == [
+        {"rolloutStatus": "Ramping"}
+    ]
+
+
 def test_the_audit_log_says_who_when_and_what(ctx: Context, admin: Actor, clock: Clock) -> None:
     definitions.create_definition(ctx, admin, *PLACE, definition(10))
     clock.forward(seconds=60)

@@ -207,24 +207,6 @@ def change_flag(
     problems = list(_description_problems(description or "")) + list(_tag_problems(tags or ()))
     if problems:
         raise InvalidInput(problems)
-    _apply(tx, actor, project, old, now, description, tags, owners, rollout_status)
-    new = reach_flag(tx, project, old.id)
-    if _shown(new) != _shown(old):
-        record_flag(tx, actor, now, new, "updated", before=_shown(old), after=_shown(new))
-    return new
-
-
-def _apply(
-    tx: Transaction,
-    actor: Actor,
-    project: Project,
-    old: Flag,
-    now: int,
-    description: str | None,
-    tags: Sequence[str] | None,
-    owners: Sequence[tuple[str, str]] | None,
-    rollout_status: str | None,
-) -> None:
     values: dict[str, Any] = {"updated_at": now}
     if description is not None:
         values["description"] = description
@@ -235,6 +217,10 @@ def _apply(
     if owners is not None:
         flags.replace_owners(tx, old.id, _owners(tx, actor, owners))
     flags.update(tx, old.id, **values)
+    new = reach_flag(tx, project, old.id)
+    if _shown(new) != _shown(old):
+        record_flag(tx, actor, now, new, "updated", before=_shown(old), after=_shown(new))
+    return new
 
 
 def set_rollout_status(
