@@ -289,7 +289,7 @@ def kept(target: Target) -> int:
     ("wrong", "said"),
     [
         ({"api_key": "wrong"}, "Split does not take this key (401)"),
-        ({"base_url": "/somewhere"}, "Split answered 404 to GET"),
+        ({"base_url": "/somewhere"}, "ends in /internal/api/v2"),
         ({"base_url": "http://example.com"}, "over https only"),
         ({"workspaces": ["Nowhere"]}, "The key sees no project Nowhere. It sees: Default."),
         ({"keep_shares": True}, "needs --sdk-url"),

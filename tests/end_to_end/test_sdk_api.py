@@ -202,3 +202,8 @@ def test_what_is_asked_again_is_answered_again_until_it_is_not_true_any_more(wor
     secret = application.http.headers["Authorization"].split()[1]
     world.call("DELETE", f"/internal/api/v2/apiKeys/{secret}")
     until(lambda: ask().status_code == 401, "the key that was revoked opens nothing")
+
+
+def test_a_key_for_the_admin_api_is_told_what_applications_need(world: World) -> None:
+    answer = world.http.get("/sdk/splitChanges")
+    assert (answer.status_code, "Applications need an SDK key" in answer.text) == (401, True)

@@ -63,7 +63,8 @@ def run(settings: Settings, wanted: Wanted) -> int:
         with _bar() as bar, _kept_answers(wanted, out) as answers:
             _run(settings, wanted, bar, answers, report, sdk_url)
     finally:
-        report.show(out)
+        if report.has_something:
+            report.show(out)
     return report.refused
 
 

@@ -137,8 +137,14 @@ class SplitAccount:
         self._api, self._unreadable = api, unreadable
 
     def workspaces(self) -> list[Workspace]:
-        """The projects that the key can see."""
-        return self._all(Workspace, self._api.all_by_offset("workspaces", 100))
+        """The projects that the key can see: the first thing that is asked, where a wrong address shows."""
+        try:
+            return self._all(Workspace, self._api.all_by_offset("workspaces", 100))
+        except SplitError as error:
+            if error.answered != 404:
+                raise
+            what = f"{error.message} The address of an Admin API ends in /internal/api/v2."
+            raise SplitError(what, error.answered) from None
 
     def environments(self, home: Workspace) -> list[SplitEnvironment]:
         """A project's environments."""

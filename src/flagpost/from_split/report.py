@@ -62,6 +62,11 @@ class Report:
             self.to_look_at.append(line)
 
     @property
+    def has_something(self) -> bool:
+        """Whether anything was brought, or is to be looked at."""
+        return bool(self.counts or self.to_look_at)
+
+    @property
     def refused(self) -> int:
         """How many things were refused."""
         return sum(count for (_, outcome), count in self.counts.items() if outcome == REFUSED)

@@ -75,7 +75,9 @@ class SdkKeys:
         until = self._now() + _BELIEVED_SECONDS
         with self._ctx.db.read() as tx:
             key = api_keys.find_by_secret(tx, hash_of(secret))
-        if key is None or key.kind not in (SERVER_SIDE, CLIENT_SIDE) or key.project_id is None:
+        if key is not None and key.kind not in (SERVER_SIDE, CLIENT_SIDE):
+            return _Known(None, "This key is for the Admin API. Applications need an SDK key.", until)
+        if key is None or key.project_id is None:
             return _Known(None, "This SDK key is not known.", until)
         try:
             require_working(key, self._ctx.clock())

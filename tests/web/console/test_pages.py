@@ -188,3 +188,12 @@ def test_a_change_from_another_site_is_refused(console: Console) -> None:
     url = new_flag(console)
     other = {"sec-fetch-site": "cross-site"}
     assert console.admin.post(f"{url}/settings", data={"act": "archive"}, headers=other).status_code == 403
+
+
+def test_a_key_that_cannot_be_made_keeps_what_was_typed(console: Console) -> None:
+    form = {"name": "shop", "kind": "server_side", "role": "API_FEATURE_FLAG_VIEWER", "scope": "", "days": "90"}
+    refused = console.admin.post("/admin/api-keys", data=form).text
+    assert "An SDK key is for exactly one environment." in refused
+    assert 'value="shop"' in refused
+    for chosen in ("server_side", "API_FEATURE_FLAG_VIEWER", "90"):
+        assert f'value="{chosen}" selected' in refused

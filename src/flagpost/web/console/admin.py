@@ -1,6 +1,6 @@
 """Admin settings: projects and who may view them, environments, API keys, users and groups."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -19,6 +19,7 @@ from flagpost.web.state import Ctx
 
 router = APIRouter(prefix="/admin")
 _KINDS = [("admin", "Admin API"), ("server_side", "SDK, server side"), ("client_side", "SDK, client side")]
+_OF_A_KEY = ("name", "kind", "role", "scope", "days")
 _LIVES = [("", "Never"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year")]
 
 
@@ -175,7 +176,12 @@ def keys_page(request: Request, ctx: Ctx, who: Person) -> Response:
 
 
 def _keys(
-    request: Request, ctx: Context, who: SignedIn, error: FlagpostError | None = None, secret: str = ""
+    request: Request,
+    ctx: Context,
+    who: SignedIn,
+    error: FlagpostError | None = None,
+    secret: str = "",
+    typed: Mapping[str, str] | None = None,
 ) -> Response:
     visible = projects.list_projects(ctx, who.actor, limit=MOST_PROJECTS).items
     places = [(one, at) for one in visible for at in environments.list_environments(ctx, who.actor, one.id)]
@@ -193,6 +199,7 @@ def _keys(
         scopes=[("", "Everything"), *((one.id, f"{one.name}, all of it") for one in visible)]
         + [(f"{one.id}:{at.id}", f"{one.name} · {at.name}") for one, at in places],
         lives=_LIVES,
+        typed=typed or dict.fromkeys(_OF_A_KEY, ""),
     )
 
 
@@ -213,7 +220,8 @@ def create_key(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
             expires_at=ctx.clock() + int(days) * 86_400_000 if days in dict(_LIVES) and days else None,
         )
     except FlagpostError as error:
-        return _keys(request, ctx, who, error)
+        typed = {field: words(form, field) for field in _OF_A_KEY}
+        return _keys(request, ctx, who, error, typed=typed)
     return _keys(request, ctx, who, secret=secret)
 
 
