@@ -16,6 +16,7 @@ from benchmarks.stage import (
     program,
     rate,
     resident_mb,
+    sdk_key,
     wait_until_ready,
 )
 from benchmarks.table import report
@@ -86,15 +87,7 @@ def set_up(client: Client) -> tuple[str, str]:
         name = f"flag{number}"
         client.send("POST", f"/internal/api/v2/splits/ws/{home}/trafficTypes/user", {"name": name})
         client.send("POST", f"/internal/api/v2/splits/ws/{home}/{name}/environments/Production", DEFINITION)
-    places = client.get(f"/internal/api/v2/environments/ws/{home}")
-    place = next(one["id"] for one in places if one["name"] == "Production")
-    key = {
-        "name": "bench",
-        "apiKeyType": "server_side",
-        "workspace": {"id": home, "type": "workspace"},
-        "environments": [{"id": place, "type": "environment"}],
-    }
-    return home, str(client.send("POST", "/internal/api/v2/apiKeys", key)[1]["key"])
+    return home, sdk_key(client)
 
 
 def settled(url: str, proof: dict[str, str]) -> int:

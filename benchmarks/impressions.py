@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.stage import Client, flagpost, p50, percentile, resident_mb
+from benchmarks.stage import Client, flagpost, p50, percentile, resident_mb, sdk_key
 
 RATE = 60_000
 SECONDS = 60.0
@@ -105,15 +105,7 @@ def _application(client: Client) -> str:
     for number in range(FLAGS):
         client.send("POST", f"{splits}/trafficTypes/user", {"name": f"flag{number}"})
         client.send("POST", f"{splits}/flag{number}/environments/Production", DEFINITION)
-    places = client.get(f"/internal/api/v2/environments/ws/{home}")
-    place = next(one["id"] for one in places if one["name"] == "Production")
-    body = {
-        "name": "bench",
-        "apiKeyType": "server_side",
-        "workspace": {"id": home, "type": "workspace"},
-        "environments": [{"id": place, "type": "environment"}],
-    }
-    return str(client.send("POST", "/internal/api/v2/apiKeys", body)[1]["key"])
+    return sdk_key(client)
 
 
 def _kept(client: Client) -> int:

@@ -20,6 +20,7 @@ from benchmarks.stage import (
     percentile,
     program,
     resident_mb,
+    sdk_key,
     wait_until_ready,
 )
 from benchmarks.table import report
@@ -65,7 +66,7 @@ def _filled(url: str, flags: int) -> dict[str, str]:
 
 def _measure(flags: int, urls: list[str], running: list[subprocess.Popen[bytes]]) -> None:
     clients = [Client(url) for url in urls]
-    proof = _sdk_key(clients[0])
+    proof = {"Authorization": f"Bearer {sdk_key(clients[0])}"}
     empty = max(resident_mb(one) for one in running)
     applications = [Client(url, proof) for url in urls]
     first, single = [], []
@@ -80,15 +81,6 @@ def _measure(flags: int, urls: list[str], running: list[subprocess.Popen[bytes]]
     report(f"Reading and sending all, {what}, first request of a process", f"{max(first):.2f} s", "", "", "")
     report(f"Compiling all for OFREP, {what}, first request of a process", f"{max(single):.2f} s", "", "", "")
     report(f"Memory of a process that serves, {what}", f"{held:.0f} MB ({empty:.0f} MB before)", "", "", "")
-
-
-def _sdk_key(client: Client) -> dict[str, str]:
-    home = client.get("/internal/api/v2/workspaces")["objects"][0]["id"]
-    places = client.get(f"/internal/api/v2/environments/ws/{home}")
-    place = next(one["id"] for one in places if one["name"] == "Production")
-    wanted = {"name": "bench", "apiKeyType": "server_side", "workspace": {"id": home, "type": "workspace"}}
-    wanted |= {"environments": [{"id": place, "type": "environment"}]}
-    return {"Authorization": f"Bearer {client.send('POST', '/internal/api/v2/apiKeys', wanted)[1]['key']}"}
 
 
 def _seconds(client: Client, method: str, path: str, body: object = None) -> float:

@@ -83,6 +83,20 @@ class Client:
         self._connection.close()
 
 
+def sdk_key(client: Client) -> str:
+    """The secret of a new server-side key to Production of the first project."""
+    home = client.get("/internal/api/v2/workspaces")["objects"][0]["id"]
+    places = client.get(f"/internal/api/v2/environments/ws/{home}")
+    place = next(one["id"] for one in places if one["name"] == "Production")
+    wanted = {
+        "name": "bench",
+        "apiKeyType": "server_side",
+        "workspace": {"id": home, "type": "workspace"},
+        "environments": [{"id": place, "type": "environment"}],
+    }
+    return str(client.send("POST", "/internal/api/v2/apiKeys", wanted)[1]["key"])
+
+
 def wait_until_ready(url: str, path: str) -> None:
     """Until a server answers."""
     end = time.monotonic() + 60

@@ -11,6 +11,8 @@ from fastapi.testclient import TestClient
 from splitapiclient.main import get_client
 
 from flagpost.actions import first_start, people, sessions
+from flagpost.actions.access import Actor
+from flagpost.actions.context import Context
 from flagpost.app import create_app, running
 from flagpost.settings import Settings, load
 from tests.end_to_end.world import KEY, SECRET_KEY
@@ -27,6 +29,19 @@ class Console:
     viewer: TestClient
     stranger: TestClient
     project: str
+
+    @property
+    def ctx(self) -> Context:
+        """The world of the actions."""
+        context: Context = self.app.state.context
+        return context
+
+    @property
+    def ada(self) -> Actor:
+        """The admin, as an actor."""
+        found = sessions.signed_in(self.ctx, self.admin.cookies["flagpost_session"])
+        assert found
+        return found.actor
 
 
 def _browser(app: FastAPI) -> TestClient:

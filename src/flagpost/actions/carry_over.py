@@ -157,7 +157,7 @@ def _record_seeds(tx: Transaction, actor: Actor, now: int, flag: Flag, place: En
         actor,
         now,
         "seeds_brought",
-        object_type="flag",
+        object_type="definition",
         object_id=flag.id,
         object_name=flag.name,
         project_id=flag.project_id,

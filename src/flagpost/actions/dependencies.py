@@ -8,6 +8,7 @@ from flagpost.actions.flag_sets import require_flag_sets
 from flagpost.actions.reach import reach_environment, reach_flag, reach_project
 from flagpost.actions.segment_use import missing_segments
 from flagpost.errors import InvalidInput, Problem
+from flagpost.flags.circles import leads_to
 from flagpost.flags.definition_json import dump
 from flagpost.flags.model import Definition
 from flagpost.store import definitions
@@ -55,13 +56,18 @@ def require_dependencies(
 
     A segment has to be in the environment. Two saves at once may still close a circle: what is in one is `control`.
     """
+
+    def asked_by(flags: set[str]) -> Iterator[str]:
+        for one in definitions.by_flag(tx, project.id, environment.id, flags).values():
+            yield from (asked for _, asked in _flags_asked(one))
+
     problems = missing_segments(tx, environment, dump(definition))
     for path, other in _flags_asked(definition):
         if other == flag:
             problems.append(Problem(path, "A flag cannot ask for a treatment of its own. Choose another flag."))
         elif not definitions.flag_exists(tx, project.id, other):
             problems.append(Problem(path, f"There is no feature flag “{other}” in {project.name}."))
-        elif _leads_to(tx, project, environment, other, flag):
+        elif leads_to(other, flag, asked_by):
             problems.append(
                 Problem(path, f"“{other}” asks for a treatment of “{flag}” in turn: neither could be decided.")
             )
@@ -77,14 +83,3 @@ def _flags_asked(definition: Definition) -> Iterator[tuple[str, str]]:
         for place, matcher in enumerate(rule.matchers):
             if matcher.depends:
                 yield f"rules[{number}].condition.matchers[{place}].depends.splitName", matcher.depends.flag
-
-
-def _leads_to(tx: Transaction, project: Project, environment: Environment, start: str, end: str) -> bool:
-    """Whether a flag asks for another's treatment, itself or by way of others."""
-    seen: set[str] = set()
-    waiting = {start}
-    while waiting:
-        seen |= waiting
-        found = definitions.by_flag(tx, project.id, environment.id, waiting)
-        waiting = {flag for one in found.values() for _, flag in _flags_asked(one)} - seen
-    return end in seen

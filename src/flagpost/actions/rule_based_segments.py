@@ -1,6 +1,7 @@
 """Rule-based segments: who is in one, in an environment, is said by rules."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from flagpost.actions.access import Actor, Right
@@ -10,6 +11,7 @@ from flagpost.actions.reach import reach_environment, reach_project
 from flagpost.actions.segment_use import missing_segments
 from flagpost.actions.segments import reach_to_change, record_segment
 from flagpost.errors import InvalidInput, Problem
+from flagpost.flags.circles import leads_to
 from flagpost.flags.segment_rules import parse_rules, segments_named
 from flagpost.flags.targeting import SegmentKind
 from flagpost.store import segments
@@ -70,19 +72,12 @@ def _circle_problems(
     """SDKs follow what a segment names to its end; a circle has none."""
     named_by = {one.segment.name: list(segments_named(one.body or {})) for one in segments.rule_based_in(tx, place.id)}
     own = definition.segment.name
+
+    def asked_by(names: set[str]) -> Iterator[str]:
+        return chain.from_iterable(named_by.get(name, ()) for name in names)
+
     problems = []
     for name, path in segments_named(wanted).items():
-        if name == own or _leads_to(named_by, name, own):
+        if leads_to(name, own, asked_by):
             problems.append(Problem(path, f"“{name}” leads back to “{own}”: a segment cannot be made of itself."))
     return problems
-
-
-def _leads_to(named_by: Mapping[str, list[str]], start: str, end: str) -> bool:
-    seen: set[str] = set()
-    waiting = [start]
-    while waiting:
-        name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
-            waiting += named_by.get(name, ())
-    return end in seen

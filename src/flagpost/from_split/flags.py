@@ -13,10 +13,8 @@ from flagpost.flags.model import Bucket, Definition
 from flagpost.flags.names import title_problem
 from flagpost.from_split.account import SplitDefinition, SplitEnvironment, SplitFlag
 from flagpost.from_split.definition import as_read_here
-from flagpost.from_split.project import MovedProject
+from flagpost.from_split.project import MovedProject, every
 from flagpost.store.records import Environment
-
-_PAGE = 50
 
 
 def bring_flags(project: MovedProject) -> None:
@@ -60,12 +58,10 @@ def _tags(project: MovedProject, there: SplitFlag) -> list[str]:
 
 
 def _note_gone_flags(project: MovedProject, there: set[str]) -> None:
-    move, offset = project.move, 0
-    while page := flags_here.list_flags(move.ctx, move.actor, project.here.id, offset=offset, limit=_PAGE).items:
-        offset += len(page)
-        for one in page:
-            if one.name not in there and not was_changed_here(move.ctx, move.actor, one.id):
-                project.look_at(f"feature flag {one.name}: is in Split no more, or archived there; it was left here.")
+    ctx, actor, home = project.move.ctx, project.move.actor, project.here.id
+    for one in every(lambda offset, limit: flags_here.list_flags(ctx, actor, home, offset=offset, limit=limit)):
+        if one.name not in there and not was_changed_here(ctx, actor, one.id):
+            project.look_at(f"feature flag {one.name}: is in Split no more, or archived there; it was left here.")
 
 
 # Definitions ----------------------------------------------------------------------------------------------------
@@ -118,9 +114,7 @@ def _shares(buckets: tuple[Bucket, ...]) -> int:
 
 
 def _note_gone_definitions(project: MovedProject, here: Environment, there: set[str]) -> None:
-    move, offset = project.move, 0
-    while page := list_definitions(move.ctx, move.actor, project.here.id, here.id, offset=offset, limit=_PAGE).items:
-        offset += len(page)
-        for one in page:
-            if one.flag_name not in there and not was_changed_here(move.ctx, move.actor, one.flag_id, here.id):
-                project.look_at(f"definition {one.flag_name} in {here.name}: is in Split no more; it was left here.")
+    ctx, actor, home = project.move.ctx, project.move.actor, project.here.id
+    for one in every(lambda offset, limit: list_definitions(ctx, actor, home, here.id, offset=offset, limit=limit)):
+        if one.flag_name not in there and not was_changed_here(ctx, actor, one.flag_id, here.id):
+            project.look_at(f"definition {one.flag_name} in {here.name}: is in Split no more; it was left here.")

@@ -8,10 +8,19 @@ from flagpost.actions.carry_over import Outcome
 from flagpost.from_split.account import SplitEnvironment, Workspace
 from flagpost.from_split.move import Move
 from flagpost.from_split.people import WhoIsWho
-from flagpost.store.records import Environment, Project
+from flagpost.store.records import Environment, Page, Project
 
 _Item = TypeVar("_Item")
 _P = ParamSpec("_P")
+_AT_ONCE = 50
+
+
+def every(page: Callable[[int, int], Page[_Item]]) -> Iterator[_Item]:
+    """Everything of a list that is here and stays as it is meanwhile; `page` is told an offset and a limit."""
+    offset = 0
+    while items := page(offset, _AT_ONCE).items:
+        yield from items
+        offset += len(items)
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """What became of everything that was to be moved: counts, and a line for each thing that somebody has to look at."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ParamSpec
 
@@ -41,20 +41,14 @@ class Report:
         """Bring one thing over, and note what became of it. False where it was refused; the others go on."""
         try:
             outcome = bring(*args, **kwargs)
-        except InvalidInput as error:
-            lines = [f"{one.path}: {one.message}" if one.path else one.message for one in error.problems]
-            return self._refuse(kind, name, lines)
-        except (Conflict, NotAllowed, NotFound) as error:
-            return self._refuse(kind, name, [error.message])
+        except (Conflict, InvalidInput, NotAllowed, NotFound) as error:
+            self.counts[kind, REFUSED] += 1
+            self.look_at(f"{kind} {name}: was refused. {error.message}")
+            return False
         self.counts[kind, outcome] += 1
         if outcome is Outcome.KEPT:
             self.look_at(f"{kind} {name}: somebody here made it other than it is in Split. It was left as it is.")
         return True
-
-    def _refuse(self, kind: str, name: str, reasons: Sequence[str]) -> bool:
-        self.counts[kind, REFUSED] += 1
-        self.look_at(f"{kind} {name}: was refused. {' '.join(reasons)}")
-        return False
 
     def look_at(self, line: str) -> None:
         """Note something that somebody has to look at, once."""

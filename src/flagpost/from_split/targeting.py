@@ -6,7 +6,7 @@ from flagpost.flags.names import key_problem
 from flagpost.flags.targeting import SegmentKind
 from flagpost.from_split.account import Bare, SplitEnvironment
 from flagpost.from_split.definition import as_read_here
-from flagpost.from_split.project import MovedProject
+from flagpost.from_split.project import MovedProject, every
 from flagpost.store.records import Environment
 from flagpost.wording import counted
 
@@ -41,12 +41,11 @@ def _put_into_environment(
     project: MovedProject, there: SplitEnvironment, here: Environment
 ) -> dict[SegmentKind, list[Bare]]:
     """The segments that are in an environment then, as Split shows them, by their kind."""
-    move, limit = project.move, 50
-    already: set[str] = set()
-    while page := segments.list_in_environment(
-        move.ctx, move.actor, project.here.id, here.id, offset=len(already), limit=limit
-    ).items:
-        already |= {one.segment.name for one in page}
+    ctx, actor, home = project.move.ctx, project.move.actor, project.here.id
+    present = every(
+        lambda offset, limit: segments.list_in_environment(ctx, actor, home, here.id, offset=offset, limit=limit)
+    )
+    already = {one.segment.name for one in present}
     return {kind: _put_kind(project, there, here, kind, already) for kind in _BASES}
 
 

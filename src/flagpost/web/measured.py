@@ -41,11 +41,16 @@ def measured(scope: Scope, send: Send) -> Iterator[Send]:
 def _say(scope: Scope, status: str, seconds: float) -> None:
     method = scope["method"] if scope["method"] in _METHODS else "OTHER"
     route = route_template(scope)
-    HTTP_REQUESTS.labels(method, route, status).inc()
-    HTTP_SECONDS.labels(method, route).observe(seconds)
+    count(method, route, status, seconds)
     changes = method not in _READING and not scope["path"].startswith(OF_APPLICATIONS)
     if changes or logging.getLogger().isEnabledFor(logging.DEBUG):
         log.info("request.answered", method=method, route=route, status=status, ms=round(seconds * 1000))
+
+
+def count(method: str, route: str, status: str, seconds: float) -> None:
+    """Note one answered request in the metrics."""
+    HTTP_REQUESTS.labels(method, route, status).inc()
+    HTTP_SECONDS.labels(method, route).observe(seconds)
 
 
 def route_template(scope: Scope) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from flagpost.actions import definitions, sessions
+from flagpost.actions import definitions
 from flagpost.flags.model import Bucket, Definition
 from tests.web.conftest import Console
 from tests.web.console.test_flag_sets import place, review, save, send
@@ -30,11 +30,8 @@ def asked(flag: str, *treatments: str, number: int = 0) -> dict[str, str]:
 
 def defined(console: Console, flag: str, environment: str) -> Definition:
     """What is saved."""
-    ada = sessions.signed_in(console.app.state.context, console.admin.cookies["flagpost_session"])
-    assert ada
-    found = definitions.get_definition(
-        console.app.state.context, ada.actor, console.project, flag.rpartition("/")[2], environment
-    )
+    here = (console.project, flag.rpartition("/")[2], environment)
+    found = definitions.get_definition(console.ctx, console.ada, *here)
     return found.definition
 
 
@@ -176,11 +173,10 @@ def test_applications_are_told_not_to_report_impressions_and_to_report_them_agai
 def test_a_save_keeps_a_baseline_treatment_that_the_admin_api_chose(console: Console) -> None:
     flag = new_flag(console)
     live = initiate(console, flag)
-    ctx = console.app.state.context
-    ada = sessions.signed_in(ctx, console.admin.cookies["flagpost_session"])
-    assert ada
     here = (console.project, flag.rpartition("/")[2], live)
-    definitions.save_definition(ctx, ada.actor, *here, replace(defined(console, flag, live), baseline_treatment="on"))
+    definitions.save_definition(
+        console.ctx, console.ada, *here, replace(defined(console, flag, live), baseline_treatment="on")
+    )
     save(console, flag, fields(live, "2", ["30", "70"]))
     assert defined(console, flag, live).baseline_treatment == "on"
 
@@ -195,12 +191,11 @@ def test_a_configuration_of_several_lines_is_kept_as_it_was_written(console: Con
 def test_a_save_keeps_the_order_of_shares_which_decides_who_gets_what(console: Console) -> None:
     flag = new_flag(console)
     live = initiate(console, flag)
-    ctx = console.app.state.context
-    ada = sessions.signed_in(ctx, console.admin.cookies["flagpost_session"])
-    assert ada
     here = (console.project, flag.rpartition("/")[2], live)
     shares = (Bucket("off", 70), Bucket("on", 30))
-    definitions.save_definition(ctx, ada.actor, *here, replace(defined(console, flag, live), default_rule=shares))
+    definitions.save_definition(
+        console.ctx, console.ada, *here, replace(defined(console, flag, live), default_rule=shares)
+    )
     shown = console.admin.get(flag).text
     path = r'name="defaultRule\[(\d)\]\.(?:treatment|size)"[^>]* value="([^"]+)"'
     assert re.findall(path, shown) == [("0", "off"), ("0", "70"), ("1", "on"), ("1", "30")]

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from flagpost.actions import sessions
 from flagpost.actions.context import Context
 from flagpost.store import jira_tables as t
 from flagpost.store.push_log import HOUR_MS
@@ -45,10 +44,7 @@ def flag(console: Console, sandbox: Sandbox) -> str:
 
 
 def world(console: Console) -> tuple[Context, str]:
-    ctx: Context = console.app.state.context
-    who = sessions.signed_in(ctx, console.admin.cookies["flagpost_session"])
-    assert who
-    return ctx, who.actor.account_id
+    return console.ctx, console.ada.account_id
 
 
 def set_site(console: Console, **values: object) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from flagpost.actions import definitions, sessions
+from flagpost.actions import definitions
 from tests.web.conftest import PASSWORD, Console
 
 pytestmark = pytest.mark.slow
@@ -113,14 +113,12 @@ def test_sizes_that_do_not_add_up_are_shown_by_the_field(console: Console) -> No
 def test_a_save_keeps_what_the_editor_has_no_fields_for(console: Console) -> None:
     url = new_flag(console)
     environment = initiate(console, url)
-    ctx = console.app.state.context
-    ada = sessions.signed_in(ctx, console.admin.cookies["flagpost_session"])
-    assert ada
+    ctx, ada = console.ctx, console.ada
     place = (console.project, url.rpartition("/")[2], environment)
-    present = definitions.get_definition(ctx, ada.actor, *place)
-    definitions.save_definition(ctx, ada.actor, *place, replace(present.definition, impressions_disabled=True))
+    present = definitions.get_definition(ctx, ada, *place)
+    definitions.save_definition(ctx, ada, *place, replace(present.definition, impressions_disabled=True))
     assert save(console, url, environment, "2", ["30", "70"]) == 303
-    saved = definitions.get_definition(ctx, ada.actor, *place).definition
+    saved = definitions.get_definition(ctx, ada, *place).definition
     assert (saved.impressions_disabled, saved.default_rule[0].size) == (True, 30)
 
 

@@ -16,10 +16,10 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flagpost.errors import NotSignedIn
-from flagpost.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from flagpost.observe import new_id
 from flagpost.serving.environment import ServedEnvironment
 from flagpost.serving.keys import SdkKey
+from flagpost.web.measured import count
 
 _ROUTE = "/sdk/splitChanges"
 _TOLD_APART_BY = frozenset({b"authorization", b"x-api-key", b"accept-encoding", b"if-none-match", b"origin"})
@@ -72,8 +72,7 @@ class RememberedAnswers:
         known = self._answers.get(asked)
         if known and known.is_true(scope["app"].state):
             await _send_again(known, send)
-            HTTP_REQUESTS.labels("GET", _ROUTE, str(known.status)).inc()
-            HTTP_SECONDS.labels("GET", _ROUTE).observe(perf_counter() - begun)
+            count("GET", _ROUTE, str(known.status), perf_counter() - begun)
         else:
             await self._app(scope, receive, _kept(scope, send, lambda answer: self._remember(asked, answer)))
 
