@@ -12,11 +12,11 @@ from typing import Any
 
 from splitio import get_factory
 
-from flagpost.flags.bucket import seeds_of
-from flagpost.flags.evaluate import compile_environment
+from flagpost.flags.bucketing import seeds_of
+from flagpost.flags.evaluation import compile_environment
 from flagpost.flags.model import Bucket, Definition, Matcher, Rule, Treatment
+from flagpost.flags.split_wire_format import flag_json
 from flagpost.flags.targeting import TargetedFlag, Targeting
-from flagpost.flags.wire import flag_json
 
 TURNS = 9
 QUESTIONS = 2000  # in a turn

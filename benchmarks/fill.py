@@ -2,12 +2,13 @@
 
 import sys
 
-from flagpost.actions import connections, definitions, flags
-from flagpost.actions.reach import reach_environment, reach_project
+from flagpost.actions.flags import definitions, flags
+from flagpost.actions.jira import issue_links
+from flagpost.actions.lookup import reach_environment, reach_project
 from flagpost.app import operator_context
 from flagpost.flags.model import Bucket, Definition, Treatment
 from flagpost.settings import load
-from flagpost.store.issues import Issue
+from flagpost.store.jira.issues import Issue
 
 A_DAY = 86_400_000
 ISSUES = [f"BIG-{number + 1}" for number in range(1000)]
@@ -30,7 +31,7 @@ def fill(count: int) -> None:
                         tx, operator, project, now, name=name, traffic_type="user", tags=[f"tag{number % 20}"]
                     )
                     definitions.add_definition(tx, operator, project, flag, place, DEFINITION, now)
-                    connections.add_connections(tx, operator, flag, [issues[number % len(issues)]], now)
+                    issue_links.add_connections(tx, operator, flag, [issues[number % len(issues)]], now)
 
 
 if __name__ == "__main__":

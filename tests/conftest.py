@@ -15,12 +15,12 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
 from flagpost import app
-from flagpost.actions import sessions
 from flagpost.actions.access import Actor, system
+from flagpost.actions.accounts import sessions
 from flagpost.actions.context import Context
 from flagpost.settings import Settings
-from flagpost.store import tables
 from flagpost.store.db import Database
+from flagpost.store.schema import core
 from tests.stores import PostgresTemplate, SqliteTemplate
 
 ROOT = Path(__file__).parents[1]
@@ -160,7 +160,7 @@ def sqlite_ctx(sqlite_database: Database, clock: Clock) -> Context:
 def new_account(ctx: Context, name: str = "Acme") -> AccountFixture:
     account_id = str(uuid4())
     with ctx.db.write() as tx:
-        tx.execute(sa.insert(tables.accounts).values(id=account_id, name=name, created_at=ctx.clock()))
+        tx.execute(sa.insert(core.accounts).values(id=account_id, name=name, created_at=ctx.clock()))
     return AccountFixture(account_id, replace(system(account_id), name="Ada Admin"))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from chromium import HOW, LAUNCH, find
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from flagpost.demo import EMAIL, PASSWORD, Show, staged
+from flagpost.commands.demo import EMAIL, PASSWORD, Show, staged
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 WINDOW = {"width": 1180, "height": 720}

@@ -11,15 +11,17 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.actions.access import Actor, system
-from flagpost.actions.api_keys import create_api_key
+from flagpost.actions.accounts.api_keys import create_api_key
 from flagpost.actions.context import Context
-from flagpost.actions.integration import set_up_integration
-from flagpost.actions.projects import create_project
+from flagpost.actions.jira.integration import set_up_integration
+from flagpost.actions.projects.projects import create_project
 from flagpost.flags.definition_json import dump
 from flagpost.flags.model import Bucket, Definition, Treatment
-from flagpost.store import accounts, integrations, projects
-from flagpost.store.jira_tables import connections, issues, pushes
-from flagpost.store.tables import audit_entries, definitions, flag_changes, flag_tags, flags
+from flagpost.store.accounts import accounts
+from flagpost.store.jira import integrations
+from flagpost.store.projects import projects
+from flagpost.store.schema.core import audit_entries, definitions, flag_changes, flag_tags, flags
+from flagpost.store.schema.jira import connections, issues, pushes
 
 A_DAY = 86_400_000
 DEFINITION = Definition((Treatment("on"), Treatment("off")), "off", (Bucket("on", 30), Bucket("off", 70)))

@@ -10,10 +10,10 @@ from benchmarks.load.fill import Account
 from benchmarks.load.stores import PUBLIC_URL
 from benchmarks.stage import Client
 from flagpost.jira.payload import flag_payload
-from flagpost.store import telling
 from flagpost.store.db import Database
-from flagpost.store.jira_tables import pushes
-from flagpost.store.pushes import Push
+from flagpost.store.jira import payload_source
+from flagpost.store.jira.outbox import Push
+from flagpost.store.schema.jira import pushes
 
 _AT_ONCE = 1000
 _ROWS = sa.select(*(pushes.c[field.name] for field in fields(Push)))
@@ -41,6 +41,6 @@ def _wanted(database: Database, account_id: str) -> Iterator[tuple[str, str]]:
         rows = [Push(*row) for row in tx.execute(_ROWS.where(pushes.c.account_id == account_id))]
         assert not [row for row in rows if row.waiting]
         for start in range(0, len(rows), _AT_ONCE):
-            told = telling.flags_to_tell(tx, account_id, rows[start : start + _AT_ONCE], PUBLIC_URL)
+            told = payload_source.flags_to_tell(tx, account_id, rows[start : start + _AT_ONCE], PUBLIC_URL)
             for flag_id, flag in told.items():
                 yield flag_id, json.dumps(flag_payload(flag), sort_keys=True)

@@ -14,7 +14,7 @@ from benchmarks.stage import SECRET_KEY, cpu_seconds, free_port, program, reside
 from flagpost.app import open_database
 from flagpost.settings import Settings
 from flagpost.store.db import Database
-from flagpost.store.jira_tables import jira_sites, pushes
+from flagpost.store.schema.jira import jira_sites, pushes
 
 PUBLIC_URL = "http://flagpost.invalid"
 _LONGEST_WAIT_SECONDS = 600.0

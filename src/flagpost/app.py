@@ -12,34 +12,37 @@ from functools import partial
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from flagpost import __version__, tracing
-from flagpost.actions import change_decisions, first_start, sessions, stored_secrets
+from flagpost import __version__
 from flagpost.actions.access import Actor, system
+from flagpost.actions.accounts import bootstrap, sessions
+from flagpost.actions.change_requests import reviews
 from flagpost.actions.context import Context, now_ms
+from flagpost.actions.jira import secret_rotation
 from flagpost.errors import SetupError
-from flagpost.jira.access import Keyring
-from flagpost.jira.auth import secret_box
 from flagpost.jira.client import JiraClient
-from flagpost.jira.drift import DriftChecker
+from flagpost.jira.delivery import Delivery, waiting_sites
+from flagpost.jira.failure_policy import Trouble
+from flagpost.jira.invocation_token import InvocationVerifier
+from flagpost.jira.issue_refresh import Refresher
 from flagpost.jira.issues import IssueReader
-from flagpost.jira.limits import Limits
-from flagpost.jira.push import Delivery, waiting_sites
-from flagpost.jira.receive import InvocationVerifier
-from flagpost.jira.refresh import Refresher
+from flagpost.jira.rate_limits import Limits
+from flagpost.jira.reconciliation import DriftChecker
 from flagpost.jira.retention import Retention
-from flagpost.jira.trouble import Trouble
+from flagpost.jira.secret_box import secret_box
+from flagpost.jira.site_access import Keyring
 from flagpost.jobs.embedded import EmbeddedEngine
 from flagpost.jobs.port import Engine
 from flagpost.jobs.postgres import PostgresEngine
-from flagpost.listening import Server, Stopping, listen, server
-from flagpost.observe import as_request, each_as_request, set_up_logging
+from flagpost.server import Server, Stopping, listen, server
 from flagpost.serving.environments import Environments
+from flagpost.serving.impression_buffer import Traffic
 from flagpost.serving.keys import SdkKeys
-from flagpost.serving.traffic import Traffic
 from flagpost.settings import Settings
 from flagpost.store import migrate
 from flagpost.store.db import Database
-from flagpost.web import api, api_v1, bodies, console, forge, headers, health, render, sdk, webhooks
+from flagpost.telemetry import tracing
+from flagpost.telemetry.logging import as_request, each_as_request, set_up_logging
+from flagpost.web import admin_api, body_limits, console, forge, headers, health, render, rest_api, sdk, webhooks
 from flagpost.web.templating import STATIC
 
 _DESCRIPTION = """Split's Admin API under `/internal/api/v2`, and Flagpost's own for the Jira side under `/api/v1`.
@@ -92,7 +95,7 @@ def _engine(context: Context, *, works: bool = True) -> Engine:
     delivery = Delivery(db, context.jira, context.keyring, reader.limits, context.clock, settings.public_url)
     refresher = Refresher(db, context.jira, reader, context.clock, settings.issue_refresh_budget)
     waiting = partial(waiting_sites, db, context.clock)
-    publish = partial(change_decisions.publish_due, context)
+    publish = partial(reviews.publish_due, context)
     runs = (refresher.run, publish, drift_checker(context).run, _retention(context).run)
     chores = [each_as_request(run) for run in runs]
     if db.is_sqlite:
@@ -135,8 +138,8 @@ def create_app(settings: Settings, *, works: bool = True, stopping: Stopping | N
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        first_start.ensure_account(context)
-        stored_secrets.encrypt_with_newest_key(context)
+        bootstrap.ensure_account(context)
+        secret_rotation.encrypt_with_newest_key(context)
         environments.start()
         engine.start()
         traffic.start()
@@ -168,11 +171,11 @@ def create_app(settings: Settings, *, works: bool = True, stopping: Stopping | N
 
 def _compose(app: FastAPI) -> None:
     app.include_router(health.described)
-    for part in (health, api, api_v1, forge, webhooks, console):
+    for part in (health, admin_api, rest_api, forge, webhooks, console):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(sdk.Applications)
-    app.add_middleware(bodies.BoundedBodies)
+    app.add_middleware(body_limits.BoundedBodies)
     app.add_middleware(headers.EveryRequest)
     app.add_middleware(sdk.RememberedAnswers)
     render.install_error_handlers(app)
@@ -191,7 +194,7 @@ def serve(settings: Settings, *, works: bool = True) -> None:
         stopping = Stopping(settings.stop_seconds, watch=True)
         app = create_app(settings, works=works, stopping=stopping)
         context: Context = app.state.context
-        first_start.ensure_account(context)
+        bootstrap.ensure_account(context)
         print(f"Flagpost {__version__} is at {settings.public_url}", flush=True)
         if link := sessions.first_admin_link(context):
             print(f"Nobody can sign in yet. Create the first admin, once, here:\n  {link}", flush=True)
@@ -283,7 +286,7 @@ def operator_context(settings: Settings) -> Iterator[tuple[Context, Actor]]:
     A serving process finds what this one changed by its sweep.
     """
     with _context(settings) as context, as_request():
-        yield context, system(first_start.ensure_account(context))
+        yield context, system(bootstrap.ensure_account(context))
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from rich.markup import escape
 
 from flagpost import settings as settings_module
 from flagpost.errors import FlagpostError
-from flagpost.observe import set_up_logging
 from flagpost.settings import Settings
+from flagpost.telemetry.logging import set_up_logging
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Feature flags and Jira issues, connected.")
 user_app = typer.Typer(no_args_is_help=True, help="People who may sign in.")
@@ -73,7 +73,7 @@ def demo(
     browser: Annotated[bool, typer.Option(help="Open both pages in the browser.")] = True,
 ) -> None:
     """Try it: the console and a Jira Cloud sandbox, connected, with flags and issues to play with."""
-    from flagpost.demo import run
+    from flagpost.commands.demo import run
 
     run(port=port, sandbox_port=sandbox_port, open_browser=browser)
 
@@ -88,9 +88,9 @@ def import_(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Create flags from a file and connect them with their Jira issues. Can be run again; makes nothing twice."""
-    from flagpost import importing
+    from flagpost.commands import import_file
 
-    refused = importing.run(
+    refused = import_file.run(
         _settings(database_url), file, project, traffic_type, create_owners=create_owners, dry_run=dry_run
     )
     if refused:
@@ -133,7 +133,7 @@ def migrate_from_split(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Copy a Harness FME (Split) account through its Admin API. Can be stopped, and run again; makes nothing twice."""
-    from flagpost.from_split import Wanted, run
+    from flagpost.commands.split_migration import Wanted, run
 
     wanted = Wanted(
         api_key,
@@ -153,7 +153,7 @@ def migrate_from_split(
 @app.command()
 def doctor(database_url: DatabaseUrl = None) -> None:
     """Check this installation, and say in plain words what is wrong and what to do."""
-    from flagpost.doctor import check
+    from flagpost.commands.doctor import check
 
     findings = check(_settings(database_url))
     for finding in findings:
@@ -172,7 +172,7 @@ def jira_preview(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Show exactly what Jira would be sent of a flag now, and send nothing."""
-    from flagpost.actions.jira_preview import preview
+    from flagpost.actions.jira.payload_preview import preview
     from flagpost.app import operator_context
 
     with operator_context(_settings(database_url)) as (ctx, operator):
@@ -193,12 +193,12 @@ def send_again(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Send everything that Jira was told once more, or a project, or one flag. `serve` or `worker` does the sending."""
-    from flagpost import following
+    from flagpost.commands import progress
 
     if cancel:
-        following.cancel(_settings(database_url))
+        progress.cancel(_settings(database_url))
     else:
-        following.send_again(_settings(database_url), _project_of(project, flag), flag, wait=wait)
+        progress.send_again(_settings(database_url), _project_of(project, flag), flag, wait=wait)
 
 
 @app.command("drift-check")
@@ -211,9 +211,9 @@ def drift_check(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Read back what Jira holds, and mend what differs from what it was told. `serve` or `worker` does the reading."""
-    from flagpost import following
+    from flagpost.commands import progress
 
-    if not following.check_drift(_settings(database_url), _project_of(project, flag), flag, wait=wait):
+    if not progress.check_drift(_settings(database_url), _project_of(project, flag), flag, wait=wait):
         raise typer.Exit(1)
 
 
@@ -234,7 +234,7 @@ def forge_app(
     ] = False,
 ) -> None:
     """Write the app for your own Jira Cloud site, to register and install with Atlassian's command line."""
-    from flagpost.forge_app import write_app
+    from flagpost.commands.forge_app import write_app
 
     for path in write_app(base_url, out, allow_localhost=allow_localhost):
         print(path)
@@ -248,7 +248,7 @@ def backup(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Copy the SQLite database to a file, while Flagpost runs or not."""
-    from flagpost.backup import back_up
+    from flagpost.commands.backup import back_up
 
     for path in back_up(_settings(database_url), file, with_key=with_key):
         out.print(f"Written: {path}", markup=False)
@@ -262,7 +262,7 @@ def restore(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Put a backup where there is no database yet."""
-    from flagpost.backup import restore as put_back
+    from flagpost.commands.backup import restore as put_back
 
     _print_counts(put_back(_settings(database_url), file))
     out.print(
@@ -276,7 +276,7 @@ def copy_to(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Carry everything over into another, empty database: from SQLite to PostgreSQL, or back. Stop Flagpost first."""
-    from flagpost.backup import copy_to as carry_over
+    from flagpost.commands.backup import copy_to as carry_over
 
     _print_counts(carry_over(_settings(database_url), target_url, Console(stderr=True)))
     out.print("The counts of every table agree. Start Flagpost on the new database with the same secret keys.")
@@ -295,11 +295,11 @@ def user_create(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Add a person, and print the one-time link with which they choose a password."""
-    from flagpost.actions import people
+    from flagpost.actions.accounts import users
     from flagpost.app import operator_context
 
     with operator_context(_settings(database_url)) as (ctx, operator):
-        link = people.invite_user(ctx, operator, email=email, name=name or email.partition("@")[0], role=role)
+        link = users.invite_user(ctx, operator, email=email, name=name or email.partition("@")[0], role=role)
         out.print(f"{email} can choose a password here, once, within {link.valid_days} days:")
         out.print(link.url)
 
@@ -314,7 +314,7 @@ def key_create(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Create an API key and print it. It is shown this once and stored only as a hash."""
-    from flagpost.actions import api_keys
+    from flagpost.actions.accounts import api_keys
     from flagpost.app import operator_context
 
     roles = tuple(role or (["API_ALL_GRANTED"] if kind == "admin" else []))

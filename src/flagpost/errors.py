@@ -15,7 +15,7 @@
     │   └── DatabaseUnavailable 503  the database cannot be used just now
     │       └── DiskFull    507  it has no room left; nothing was saved
     ├── SetupError               the operator has to mend a setting, a file or the database
-    ├── SplitError               Split did not do what was asked; in `flagpost.from_split`
+    ├── SplitError               Split did not do what was asked; in `flagpost.commands.split_migration`
     └── JiraError           502  Jira did not do what was asked; see its subclasses in `flagpost.jira`
 
 The docstring of a class is its message when none is given. `permanent` says whether trying the same thing again,

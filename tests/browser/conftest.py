@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from flagpost.actions import sessions
 from flagpost.actions.access import Actor
+from flagpost.actions.accounts import sessions
 from flagpost.actions.context import Context
 from flagpost.app import running
-from flagpost.demo import EMAIL, PASSWORD, Show, staged
-from flagpost.forge_app import page_files
+from flagpost.commands.demo import EMAIL, PASSWORD, Show, staged
+from flagpost.commands.forge_app import page_files
 from flagpost.jira.manifest import forge_manifest
 from flagpost.settings import load
 from jira_sandbox.embedded import Sandbox, running_sandbox

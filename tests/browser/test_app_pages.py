@@ -10,14 +10,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
-from flagpost.forge_app import page_files
+from flagpost.commands.forge_app import page_files
 from flagpost.jira.manifest import forge_manifest
 from jira_sandbox.embedded import Sandbox
 from tests.browser.conftest import Desk
 from tests.browser.remote import CODE, LONG, TOKEN, Remote, running_remote
 from tests.browser.test_console import LOOKS, too_wide
+from tests.commands.forge_app.node import built_app, bundled_files
 from tests.end_to_end.world import APP_ID, until
-from tests.forge_app.node import built_app, bundled_files
 
 pytestmark = pytest.mark.browser
 NARROW = {"narrow": {"color_scheme": "light", "viewport": {"width": 320, "height": 640}}}

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from flagpost.demo import EMAIL, PASSWORD, Show
+from flagpost.commands.demo import EMAIL, PASSWORD, Show
 from flagpost.flags.matchers import MATCHERS
 from tests.browser.conftest import Desk
 

@@ -9,7 +9,7 @@ import promql_parser
 import pytest
 import yaml
 
-from flagpost import metrics
+from flagpost.telemetry import metrics
 from tests.conftest import ROOT
 from tests.docs.test_reference import metric_labels
 

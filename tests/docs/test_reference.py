@@ -9,9 +9,10 @@ import typer
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from flagpost import cli, metrics
+from flagpost import cli
 from flagpost.flags.import_file import FIELDS
 from flagpost.settings import Settings, documented
+from flagpost.telemetry import metrics
 from flagpost.web import forge, health
 from jira_sandbox import cli as sandbox_cli
 from jira_sandbox import control

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from flagpost.actions import first_start
 from flagpost.actions.access import Actor, system
+from flagpost.actions.accounts import bootstrap
 from flagpost.actions.context import Context
 from flagpost.app import running
 from flagpost.settings import load
@@ -43,7 +43,7 @@ def started(sandbox: Sandbox, database_url: str) -> Iterator[World]:
 def served_alone(sqlite_url: str) -> Iterator[tuple[Context, Actor]]:
     """Flagpost on SQLite with no Jira beside it, and Flagpost itself as who saves."""
     with running(load(port=0, database_url=sqlite_url)) as ctx:
-        yield ctx, system(first_start.ensure_account(ctx))
+        yield ctx, system(bootstrap.ensure_account(ctx))
 
 
 @pytest.fixture

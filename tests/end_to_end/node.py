@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.forge_app.node import packages
+from tests.commands.forge_app.node import packages
 
 SCRIPTS = Path(__file__).parent / "javascript"
 _PATIENCE = 120.0

@@ -6,14 +6,17 @@ from functools import cmp_to_key
 from random import Random
 from typing import Any, TypeVar
 
-from flagpost.actions import api_keys, definitions, environments, flags, projects, rule_based_segments, segments
-from flagpost.actions import segment_keys as keys_of_segments
 from flagpost.actions.access import Actor
+from flagpost.actions.accounts import api_keys
 from flagpost.actions.context import Context
+from flagpost.actions.flags import definitions, flags
+from flagpost.actions.projects import environments, projects
+from flagpost.actions.segments import keys as keys_of_segments
+from flagpost.actions.segments import rule_based, segments
 from flagpost.flags.definition_json import dump, parse
 from flagpost.flags.model import BetweenVersions, Definition, Rule
+from flagpost.flags.semantic_versions import read_version
 from flagpost.flags.targeting import RuleBasedSegment, SegmentKind
-from flagpost.flags.versions import read_version
 from flagpost.serving.environment import ServedEnvironment
 from flagpost.serving.environments import Environments
 from tests.flags.cases import HALF_A_PAIR, Case, World, world
@@ -95,7 +98,7 @@ class Saved:
         for rules in reversed(one.targeting.rule_based_segments):
             self._segment(rules.name, SegmentKind.RULE_BASED)
             body = _rules_json(rules, {segment.name for segment in one.targeting.key_segments})
-            rule_based_segments.save_rules(self.ctx, self.actor, self.project.id, self.place, rules.name, body)
+            rule_based.save_rules(self.ctx, self.actor, self.project.id, self.place, rules.name, body)
         names = [f"{prefix}nowhere", *(flag.name for flag in one.targeting.flags)]  # the first is not set up anywhere
         for name in names:
             self.new_flag(name)

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from flagpost.actions import api_keys, definitions, segment_keys
 from flagpost.actions.access import Actor
+from flagpost.actions.accounts import api_keys
 from flagpost.actions.context import Context
-from flagpost.actions.segments import add_to_environment, create_segment
+from flagpost.actions.flags import definitions
+from flagpost.actions.segments import keys as segment_keys
+from flagpost.actions.segments.segments import add_to_environment, create_segment
 from flagpost.flags.targeting import SegmentKind
-from flagpost.metrics import REGISTRY
+from flagpost.telemetry.metrics import REGISTRY
 from tests.end_to_end.node import NodeApplication, node_application
 from tests.end_to_end.saved_worlds import Saved, worlds
 from tests.end_to_end.world import until

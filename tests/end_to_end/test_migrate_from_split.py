@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from flagpost import from_split
-from flagpost.actions import api_keys, first_start, projects
 from flagpost.actions.access import system
+from flagpost.actions.accounts import api_keys, bootstrap
 from flagpost.actions.context import Context
+from flagpost.actions.projects import projects
 from flagpost.app import running
+from flagpost.commands import split_migration
 from flagpost.errors import FlagpostError
 from flagpost.settings import load
 from jira_sandbox.embedded import Sandbox
@@ -62,7 +63,7 @@ class Target:
 
 def see_everything(ctx: Context) -> None:
     """Grant the tests' key what only people may view."""
-    operator = system(first_start.ensure_account(ctx))
+    operator = system(bootstrap.ensure_account(ctx))
     key = api_keys.list_api_keys(ctx, operator)[0]
     for project in projects.list_projects(ctx, operator).items:
         if project.restricted:
@@ -306,6 +307,6 @@ def test_what_is_wrong_is_said_and_nothing_is_changed(
         values["base_url"] = world.url + values["base_url"]
     settings = load(database_url=target.url, secret_keys=SECRET_KEY)
     with pytest.raises(FlagpostError, match=re.escape(said)):
-        from_split.run(settings, from_split.Wanted(**values))
+        split_migration.run(settings, split_migration.Wanted(**values))
     with target.served() as there:
         assert everything_in(there)["Default"]["flags"] == []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from flagpost.actions import sessions
+from flagpost.actions.accounts import sessions
 from flagpost.actions.context import now_ms
 from flagpost.store.db import Database
 from tests.conftest import context_on

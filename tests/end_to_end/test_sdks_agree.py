@@ -17,7 +17,7 @@ from splitio.client.key import Key
 from flagpost.actions.access import Actor
 from flagpost.actions.context import Context
 from flagpost.flags.conditions import EXCEPTION
-from flagpost.flags.evaluate import Evaluation, Snapshot
+from flagpost.flags.evaluation import Evaluation, Snapshot
 from tests.end_to_end.applications import python_sdk_at
 from tests.end_to_end.saved_worlds import Saved, worlds
 from tests.flags.cases import Case, World

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from splitio import get_factory
 
-from flagpost.flags.bucket import seeds_of
+from flagpost.flags.bucketing import seeds_of
 from flagpost.flags.model import Bucket, Definition, Treatment
 from flagpost.flags.targeting import TargetedFlag, Targeting
 from jira_sandbox.embedded import Sandbox

@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 from cryptography.fernet import Fernet
 
-from flagpost.forge_app import page_files
+from flagpost.commands.forge_app import page_files
 from flagpost.jira.manifest import forge_manifest
 from jira_sandbox.embedded import Sandbox
 from jira_sandbox.state import CLOUD_ID

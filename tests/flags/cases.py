@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from flagpost.flags.bucket import Seeds
+from flagpost.flags.bucketing import Seeds
 from flagpost.flags.matchers import MATCHERS
 from flagpost.flags.model import Between, BetweenVersions, Bucket, Definition, Depends, Matcher, Rule, Treatment
 from flagpost.flags.targeting import KeySegment, RuleBasedSegment, TargetedFlag, Targeting

@@ -8,8 +8,8 @@ from splitio.engine.splitters import Splitter
 from splitio.models import rule_based_segments, splits
 from splitio.models.fallback_config import FallbackTreatmentCalculator
 
+from flagpost.flags.split_wire_format import Spec, flag_json, rule_based_segment_json, segments_downloaded
 from flagpost.flags.targeting import Targeting
-from flagpost.flags.wire import Spec, flag_json, rule_based_segment_json, segments_downloaded
 from tests.flags.cases import Case
 
 

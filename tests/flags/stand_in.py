@@ -8,8 +8,8 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from flagpost.flags.split_wire_format import flag_json, rule_based_segment_json, segments_downloaded
 from flagpost.flags.targeting import Targeting
-from flagpost.flags.wire import flag_json, rule_based_segment_json, segments_downloaded
 
 CHANGED = 1_700_000_000_000
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flagpost.flags.evaluate import Snapshot
-from flagpost.flags.wire import Spec
+from flagpost.flags.evaluation import Snapshot
+from flagpost.flags.split_wire_format import Spec
 from tests.flags.cases import World, world
 from tests.flags.official import OfficialEvaluator
 

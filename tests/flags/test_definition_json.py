@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from flagpost.errors import InvalidInput
 from flagpost.flags.definition_json import dump, load, parse
-from flagpost.flags.difference import describe
+from flagpost.flags.diff import describe
 from flagpost.flags.model import Definition
-from flagpost.flags.validate import problems_of
+from flagpost.flags.validation import problems_of
 from tests.flags.definitions import definitions
 
 GOOD: dict[str, Any] = {

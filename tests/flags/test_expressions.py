@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from flagpost.flags.expressions import Expression, expression, expression_problem
 from flagpost.flags.model import Definition, Matcher, Rule
 from flagpost.flags.targeting import RuleBasedSegment
-from flagpost.metrics import REGISTRY
-from tests.flags.test_evaluate import ALL_ON, PLAIN, flag, snapshot
+from flagpost.telemetry.metrics import REGISTRY
+from tests.flags.test_evaluation import ALL_ON, PLAIN, flag, snapshot
 
 PLACES = [r"\b", "^", "$", r"\A", r"\Z"]
 CHARACTERS = [

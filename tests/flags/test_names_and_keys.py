@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flagpost.flags.issue_keys import parse_issue_refs
-from flagpost.flags.names import email_problem, flag_name_problem, title_problem, treatment_name_problem
+from flagpost.flags.naming_rules import email_problem, flag_name_problem, title_problem, treatment_name_problem
 
 
 @pytest.mark.parametrize("name", ["a", "Pay-now_2", "x" * 100])

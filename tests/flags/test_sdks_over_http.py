@@ -1,6 +1,6 @@
 """Split's own SDKs, set up as an application does it, give the treatments and labels that the evaluator gives.
 
-They are pointed at a stand-in that serves what `flagpost.flags.wire` writes; anything that serves the environments of
+They are pointed at a stand-in that serves what `flagpost.flags.split_wire_format` writes; anything that serves the environments of
 `worlds` in the same way can take its place.
 """
 
@@ -15,11 +15,11 @@ import pytest
 from splitio import get_factory
 from splitio.client.key import Key
 
-from flagpost.flags.evaluate import Snapshot
+from flagpost.flags.evaluation import Snapshot
+from tests.commands.forge_app.node import packages
 from tests.flags.cases import Case, World, world
 from tests.flags.official import OfficialEvaluator, with_dates_in_seconds
 from tests.flags.stand_in import serving
-from tests.forge_app.node import packages
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quiet_sdk")]
 

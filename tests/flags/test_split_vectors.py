@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from flagpost.flags.bucket import bucket
+from flagpost.flags.bucketing import bucket
 from flagpost.flags.matching import value_test
 from flagpost.flags.model import BetweenVersions, Matcher
-from flagpost.flags.versions import Version, read_version
+from flagpost.flags.semantic_versions import Version, read_version
 from tests.conftest import SHARED
 
 VECTORS = SHARED / "contracts" / "split"

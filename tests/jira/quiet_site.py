@@ -7,25 +7,18 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
 from flagpost import app
-from flagpost.actions import (
-    connections,
-    credentials,
-    definitions,
-    drift_checks,
-    environments,
-    flags,
-    integration,
-    projects,
-)
 from flagpost.actions.access import Actor
 from flagpost.actions.context import Context
+from flagpost.actions.flags import definitions, flags
+from flagpost.actions.jira import credentials, integration, issue_links, reconciliation
+from flagpost.actions.projects import environments, projects
 from flagpost.flags.definition_json import parse
-from flagpost.jira.drift import DriftChecker
-from flagpost.jira.push import Delivery
+from flagpost.jira.delivery import Delivery
+from flagpost.jira.reconciliation import DriftChecker
 from flagpost.settings import Settings
 from flagpost.store.db import Database
-from flagpost.store.drift import Check, Finding
-from flagpost.store.jira_tables import pushes as outbox
+from flagpost.store.jira.reconciliations import Check, Finding
+from flagpost.store.schema.jira import pushes as outbox
 from jira_sandbox.embedded import Sandbox
 from tests.conftest import Clock, new_account
 
@@ -54,10 +47,10 @@ class Site:
         return made.id
 
     def connect(self, name: str, issue: str = "PAY-1") -> None:
-        connections.connect_issues(self.ctx, self.actor, "Shop", name, [issue])
+        issue_links.connect_issues(self.ctx, self.actor, "Shop", name, [issue])
 
     def disconnect(self, name: str, issue: str = "PAY-1") -> None:
-        connections.disconnect_issue(self.ctx, self.actor, "Shop", name, issue)
+        issue_links.disconnect_issue(self.ctx, self.actor, "Shop", name, issue)
 
     def deliver(self, *, settle: bool = True) -> None:
         self.delivery.deliver(self.actor.account_id)
@@ -65,13 +58,13 @@ class Site:
             self.clock.forward(seconds=90)
 
     def check(self, flag: str | None = None) -> tuple[Check, list[Finding]]:
-        asked = drift_checks.ask_for_check(self.ctx, self.actor, "Shop" if flag else None, flag).check
+        asked = reconciliation.ask_for_check(self.ctx, self.actor, "Shop" if flag else None, flag).check
         return self.work_off(asked.id)
 
     def work_off(self, check: str) -> tuple[Check, list[Finding]]:
         for _ in range(50):
             self.checker.run()
-            report = drift_checks.get_check(self.ctx, self.actor, check)
+            report = reconciliation.get_check(self.ctx, self.actor, check)
             if report.check.outcome:
                 return report.check, report.findings
             self.clock.forward(seconds=5)
@@ -81,7 +74,7 @@ class Site:
         return sorted((one.flag_name, one.kind, one.repaired) for one in self.check(flag)[1])
 
     def checks(self) -> list[Check]:
-        return [one.check for one in drift_checks.list_checks(self.ctx, self.actor)]
+        return [one.check for one in reconciliation.list_checks(self.ctx, self.actor)]
 
     def reads(self) -> int:
         return len([one for one in self.sandbox.requests("/flag/") if one["method"] == "GET"])

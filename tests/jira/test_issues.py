@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from flagpost.actions import connections
 from flagpost.actions.context import Context
+from flagpost.actions.jira import issue_links
 from flagpost.errors import InvalidInput
 from flagpost.jira.client import Answer, JiraUnreachable
 from flagpost.jira.issues import IN_THE_BACKGROUND, WHILE_SOMEBODY_WAITS
-from flagpost.store import credentials, integrations, issues
-from flagpost.store.integrations import Site
-from flagpost.store.issues import Issue
+from flagpost.store.jira import credentials, integrations, issues
+from flagpost.store.jira.integrations import Site
+from flagpost.store.jira.issues import Issue
 from tests.conftest import AccountFixture
 
 
@@ -67,7 +67,7 @@ def keys(number: int) -> list[str]:
 def test_so_many_are_asked_for_singly_and_the_rest_is_taken_as_typed(
     ctx: Context, site: Site, sqlite_account: AccountFixture, jira: Jira
 ) -> None:
-    found = connections.look_up_issues(ctx, sqlite_account.admin, keys(30))
+    found = issue_links.look_up_issues(ctx, sqlite_account.admin, keys(30))
     assert len(jira.asked) == 11
     assert [ref for ref, issue in found.items() if issue is None] == keys(10)
     assert {issue.state for issue in found.values() if issue} == {"unchecked"}
@@ -78,7 +78,7 @@ def test_a_slow_jira_does_not_hold_a_person_for_longer_than_seconds(
 ) -> None:
     jira.seconds, jira.found = 1.5, {"PAY-1": "1"}
     began = jira.now
-    found = connections.look_up_issues(ctx, sqlite_account.admin, keys(9))
+    found = issue_links.look_up_issues(ctx, sqlite_account.admin, keys(9))
     assert jira.now - began <= 5
     assert [issue.state if issue else None for issue in found.values()] == ["known", None, *["unchecked"] * 7]
 
@@ -87,7 +87,7 @@ def test_a_number_that_there_was_no_time_for_cannot_be_taken_as_typed(
     ctx: Context, site: Site, sqlite_account: AccountFixture, jira: Jira
 ) -> None:
     with pytest.raises(InvalidInput, match="enter its key"):
-        connections.look_up_issues(ctx, sqlite_account.admin, [*keys(10), "10011"])
+        issue_links.look_up_issues(ctx, sqlite_account.admin, [*keys(10), "10011"])
 
 
 def test_what_there_was_no_time_for_stays_as_it_was(
@@ -117,7 +117,7 @@ def test_an_api_token_that_is_refused_is_asked_with_no_more(
 ) -> None:
     jira.status = status
     for _ in range(3):
-        connections.look_up_issues(ctx, sqlite_account.admin, ["PAY-1"])
+        issue_links.look_up_issues(ctx, sqlite_account.admin, ["PAY-1"])
     assert jira.asked == ["bulkfetch", "PAY-1"]
     with ctx.db.read() as tx:
         given = credentials.of_account(tx, sqlite_account.id)

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from flagpost.actions import definitions, environments, flags, projects
 from flagpost.actions.context import Context
+from flagpost.actions.flags import definitions, flags
+from flagpost.actions.projects import environments, projects
 from flagpost.flags.definition_json import parse
-from flagpost.store import traffic
+from flagpost.store.flags import impressions
 from flagpost.store.records import Flag
 from tests.conftest import AccountFixture
 
@@ -36,7 +37,7 @@ class Shop:
         """How often each treatment was served."""
         found: dict[str, int] = {}
         with self.ctx.db.read() as tx:
-            for one in traffic.sums(tx, place or self.production, flag.id, 0, 1 << 60, traffic.HOUR_MS):
+            for one in impressions.sums(tx, place or self.production, flag.id, 0, 1 << 60, impressions.HOUR_MS):
                 found[one.treatment] = found.get(one.treatment, 0) + one.count
         return found
 

@@ -7,17 +7,17 @@ import pytest
 import sqlalchemy as sa
 
 from flagpost.errors import DatabaseUnavailable, DiskFull, Overtaken, SetupError
-from flagpost.store import tables
 from flagpost.store.db import Database, _as_said
+from flagpost.store.schema import core
 
 
 def _insert(tx: sa.Connection, name: str) -> None:
-    tx.execute(sa.insert(tables.accounts).values(id=name, name=name, created_at=1))
+    tx.execute(sa.insert(core.accounts).values(id=name, name=name, created_at=1))
 
 
 def _names(database: Database) -> list[str]:
     with database.read() as tx:
-        return list(tx.scalars(sa.select(tables.accounts.c.name).order_by(tables.accounts.c.name)))
+        return list(tx.scalars(sa.select(core.accounts.c.name).order_by(core.accounts.c.name)))
 
 
 def test_a_write_is_kept_when_its_block_ends(database: Database) -> None:
@@ -47,7 +47,7 @@ def test_many_threads_write_at_once_and_none_is_turned_away(database: Database) 
         try:
             for step in range(5):
                 with database.write() as tx:
-                    tx.scalar(sa.select(sa.func.count()).select_from(tables.accounts))
+                    tx.scalar(sa.select(sa.func.count()).select_from(core.accounts))
                     _insert(tx, f"{number}-{step}")
         except Exception as error:
             failures.append(error)
@@ -64,7 +64,7 @@ def test_many_threads_write_at_once_and_none_is_turned_away(database: Database) 
 def test_foreign_keys_are_enforced(database: Database) -> None:
     row = {"id": "p", "account_id": "nobody", "name": "P", "created_at": 1}
     with pytest.raises((sa.exc.IntegrityError, Overtaken)), database.write() as tx:
-        tx.execute(sa.insert(tables.projects).values(row))
+        tx.execute(sa.insert(core.projects).values(row))
 
 
 @pytest.mark.parametrize("url", ["mysql://localhost/x", "sqlite://", "sqlite:///:memory:", "not a url"])
@@ -113,7 +113,7 @@ def test_two_that_make_the_same_at_once_both_get_an_answer_and_it_is_made_once(p
     def make() -> None:
         try:
             with database.write() as tx:
-                assert tx.scalar(sa.select(tables.accounts.c.id)) is None
+                assert tx.scalar(sa.select(core.accounts.c.id)) is None
                 ready.wait()
                 _insert(tx, "same")
         except Overtaken as error:

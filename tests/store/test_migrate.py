@@ -8,7 +8,7 @@ from alembic.migration import MigrationContext
 from flagpost.errors import SetupError
 from flagpost.store import migrate
 from flagpost.store.db import Database
-from flagpost.store.schema import metadata
+from flagpost.store.schema.metadata import metadata
 
 
 def test_the_migrations_build_exactly_the_tables_of_the_code(database: Database) -> None:

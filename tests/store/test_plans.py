@@ -13,14 +13,14 @@ from benchmarks.load.fill import Account, fill
 
 from flagpost.actions.access import system
 from flagpost.actions.context import Context
-from flagpost.actions.definitions import kill
+from flagpost.actions.flags.definitions import kill
 from flagpost.app import drift_checker
 from flagpost.jira.client import Answer, JiraClient
-from flagpost.jira.limits import Limits
-from flagpost.jira.push import Delivery, waiting_sites
-from flagpost.jira.refresh import Refresher
-from flagpost.store import pushes
+from flagpost.jira.delivery import Delivery, waiting_sites
+from flagpost.jira.issue_refresh import Refresher
+from flagpost.jira.rate_limits import Limits
 from flagpost.store.db import Database
+from flagpost.store.jira import outbox
 
 pytestmark = pytest.mark.slow
 GROWING = ("flags", "definitions", "flag_changes", "pushes", "connections", "issues", "audit_entries")
@@ -110,7 +110,7 @@ def test_a_change_and_its_delivery_look_at_that_flag_alone(ctx: Context, account
         assert list(waiting_sites(ctx.db, ctx.clock)) == [account.id]
         delivery(ctx).deliver(account.id)
     with ctx.db.read() as tx:
-        assert pushes.count_behind(tx, account.id) == 0
+        assert outbox.count_behind(tx, account.id) == 0
     assert len(statements) > 10
     assert dear(ctx.db, statements) == []
 
@@ -120,7 +120,7 @@ def test_looking_for_who_waits_costs_by_the_accounts_and_not_by_the_flags_that_w
 ) -> None:
     with ctx.db.write() as tx:
         for account in accounts[1:]:
-            pushes.mark_all_changed(tx, account.id, ctx.clock())
+            outbox.mark_all_changed(tx, account.id, ctx.clock())
     with asked(ctx.db) as statements:
         found = list(waiting_sites(ctx.db, ctx.clock))
     assert found == sorted(account.id for account in accounts[1:])
@@ -157,8 +157,8 @@ def test_who_waits_is_found_without_those_whose_flags_were_all_put_off(ctx: Cont
     with ctx.db.write() as tx:
         for account in accounts[:2]:
             flag_id = next(iter(account.flag_ids.values()))
-            pushes.mark_changed(tx, [flag_id], ctx.clock())
-        pushes.put_off(tx, flag_id, ctx.clock() + 1000, "Jira fails at it")
+            outbox.mark_changed(tx, [flag_id], ctx.clock())
+        outbox.put_off(tx, flag_id, ctx.clock() + 1000, "Jira fails at it")
     with ctx.db.read() as tx:
-        assert pushes.accounts_behind(tx, ctx.clock()) == [accounts[0].id]
-        assert set(pushes.accounts_behind(tx, ctx.clock() + 1000)) == {account.id for account in accounts[:2]}
+        assert outbox.accounts_behind(tx, ctx.clock()) == [accounts[0].id]
+        assert set(outbox.accounts_behind(tx, ctx.clock() + 1000)) == {account.id for account in accounts[:2]}

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from splitapiclient.main import get_client
 
-from flagpost.actions import first_start, people, sessions
 from flagpost.actions.access import Actor
+from flagpost.actions.accounts import bootstrap, sessions, users
 from flagpost.actions.context import Context
 from flagpost.app import create_app, running
 from flagpost.settings import Settings, load
@@ -71,14 +71,14 @@ def console(console_url: str, atlassian_url: str) -> Iterator[Console]:
     app = create_app(settings)
     with _browser(app) as admin:
         ctx = app.state.context
-        first_start.ensure_account(ctx)
+        bootstrap.ensure_account(ctx)
         link = sessions.first_admin_link(ctx)
         assert link
         form = {"name": "Ada", "email": "ada@example.com", "password": PASSWORD}
         assert admin.post(link.partition("/setup/")[1] + link.rpartition("/")[2], data=form).status_code == 303
         ada = sessions.signed_in(ctx, admin.cookies["flagpost_session"])
         assert ada
-        invitation = people.invite_user(ctx, ada.actor, email="vi@example.com", name="Vi", role="viewer")
+        invitation = users.invite_user(ctx, ada.actor, email="vi@example.com", name="Vi", role="viewer")
         viewer = _browser(app)
         accepted = viewer.post(
             "/invite/" + invitation.url.rpartition("/")[2], data={"name": "Vi", "password": PASSWORD}

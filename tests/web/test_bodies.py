@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from flagpost.web.bodies import MOST_BYTES, BoundedBodies
+from flagpost.web.body_limits import MOST_BYTES, BoundedBodies
 
 
 class Behind:

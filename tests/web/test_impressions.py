@@ -9,13 +9,15 @@ from unittest.mock import patch
 import pytest
 from fastapi.testclient import TestClient
 
-from flagpost.actions import api_keys, definitions, environments, flags
 from flagpost.actions.access import system
+from flagpost.actions.accounts import api_keys
 from flagpost.actions.context import Context
+from flagpost.actions.flags import definitions, flags
+from flagpost.actions.projects import environments
 from flagpost.errors import DatabaseUnavailable
 from flagpost.flags.definition_json import parse
-from flagpost.store import traffic
-from flagpost.store.traffic import HOUR_MS, UNKNOWN
+from flagpost.store.flags import impressions as traffic
+from flagpost.store.flags.impressions import HOUR_MS, UNKNOWN
 from tests.end_to_end.world import until
 from tests.web.conftest import Console
 
@@ -81,7 +83,7 @@ def application(console: Console) -> Application:
 
 
 def _account(console: Console) -> str:
-    from flagpost.actions.first_start import ensure_account
+    from flagpost.actions.accounts.bootstrap import ensure_account
 
     return ensure_account(console.app.state.context)
 

@@ -6,7 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from flagpost.actions import watch
+from flagpost.actions import metrics_page
 from tests.web.conftest import Console
 
 pytestmark = pytest.mark.slow
@@ -90,7 +90,7 @@ def test_a_database_that_is_away_is_a_figure_and_not_an_error(
     def away(_database: object) -> None:
         raise RuntimeError("away")
 
-    monkeypatch.setattr(watch.health, "trouble", away)
+    monkeypatch.setattr(metrics_page.health, "trouble", away)
     answer = from_here(console).get("/metrics")
     found = samples(answer.text)
     assert (answer.status_code, found["flagpost_database_up",]) == (200, 0.0)

@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 
 from flagpost.app import running
 from flagpost.settings import load
-from flagpost.web import api, api_v1
+from flagpost.web import admin_api, rest_api
 from tests.end_to_end.world import KEY
 from tests.stores import SqliteTemplate
 
@@ -45,7 +45,7 @@ def address(sqlite_template: SqliteTemplate, tmp_path_factory: pytest.TempPathFa
 def document() -> dict[str, Any]:
     """What `/openapi.json` serves, without a server: the tests are collected from it."""
     app = FastAPI(title="Flagpost", version="0")
-    for part in (api, api_v1):
+    for part in (admin_api, rest_api):
         app.include_router(part.router)
     return app.openapi()
 

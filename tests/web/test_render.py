@@ -17,7 +17,7 @@ def test_the_log_of_a_request_that_fails_names_its_route_and_not_the_secret_in_i
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("flagpost.actions.sessions.look_at_link", fail)
+    monkeypatch.setattr("flagpost.actions.accounts.sessions.look_at_link", fail)
     browser = TestClient(console.app, raise_server_exceptions=False)
     with capture_logs() as said:
         assert browser.get("/invite/secret-of-the-link").status_code >= 500

@@ -10,7 +10,7 @@ from typing import Any
 
 from flagpost.actions.access import Actor
 from flagpost.errors import ApprovalRequired, Conflict
-from flagpost.store import change_requests
+from flagpost.store.change_requests import requests as change_requests
 from flagpost.store.db import Transaction
 from flagpost.store.records import Environment
 

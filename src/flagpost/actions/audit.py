@@ -5,7 +5,7 @@ from typing import Any
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
-from flagpost.actions.reach import reach_environment, reach_flag, reach_project
+from flagpost.actions.lookup import reach_environment, reach_flag, reach_project
 from flagpost.store import audit
 from flagpost.store.db import Transaction
 from flagpost.store.records import AuditEntry, Page

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flagpost.jira.access import Keyring
-from flagpost.jira.auth import SecretBox
 from flagpost.jira.client import JiraClient
+from flagpost.jira.invocation_token import InvocationVerifier
 from flagpost.jira.issues import IssueReader
-from flagpost.jira.receive import InvocationVerifier
+from flagpost.jira.secret_box import SecretBox
+from flagpost.jira.site_access import Keyring
 from flagpost.settings import Settings
 from flagpost.store.db import Database
 

@@ -1,7 +1,7 @@
 """A definition as JSON, in the shape of Split's Admin API; the same shape is stored.
 
 Reading goes in two steps: the shape first (is `rules` a list? is `size` a whole number?), then, where the shape holds,
-the rules of `flagpost.flags.validate`. Either way every problem found is reported at once, each with its path.
+the rules of `flagpost.flags.validation`. Either way every problem found is reported at once, each with its path.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from flagpost.errors import InvalidInput, Problem
 from flagpost.flags.model import Between, BetweenVersions, Bucket, Definition, Depends, Matcher, Rule, Treatment
-from flagpost.flags.validate import problems_of
+from flagpost.flags.validation import problems_of
 
 _T = TypeVar("_T")
 

@@ -18,7 +18,7 @@ from functools import lru_cache
 
 import regex
 
-from flagpost.metrics import EXPRESSIONS_GIVEN_UP
+from flagpost.telemetry.metrics import EXPRESSIONS_GIVEN_UP
 
 MOST_SECONDS = 0.01  # of the processor's time, for one search
 _MOST_STEPS = 200_000  # of Python's engine: a few milliseconds

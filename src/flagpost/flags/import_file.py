@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flagpost.errors import InvalidInput, Problem
-from flagpost.flags.names import flag_name_problem
+from flagpost.flags.naming_rules import flag_name_problem
 
 FIELDS = (
     "name",

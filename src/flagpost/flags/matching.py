@@ -12,7 +12,7 @@ from typing import Any
 from flagpost.flags.expressions import expression
 from flagpost.flags.matchers import DATE_MATCHERS
 from flagpost.flags.model import Matcher
-from flagpost.flags.versions import Version, read_version
+from flagpost.flags.semantic_versions import Version, read_version
 
 ValueTest = Callable[[Any], bool]
 

@@ -8,7 +8,7 @@ before the default rule does.
 from dataclasses import dataclass
 
 from flagpost.flags.model import Definition
-from flagpost.wording import counted
+from flagpost.formatting import counted
 
 _PLAIN = {"Archived": "Off (archived)", "Not initiated": "Not set up yet", "Killed": "Off (killed)"}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from flagpost.errors import InvalidInput, Problem
 from flagpost.flags.definition_json import dump, parse
-from flagpost.flags.names import key_problem
+from flagpost.flags.naming_rules import key_problem
 
 MAX_EXCLUDED_KEYS = 500  # Split: use a segment beyond that
 MAX_EXCLUDED_SEGMENTS = 50

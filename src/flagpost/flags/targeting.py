@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from flagpost.flags.bucket import Seeds
+from flagpost.flags.bucketing import Seeds
 from flagpost.flags.definition_json import load_matchers
 from flagpost.flags.model import Definition, Matcher
 

@@ -21,7 +21,7 @@ import httpx2
 from flagpost.errors import JiraError
 from flagpost.jira.deadline import AnswerTooLarge, deadline, heed_deadlines, read_body
 from flagpost.jira.hosts import is_loopback, split_address
-from flagpost.jira.watched import watched
+from flagpost.jira.instrumentation import watched
 from flagpost.settings import Settings
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from flagpost.jira import limits
-from flagpost.jira.access import Keyring
+from flagpost.jira import rate_limits
 from flagpost.jira.client import Answer, JiraClient
-from flagpost.jira.limits import Endpoint, IssueWrites, Limits
-from flagpost.store.integrations import Site
+from flagpost.jira.rate_limits import Endpoint, IssueWrites, Limits
+from flagpost.jira.site_access import Keyring
+from flagpost.store.jira.integrations import Site
 
 _PATIENCE_SECONDS = 5.0
 
@@ -30,19 +30,19 @@ class FlagsApi:
 
     def bulk(self, body: Mapping[str, Any], written: Collection[str]) -> Answer:
         """Send up to a hundred flags (submitFeatureFlags). `written`: the issues of each flag, one after the other."""
-        return self._call(limits.BULK, "/bulk", written=written, json=body)
+        return self._call(rate_limits.BULK, "/bulk", written=written, json=body)
 
     def get(self, flag_id: str) -> Answer:
         """What Jira has stored of a flag; 404 where that is nothing (getFeatureFlagById)."""
-        return self._call(limits.GET_FLAG, f"/flag/{quote(flag_id, safe='')}", points=2)
+        return self._call(rate_limits.GET_FLAG, f"/flag/{quote(flag_id, safe='')}", points=2)
 
     def delete(self, flag_id: str) -> Answer:
         """Have Jira forget a flag (deleteFeatureFlagById). It does so a little later, whatever is sent meanwhile."""
-        return self._call(limits.DELETE_FLAG, f"/flag/{quote(flag_id, safe='')}")
+        return self._call(rate_limits.DELETE_FLAG, f"/flag/{quote(flag_id, safe='')}")
 
     def delete_by_properties(self, properties: Mapping[str, str]) -> Answer:
         """Have Jira forget every flag that was sent with all of these properties (deleteFeatureFlagsByProperty)."""
-        return self._call(limits.DELETE_BY_PROPERTIES, "/bulkByProperties", params=properties)
+        return self._call(rate_limits.DELETE_BY_PROPERTIES, "/bulkByProperties", params=properties)
 
     def _call(
         self, endpoint: Endpoint, path: str, *, points: float = 1, written: Collection[str] = (), **arguments: Any

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flagpost.errors import JiraError
-from flagpost.jira import limits
-from flagpost.jira.access import APP, IssueAccess, Keyring
+from flagpost.jira import rate_limits
 from flagpost.jira.client import Answer, JiraClient, JiraUnreachable
-from flagpost.jira.limits import Busy, Endpoint, Limits, is_quota
-from flagpost.jira.trouble import Trouble
-from flagpost.metrics import ISSUES
-from flagpost.store import issues, pushes
+from flagpost.jira.failure_policy import Trouble
+from flagpost.jira.rate_limits import Busy, Endpoint, Limits, is_quota
+from flagpost.jira.site_access import APP, IssueAccess, Keyring
 from flagpost.store.db import Transaction
-from flagpost.store.integrations import Site
-from flagpost.store.issues import Issue
+from flagpost.store.jira import issues, outbox
+from flagpost.store.jira.integrations import Site
+from flagpost.store.jira.issues import Issue
+from flagpost.telemetry.metrics import ISSUES
 
 MOST_AT_ONCE = 100  # Atlassian: the most that `issue/bulkfetch` takes
 _FIELDS = ["summary", "status", "issuetype", "assignee", "project"]
@@ -171,14 +171,14 @@ class IssueReader:
 
     def _fetch(self, site: Site, refs: list[str], errand: _Errand) -> list[Issue]:
         body = {"issueIdsOrKeys": refs, "fields": _FIELDS}
-        answer = self._ask(site, limits.FETCH_ISSUES, "/bulkfetch", errand, points=1 + len(refs), json=body)
+        answer = self._ask(site, rate_limits.FETCH_ISSUES, "/bulkfetch", errand, points=1 + len(refs), json=body)
         _require_answer(answer)
         return [self.issue(one) for one in answer.body.get("issues") or []]
 
     def _find(self, site: Site, ref: str, errand: _Errand) -> Issue | None:
         errand.singles += 1
         fields = {"fields": ",".join(_FIELDS)}
-        answer = self._ask(site, limits.GET_ISSUE, f"/{ref}", errand, points=2, params=fields)
+        answer = self._ask(site, rate_limits.GET_ISSUE, f"/{ref}", errand, points=2, params=fields)
         if answer.status == 404 and not answer.login_failed:
             return None
         _require_answer(answer)
@@ -232,7 +232,7 @@ def store(tx: Transaction, account_id: str, asked: Issue, answer: Issue, now: in
     was_gone = row.gone if row else asked.gone
     if was_gone == answer.gone and asked.jira_id == answer.jira_id:
         return 0
-    return pushes.mark_changed(tx, issues.flags_of_issues(tx, account_id, [answer.key]), now)
+    return outbox.mark_changed(tx, issues.flags_of_issues(tx, account_id, [answer.key]), now)
 
 
 def store_absent(tx: Transaction, asked: Issue, now: int, due_at: int) -> int:
@@ -248,7 +248,7 @@ def store_absent(tx: Transaction, asked: Issue, now: int, due_at: int) -> int:
     issues.note_absent(tx, row.id, state, now, 0 if row.marks != asked.marks else due_at)
     if row.state == state:
         return 0
-    return pushes.mark_changed(tx, issues.flags_of_issue(tx, row.id), now)
+    return outbox.mark_changed(tx, issues.flags_of_issue(tx, row.id), now)
 
 
 def _require_answer(answer: Answer) -> None:

@@ -12,14 +12,14 @@ Whether OAuth credentials may delete and read is not documented. Where Jira refu
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flagpost.jira.access import OAUTH
+from flagpost.formatting import counted
 from flagpost.jira.client import Answer
+from flagpost.jira.failure_policy import Trouble
 from flagpost.jira.flags_api import FlagsApi
-from flagpost.jira.trouble import Trouble
-from flagpost.store import pushes, removals
+from flagpost.jira.site_access import OAUTH
 from flagpost.store.db import Database
-from flagpost.store.removals import Removal
-from flagpost.wording import counted
+from flagpost.store.jira import outbox, removals
+from flagpost.store.jira.removals import Removal
 
 GONE, UNPROVEN, LEFT = "gone", "unproven", "left"
 _REFUSED = frozenset({400, 403, 404, 405})
@@ -112,9 +112,9 @@ class Remover:
 
     def _forget(self, held: list[tuple[str, int]]) -> None:
         for start in range(0, len(held), _CHUNK):
-            answers = [pushes.Answer(id, wanted, held=False) for id, wanted in held[start : start + _CHUNK]]
+            answers = [outbox.Answer(id, wanted, held=False) for id, wanted in held[start : start + _CHUNK]]
             with self.db.write() as tx:
-                pushes.record_answers(tx, answers, self.clock())
+                outbox.record_answers(tx, answers, self.clock())
 
     def _end(self, removal: Removal, outcome: str, words: str) -> None:
         with self.db.write() as tx:

@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from flagpost.store import accounts, backfills, drift, push_log
+from flagpost.store.accounts import accounts
 from flagpost.store.db import Database
+from flagpost.store.jira import delivery_log, reconciliations, resyncs
 
 _EVERY_SECONDS = 600.0
 _AT_ONCE = 2000
@@ -41,13 +42,13 @@ class Retention:
     def _forget(self, account_id: str) -> None:
         now = self.clock()
         with self.db.read() as tx:
-            too_many = push_log.time_of_nth(tx, account_id, self.log_rows)
+            too_many = delivery_log.time_of_nth(tx, account_id, self.log_rows)
         before = max(now - self.log_days * _DAY_MS, (too_many or 0) + 1)
         for _ in range(_STEPS):
             with self.db.write() as tx:
-                if push_log.forget_older(tx, account_id, before, _AT_ONCE) < _AT_ONCE:
+                if delivery_log.forget_older(tx, account_id, before, _AT_ONCE) < _AT_ONCE:
                     break
         with self.db.write() as tx:
-            push_log.forget_hours(tx, account_id, now - self.sums_days * _DAY_MS)
-            drift.forget_older(tx, account_id)
-            backfills.forget_older(tx, account_id)
+            delivery_log.forget_hours(tx, account_id, now - self.sums_days * _DAY_MS)
+            reconciliations.forget_older(tx, account_id)
+            resyncs.forget_older(tx, account_id)

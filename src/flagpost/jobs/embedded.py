@@ -16,8 +16,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import structlog
 
-from flagpost.metrics import ENGINE_FAILURES
-from flagpost.store.watching import Queue
+from flagpost.store.jira.metrics import Queue
+from flagpost.telemetry.metrics import ENGINE_FAILURES
 
 log = structlog.get_logger(__name__)
 

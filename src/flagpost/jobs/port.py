@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from flagpost.store.watching import Queue
+from flagpost.store.jira.metrics import Queue
 
 
 class Engine(Protocol):
@@ -21,4 +21,4 @@ class Engine(Protocol):
         """Whether deliveries would run."""
 
     def queue(self) -> Queue | None:
-        """What is waiting and running; None where that is in the database (`store.watching.queue`)."""
+        """What is waiting and running; None where that is in the database (`store.jira.metrics.queue`)."""

@@ -26,8 +26,8 @@ import structlog
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Status
 
-from flagpost.metrics import ENGINE_FAILURES
 from flagpost.store.db import Database
+from flagpost.telemetry.metrics import ENGINE_FAILURES
 
 log = structlog.get_logger(__name__)
 

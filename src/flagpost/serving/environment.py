@@ -12,9 +12,10 @@ from functools import cached_property
 from typing import Any, TypeVar
 from zlib import crc32
 
-from flagpost.flags import wire
-from flagpost.flags.evaluate import Attributes, Evaluation, Snapshot, compile_environment
+from flagpost.flags import split_wire_format
+from flagpost.flags.evaluation import Attributes, Evaluation, Snapshot, compile_environment
 from flagpost.flags.model import Definition
+from flagpost.flags.split_wire_format import Spec
 from flagpost.flags.targeting import (
     KeySegment,
     RuleBasedSegment,
@@ -23,11 +24,10 @@ from flagpost.flags.targeting import (
     Targeting,
     load_rule_based,
 )
-from flagpost.flags.wire import Spec
 from flagpost.serving import ofrep
-from flagpost.store.changes import ChangedFlag
-from flagpost.store.segments import SegmentDefinition
-from flagpost.store.serving import Changes
+from flagpost.store.flags.change_log import ChangedFlag
+from flagpost.store.flags.snapshot import Changes
+from flagpost.store.segments.segments import SegmentDefinition
 
 _MOST_ANSWERS = 256  # kept of one state of an environment; there is one for each number that SDKs have seen
 _WORTH_PACKING = 1000  # bytes
@@ -195,16 +195,16 @@ class ServedEnvironment:
         known = self._written.get((one.name, spec))
         if known is None:
             if one.flag is None:
-                body = wire.flag_tombstone(one.name, one.traffic_type, one.number)
+                body = split_wire_format.flag_tombstone(one.name, one.traffic_type, one.number)
             else:
-                body = wire.flag_json(one.flag, self._kinds, spec)
+                body = split_wire_format.flag_json(one.flag, self._kinds, spec)
             known = self._written[one.name, spec] = _json(body)
         return known
 
     def _told_rules(self, one: ServedRules) -> bytes:
         if one.segment is None:
-            return _json(wire.rule_based_segment_tombstone(one.name, one.traffic_type, one.number))
-        return _json(wire.rule_based_segment_json(one.segment, self._kinds))
+            return _json(split_wire_format.rule_based_segment_tombstone(one.name, one.traffic_type, one.number))
+        return _json(split_wire_format.rule_based_segment_json(one.segment, self._kinds))
 
     @cached_property
     def _answers(self) -> dict[tuple[Spec, int, int, frozenset[str]], Prepared]:

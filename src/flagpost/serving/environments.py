@@ -13,8 +13,8 @@ import structlog
 
 from flagpost.actions.context import Context
 from flagpost.serving.environment import ServedEnvironment
-from flagpost.store import changes, serving
 from flagpost.store.db import StoreError
+from flagpost.store.flags import change_log, snapshot
 
 log = structlog.get_logger(__name__)
 
@@ -34,10 +34,10 @@ class Environments:
     def start(self) -> None:
         """Number what an older version changed, and begin to look for changes."""
         with self.ctx.db.read() as tx:
-            missed = changes.missed(tx)
+            missed = change_log.missed(tx)
         if missed:
             with self.ctx.db.write() as tx:
-                changes.catch_up(tx, self.ctx.clock())
+                change_log.catch_up(tx, self.ctx.clock())
         self._thread = threading.Thread(target=self._look_again, name="serving", daemon=True)
         self._thread.start()
 
@@ -64,7 +64,7 @@ class Environments:
         """The environment with everything that was saved until now, without waiting for the next look."""
         known = self.load(project_id, environment_id)
         with self.ctx.db.read() as tx:
-            number = changes.numbers(tx, [environment_id]).get(environment_id, -1)
+            number = change_log.numbers(tx, [environment_id]).get(environment_id, -1)
         return self._read(known) if number > known.number else known
 
     def bring_up_to_date(self) -> None:
@@ -73,7 +73,7 @@ class Environments:
         if not served:
             return
         with self.ctx.db.read() as tx:
-            numbers = changes.numbers(tx, list(served))
+            numbers = change_log.numbers(tx, list(served))
         for environment_id, one in served.items():
             if environment_id not in numbers:
                 self._served.pop(environment_id, None)
@@ -82,7 +82,7 @@ class Environments:
 
     def _read(self, one: ServedEnvironment) -> ServedEnvironment:
         with self.ctx.db.read() as tx:
-            return one.with_changes(serving.read(tx, one.project_id, one.id, one.number))
+            return one.with_changes(snapshot.read(tx, one.project_id, one.id, one.number))
 
     def _look_again(self) -> None:
         while not self._stopping.wait(_LOOK_EVERY_SECONDS):

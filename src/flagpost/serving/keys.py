@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from flagpost.actions.api_keys import hash_of, note_use, require_working
+from flagpost.actions.accounts.api_keys import hash_of, note_use, require_working
 from flagpost.actions.context import Context
 from flagpost.errors import NotSignedIn
-from flagpost.store import api_keys
+from flagpost.store.accounts import api_keys
 from flagpost.store.db import StoreError
 
 log = structlog.get_logger(__name__)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flagpost.flags.conditions import Reason
-from flagpost.flags.evaluate import Evaluation
+from flagpost.flags.evaluation import Evaluation
 from flagpost.flags.model import Definition
 
 _BOOLEANS = {"on": True, "off": False, "true": True, "false": False}

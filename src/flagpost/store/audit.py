@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from flagpost.store.db import Transaction
 from flagpost.store.records import AuditEntry, Page
-from flagpost.store.tables import audit_entries
+from flagpost.store.schema.core import audit_entries
 
 _INSERT = sa.insert(audit_entries)
 _SHOWN = [column for column in audit_entries.c if column.name not in ("account_id", "actor_id")]

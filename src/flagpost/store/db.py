@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceE
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from flagpost.errors import DatabaseUnavailable, DiskFull, Overtaken, SetupError
-from flagpost.metrics import DATABASE_SECONDS, timed
+from flagpost.telemetry.metrics import DATABASE_SECONDS, timed
 
 Transaction = Connection
 """What every function of the store takes first. It is opened and committed by an action, never below one."""

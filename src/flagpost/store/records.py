@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from flagpost.flags.difference import Change, describe
+from flagpost.flags.diff import Change, describe
 from flagpost.flags.model import Definition, FlagStatus, JiraEnvironmentType
 
 T = TypeVar("T")

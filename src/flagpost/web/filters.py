@@ -5,9 +5,9 @@ import time
 from jinja2 import Environment
 from markupsafe import Markup
 
-from flagpost import wording
+from flagpost import formatting
 from flagpost.flags.rollout import in_words
-from flagpost.wording import exactly, iso, lasting
+from flagpost.formatting import exactly, iso, lasting
 
 
 def install(environment: Environment) -> None:
@@ -17,7 +17,7 @@ def install(environment: Environment) -> None:
 
 def ago(moment: int, now: int | None = None) -> str:
     """How long ago a time was, or how far ahead it is, as people say it."""
-    return wording.ago(moment, now or time.time_ns() // 1_000_000)
+    return formatting.ago(moment, now or time.time_ns() // 1_000_000)
 
 
 def when(moment: int | None) -> Markup:

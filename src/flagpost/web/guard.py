@@ -6,7 +6,7 @@
 - `jira_app`: the app in Jira itself, by an invocation token that Atlassian signed.
 - `configure_page`, `issue_panel`: somebody who has that page of the app before them, by the same kind of token. Anybody
   who can see an issue holds such tokens of its panel; so they open the panel's routes, and no others.
-- `sdk_key`: an application, with an SDK key; see `flagpost.web.sdk.guarded`, which checks it.
+- `sdk_key`: an application, with an SDK key; see `flagpost.web.sdk.authenticated_routes`, which checks it.
 - `jira_webhook`: a webhook of a Jira site, by the signature over what it sends.
 - `watcher`: monitoring, by `FLAGPOST_METRICS_TOKEN` or from this very machine.
 
@@ -24,14 +24,14 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 from starlette.concurrency import run_in_threadpool
 
 from flagpost.actions.access import Actor
-from flagpost.actions.api_keys import authenticate_key
+from flagpost.actions.accounts.api_keys import authenticate_key
+from flagpost.actions.accounts.sessions import SignedIn, signed_in
 from flagpost.actions.context import Context
-from flagpost.actions.issue_events import HookCall, proven_hook
-from flagpost.actions.sessions import SignedIn, signed_in
+from flagpost.actions.jira.webhooks import HookCall, proven_hook
 from flagpost.errors import NotSignedIn
 from flagpost.jira.hosts import is_loopback
+from flagpost.jira.invocation_token import Invocation
 from flagpost.jira.manifest import CONFIGURE_PAGE, ISSUE_PANEL, PAGES
-from flagpost.jira.receive import Invocation
 from flagpost.web.state import Ctx
 
 SESSION_COOKIE = "flagpost_session"

@@ -11,8 +11,8 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flagpost.observe import accepted_id, as_request
-from flagpost.web.measured import OF_APPLICATIONS, measured
+from flagpost.telemetry.logging import accepted_id, as_request
+from flagpost.web.metrics_middleware import OF_APPLICATIONS, measured
 
 FOR_PROGRAMS = ("/internal/api/", "/api/", "/forge/", "/webhooks/", "/sdk/", "/ofrep/")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

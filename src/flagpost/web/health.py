@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
-from flagpost.actions import watch
+from flagpost.actions import metrics_page
 from flagpost.actions.context import Context
-from flagpost.metrics import CONTENT_TYPE
 from flagpost.store import health
+from flagpost.telemetry.metrics import CONTENT_TYPE
 from flagpost.web.guard import anyone, watcher
 from flagpost.web.state import context
 
@@ -37,7 +37,7 @@ def ready(request: Request, ctx: Annotated[Context, Depends(context)]) -> JSONRe
 def metrics(request: Request, ctx: Annotated[Context, Depends(context)]) -> Response:
     """What this process counted and how things stand in the database, for Prometheus."""
     engine = request.app.state.engine
-    return Response(watch.page(ctx, engine.alive(), engine.queue()), media_type=CONTENT_TYPE)
+    return Response(metrics_page.page(ctx, engine.alive(), engine.queue()), media_type=CONTENT_TYPE)
 
 
 described = APIRouter(include_in_schema=False, dependencies=[Depends(anyone)])

@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
 from flagpost.errors import DatabaseUnavailable, FlagpostError, InvalidInput, NotSignedIn, Problem, TooManyRequests
-from flagpost.web.measured import route_template
+from flagpost.web.metrics_middleware import route_template
 from flagpost.web.templating import page
 
 log = structlog.get_logger(__name__)

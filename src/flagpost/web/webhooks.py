@@ -1,8 +1,8 @@
-"""What a webhook of a Jira site calls, where there is no app to send events (`flagpost.actions.issue_events`)."""
+"""What a webhook of a Jira site calls, where there is no app to send events (`flagpost.actions.jira.webhooks`)."""
 
 from fastapi import APIRouter
 
-from flagpost.actions import issue_events
+from flagpost.actions.jira import webhooks
 from flagpost.web.guard import FromWebhook
 from flagpost.web.state import Ctx
 
@@ -12,5 +12,5 @@ router = APIRouter(prefix="/webhooks", include_in_schema=False)
 @router.post("/jira/{credentials}")
 def jira(ctx: Ctx, call: FromWebhook) -> dict[str, str]:
     """Something happened to an issue or a project. Jira repeats a call that is not answered with 2xx."""
-    issue_events.hooked(ctx, call)
+    webhooks.hooked(ctx, call)
     return {"status": "ok"}

@@ -6,7 +6,7 @@ import re
 import pytest
 from starlette.testclient import TestClient
 
-from flagpost.actions import people
+from flagpost.actions.accounts import users
 from tests.web.conftest import PASSWORD, Console
 from tests.web.console.test_pages import fields, initiate, new_flag
 from tests.web.console.test_segments import act, new_segment
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def bob(console: Console) -> TestClient:
     """The browser of an editor."""
-    invitation = people.invite_user(console.ctx, console.ada, email="bob@example.com", name="Bob", role="editor")
+    invitation = users.invite_user(console.ctx, console.ada, email="bob@example.com", name="Bob", role="editor")
     browser = TestClient(console.app, headers={"sec-fetch-site": "same-origin"}, follow_redirects=False)
     form = {"name": "Bob", "password": PASSWORD}
     assert browser.post("/invite/" + invitation.url.rpartition("/")[2], data=form).status_code == 303

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from flagpost.actions import definitions
+from flagpost.actions.flags import definitions
 from flagpost.flags.model import Bucket, Definition
 from tests.web.conftest import Console
 from tests.web.console.test_flag_sets import place, review, save, send

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flagpost.store.push_log import HOUR_MS, Hour
+from flagpost.store.jira.delivery_log import HOUR_MS, Hour
 from flagpost.web.console.delivery_chart import HEIGHT, WIDTH, chart
 
 SINCE = 1000 * HOUR_MS

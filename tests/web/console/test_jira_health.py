@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from flagpost.actions.context import Context
-from flagpost.store import jira_tables as t
-from flagpost.store.push_log import HOUR_MS
+from flagpost.store.jira.delivery_log import HOUR_MS
+from flagpost.store.schema import jira as t
 from jira_sandbox.embedded import Sandbox, running_sandbox
 from tests.end_to_end.world import until
 from tests.web.conftest import Console

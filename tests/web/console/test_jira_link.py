@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from flagpost.actions import sessions
-from flagpost.store import jira_people
+from flagpost.actions.accounts import sessions
+from flagpost.store.jira import account_links
 from tests.web.conftest import Console
 
 pytestmark = pytest.mark.slow
@@ -37,7 +37,7 @@ def test_ones_own_links_are_listed_and_ended_and_nobody_elses(console: Console) 
     vi = sessions.signed_in(ctx, console.viewer.cookies["flagpost_session"])
     assert vi
     with ctx.db.write() as tx:
-        jira_people.link(tx, vi.actor.account_id, "557058:vi", vi.user.id, ctx.clock())
+        account_links.link(tx, vi.actor.account_id, "557058:vi", vi.user.id, ctx.clock())
     assert "557058:vi" in console.viewer.get("/jira/link").text
     assert "557058:vi" not in console.admin.get("/jira/link").text
     assert console.admin.post("/jira/link/end", data={"account": "557058:vi"}).status_code == 404

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from flagpost.actions import definitions
+from flagpost.actions.flags import definitions
 from tests.web.conftest import PASSWORD, Console
 
 pytestmark = pytest.mark.slow

@@ -16,28 +16,22 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from flagpost.actions import (
-    change_requests,
-    connections,
-    definitions,
-    environments,
-    first_start,
-    flags,
-    integration,
-    people,
-    projects,
-    segments,
-    sessions,
-)
+from flagpost.actions.accounts import bootstrap, sessions, users
+from flagpost.actions.change_requests import requests as change_requests
 from flagpost.actions.context import Context
+from flagpost.actions.flags import definitions, flags
+from flagpost.actions.jira import integration, issue_links
+from flagpost.actions.projects import environments, projects
+from flagpost.actions.segments import segments
 from flagpost.app import create_app
 from flagpost.flags.definition_json import parse
 from flagpost.flags.targeting import SegmentKind
 from flagpost.settings import Settings
-from flagpost.store import backfills, drift, integrations, push_log, pushes, tables
 from flagpost.store.db import Database, Transaction
+from flagpost.store.jira import delivery_log, integrations, outbox, reconciliations, resyncs
+from flagpost.store.schema import core
 from flagpost.web.guard import person
-from tests.store.test_push_log import told
+from tests.store.jira.test_delivery_log import told
 from tests.web.conftest import PASSWORD
 from tests.web.test_guard import guards_of, routes_of
 
@@ -152,7 +146,7 @@ def filled(database_url: str) -> Iterator[Filled]:
     app = create_app(settings, works=False)
     with TestClient(app, headers={"sec-fetch-site": "same-origin"}, follow_redirects=False) as browser:
         ctx: Context = app.state.context
-        first_start.ensure_account(ctx)
+        bootstrap.ensure_account(ctx)
         link = sessions.first_admin_link(ctx)
         assert link
         form = {"name": "Ada", "email": "ada@example.com", "password": PASSWORD}
@@ -171,7 +165,7 @@ def filled(database_url: str) -> Iterator[Filled]:
 
 def fill(ctx: Context, actor: Any) -> dict[str, str]:
     project = projects.list_projects(ctx, actor, limit=1).items[0]
-    people.create_group(ctx, actor, "Team", "", [actor.id])
+    users.create_group(ctx, actor, "Team", "", [actor.id])
     integration.set_up_integration(ctx, actor, [(project.id, "Production")])
     flag = ""
     for number in range(8):
@@ -185,7 +179,7 @@ def fill(ctx: Context, actor: Any) -> dict[str, str]:
             owners=[("user", actor.id)],
         )
         definitions.create_definition(ctx, actor, project.id, made.id, "Production", parse(BODY))
-        connections.connect_issues(ctx, actor, project.id, made.id, [f"PAY-{number + 1}"])
+        issue_links.connect_issues(ctx, actor, project.id, made.id, [f"PAY-{number + 1}"])
         flag = made.id
     with ctx.db.write() as tx:
         fill_deliveries(tx, ctx, actor.account_id, flag)
@@ -210,12 +204,12 @@ def fill_deliveries(tx: Transaction, ctx: Context, account: str, flag: str) -> N
         tx, account, cloud_id="cloud", site_url="https://x.atlassian.net", way="oauth", now=now
     )
     integrations.update_site(tx, site.id, resend_wanted_at=None, backfill_started_at=now)
-    push_log.write(tx, account, [told(flag, refused="No") for _ in range(5)], now)
-    refused = pushes.Answer(flag, now + 10_000, True, "No")
-    pushes.record_answers(tx, [refused], now)
-    backfills.begin(tx, backfills.insert(tx, account, "it", now, "Ada"), now)
-    check = drift.request(tx, account, drift.ASKED, "it", now, "Ada")
-    drift.add_findings(tx, check, [drift.Finding(flag, "p", "flag", now, "missing", "Gone.", True)])
+    delivery_log.write(tx, account, [told(flag, refused="No") for _ in range(5)], now)
+    refused = outbox.Answer(flag, now + 10_000, True, "No")
+    outbox.record_answers(tx, [refused], now)
+    resyncs.begin(tx, resyncs.insert(tx, account, "it", now, "Ada"), now)
+    check = reconciliations.request(tx, account, reconciliations.ASKED, "it", now, "Ada")
+    reconciliations.add_findings(tx, check, [reconciliations.Finding(flag, "p", "flag", now, "missing", "Gone.", True)])
 
 
 def test_no_page_reads_the_whole_of_a_table_that_grows(filled: Filled) -> None:
@@ -293,24 +287,24 @@ def test_what_deliveries_and_checks_ask_has_an_index_behind_it(filled: Filled) -
     explain = _sqlite if filled.ctx.db.is_sqlite else _postgresql
     flag, now = filled.names["flag"], filled.ctx.clock()
     with filled.ctx.db.read() as tx, caught(filled.ctx.db) as queries:
-        account = tx.scalar(sa.select(tables.accounts.c.id))
+        account = tx.scalar(sa.select(core.accounts.c.id))
         assert account
-        pushes.behind(tx, account, 100)
-        pushes.count_behind(tx, account)
-        pushes.behind_since(tx, account)
-        pushes.refused(tx, account, 20)
-        pushes.accounts_behind(tx, now)
-        drift.candidates(tx, account, "", "", 20)
-        drift.candidates(tx, account, flag, flag, 20)
-        drift.due(tx, account, now, 20)
-        drift.unfinished(tx, account)
-        drift.accounts_with_unfinished(tx)
-        drift.accounts_asked_nightly(tx, now)
-        drift.accounts_to_read_back(tx, now)
-        backfills.waiting_for_site(tx, account)
-        for one in backfills.latest(tx, account, 10):
-            backfills.progress(tx, one, now)
-        push_log.time_of_nth(tx, account, 1_000_000)
+        outbox.behind(tx, account, 100)
+        outbox.count_behind(tx, account)
+        outbox.behind_since(tx, account)
+        outbox.refused(tx, account, 20)
+        outbox.accounts_behind(tx, now)
+        reconciliations.candidates(tx, account, "", "", 20)
+        reconciliations.candidates(tx, account, flag, flag, 20)
+        reconciliations.due(tx, account, now, 20)
+        reconciliations.unfinished(tx, account)
+        reconciliations.accounts_with_unfinished(tx)
+        reconciliations.accounts_asked_nightly(tx, now)
+        reconciliations.accounts_to_read_back(tx, now)
+        resyncs.waiting_for_site(tx, account)
+        for one in resyncs.latest(tx, account, 10):
+            resyncs.progress(tx, one, now)
+        delivery_log.time_of_nth(tx, account, 1_000_000)
     assert len(queries) >= 14
     with filled.ctx.db.read() as tx:
         problems = [f"{what}\n{query}" for query, values in queries for what in explain(tx, query, values)]

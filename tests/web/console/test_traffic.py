@@ -5,8 +5,8 @@ import re
 import pytest
 
 from flagpost.actions.context import Context
-from flagpost.store import traffic
-from flagpost.store.traffic import DAY_MS, HOUR_MS, UNKNOWN, Recent, Served, Sum
+from flagpost.store.flags import impressions
+from flagpost.store.flags.impressions import DAY_MS, HOUR_MS, UNKNOWN, Recent, Served, Sum
 from flagpost.web.console.traffic_chart import MOST_SERIES, Chart, Column
 from tests.web.conftest import Console
 from tests.web.console.test_pages import initiate, new_flag
@@ -23,7 +23,7 @@ def serve(console: Console, place: str, flag: str, treatment: str, count: int, d
     ctx = ctx_of(console)
     at = int(ctx.clock() - days_ago * DAY_MS)
     with ctx.db.write() as tx:
-        traffic.keep(tx, {Served(place, flag, treatment, at // HOUR_MS * HOUR_MS): Sum(count, at, at)})
+        impressions.keep(tx, {Served(place, flag, treatment, at // HOUR_MS * HOUR_MS): Sum(count, at, at)})
 
 
 def test_a_flag_without_traffic_says_so_on_every_tab(console: Console) -> None:
@@ -73,14 +73,14 @@ def test_a_live_tail_shows_who_got_what_and_is_followed_only_while_somebody_look
     ctx = ctx_of(console)
     assert "/traffic/tail?" not in console.admin.get(f"{url}/traffic?environment={place}").text
     with ctx.db.read() as tx:
-        assert traffic.watched(tx, ctx.clock()) == {}
+        assert impressions.watched(tx, ctx.clock()) == {}
     page = console.admin.get(f"{url}/traffic?environment={place}&live=yes").text
     assert "Nothing has come yet" in page
     with ctx.db.write() as tx:
-        ((_, name),) = watched = traffic.watched(tx, ctx.clock())
+        ((_, name),) = watched = impressions.watched(tx, ctx.clock())
         assert name == "new_checkout"
         shown = [Recent("<b>ann</b>", "on", "default rule", ctx.clock())]
-        traffic.keep_recent(tx, place, watched[place, name], shown, ctx.clock())
+        impressions.keep_recent(tx, place, watched[place, name], shown, ctx.clock())
     address = re.search(r'hx-get="([^"]+)"', page)
     assert address
     tail = console.viewer.get(address[1]).text
@@ -99,7 +99,7 @@ def test_nobody_sees_the_traffic_of_a_project_they_may_not_see(console: Console)
         assert console.viewer.get(path).status_code == 404
         assert console.stranger.get(path).status_code == 303
     with ctx.db.read() as tx:
-        assert traffic.watched(tx, ctx.clock()) == {}
+        assert impressions.watched(tx, ctx.clock()) == {}
 
 
 def test_candidates_for_removal_are_marked_and_found_on_the_list(console: Console) -> None:

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from flagpost.store.schema import metadata
+from flagpost.store.schema.metadata import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -6,14 +6,16 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from flagpost.actions import api_keys, audit, environments, people, projects
+from flagpost.actions import audit
 from flagpost.actions.access import Right
+from flagpost.actions.accounts import api_keys, users
+from flagpost.actions.accounts.sessions import SignedIn
 from flagpost.actions.context import Context
-from flagpost.actions.sessions import SignedIn
+from flagpost.actions.projects import environments, projects
 from flagpost.errors import FlagpostError
 from flagpost.flags.model import JiraEnvironmentType
 from flagpost.store.records import Owner
-from flagpost.web.console.shell import MOST_PROJECTS, Form, go, many, problems_of, show, words
+from flagpost.web.console.page import MOST_PROJECTS, Form, go, many, problems_of, show, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -67,7 +69,7 @@ def _projects(request: Request, ctx: Context, who: SignedIn, error: FlagpostErro
 
 def _grantees(ctx: Context, who: SignedIn) -> list[Owner]:
     keys = [one for one in api_keys.list_api_keys(ctx, who.actor) if one.revoked_at is None]
-    return [*people.possible_owners(ctx, who.actor), *(Owner("api_key", one.id, one.name) for one in keys)]
+    return [*users.possible_owners(ctx, who.actor), *(Owner("api_key", one.id, one.name) for one in keys)]
 
 
 @router.post("/projects")
@@ -245,7 +247,7 @@ def _users(
     request: Request, ctx: Context, who: SignedIn, error: FlagpostError | None = None, link: str = ""
 ) -> Response:
     return _page(
-        request, ctx, who, "users", error, users=people.list_users(ctx, who.actor), link=link, roles=people.ROLES
+        request, ctx, who, "users", error, users=users.list_users(ctx, who.actor), link=link, roles=users.ROLES
     )
 
 
@@ -256,16 +258,16 @@ def change_users(request: Request, ctx: Ctx, who: Person, form: Form) -> Respons
     try:
         match words(form, "act"):
             case "role":
-                people.update_user(ctx, who.actor, user, role=words(form, "role"))
+                users.update_user(ctx, who.actor, user, role=words(form, "role"))
             case "deactivate":
-                people.update_user(ctx, who.actor, user, active=False)
+                users.update_user(ctx, who.actor, user, active=False)
             case "activate":
-                people.update_user(ctx, who.actor, user, active=True)
+                users.update_user(ctx, who.actor, user, active=True)
             case "link":
-                link = people.new_password_link(ctx, who.actor, user).url
+                link = users.new_password_link(ctx, who.actor, user).url
             case _:
                 email, name, role = (words(form, field) for field in ("email", "name", "role"))
-                link = people.invite_user(ctx, who.actor, email=email, name=name, role=role).url
+                link = users.invite_user(ctx, who.actor, email=email, name=name, role=role).url
     except FlagpostError as error:
         return _users(request, ctx, who, error)
     return _users(request, ctx, who, link=link) if link else go("/admin/users")
@@ -278,8 +280,8 @@ def groups_page(request: Request, ctx: Ctx, who: Person) -> Response:
 
 
 def _groups(request: Request, ctx: Context, who: SignedIn, error: FlagpostError | None = None) -> Response:
-    every = [people.get_group(ctx, who.actor, one.id) for one in people.list_groups(ctx, who.actor)]
-    return _page(request, ctx, who, "groups", error, groups=every, users=people.list_users(ctx, who.actor))
+    every = [users.get_group(ctx, who.actor, one.id) for one in users.list_groups(ctx, who.actor)]
+    return _page(request, ctx, who, "groups", error, groups=every, users=users.list_users(ctx, who.actor))
 
 
 @router.post("/groups")
@@ -289,12 +291,12 @@ def change_groups(request: Request, ctx: Ctx, who: Person, form: Form) -> Respon
     def act() -> None:
         match words(form, "act"):
             case "delete":
-                people.delete_group(ctx, who.actor, words(form, "group"))
+                users.delete_group(ctx, who.actor, words(form, "group"))
             case "members":
-                people.set_members(ctx, who.actor, words(form, "group"), many(form, "members"))
+                users.set_members(ctx, who.actor, words(form, "group"), many(form, "members"))
             case _:
                 name = words(form, "name")
-                people.create_group(ctx, who.actor, name, words(form, "description"), many(form, "members"))
+                users.create_group(ctx, who.actor, name, words(form, "description"), many(form, "members"))
 
     return _attempt(act, lambda error: _groups(request, ctx, who, error), "/admin/groups")
 

@@ -5,15 +5,17 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from flagpost.actions import change_decisions, change_requests, projects
-from flagpost.actions.change_requests import edit_right
+from flagpost.actions.accounts.sessions import SignedIn
+from flagpost.actions.change_requests import requests as change_requests
+from flagpost.actions.change_requests import reviews
+from flagpost.actions.change_requests.requests import edit_right
 from flagpost.actions.context import Context
-from flagpost.actions.sessions import SignedIn
+from flagpost.actions.projects import projects
 from flagpost.errors import FlagpostError, NotFound
-from flagpost.flags.difference import Change, describe
-from flagpost.store.change_request_tables import OPEN
-from flagpost.store.change_requests import ChangeRequest
-from flagpost.web.console.shell import Form, go, problems_of, show, words
+from flagpost.flags.diff import Change, describe
+from flagpost.store.change_requests.requests import ChangeRequest
+from flagpost.store.schema.change_requests import OPEN
+from flagpost.web.console.page import Form, go, problems_of, show, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -69,8 +71,8 @@ def act(request: Request, ctx: Ctx, who: Person, project: str, id: str, form: Fo
     """Say something, approve, reject or withdraw."""
     comment, button = words(form, "comment"), words(form, "act")
     try:
-        if button in change_decisions.DECISIONS:
-            change_decisions.decide(ctx, who.actor, id, button, comment)
+        if button in reviews.DECISIONS:
+            reviews.decide(ctx, who.actor, id, button, comment)
         else:
             change_requests.add_comment(ctx, who.actor, id, comment)
     except FlagpostError as error:

@@ -6,21 +6,24 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from flagpost.actions import approvals, definitions, dependencies, flag_sets, flags, projects, segments
+from flagpost.actions import approvals
 from flagpost.actions.access import Right
-from flagpost.actions.change_requests import Proposal
+from flagpost.actions.accounts.sessions import SignedIn
+from flagpost.actions.change_requests.requests import Proposal
 from flagpost.actions.context import Context
-from flagpost.actions.sessions import SignedIn
+from flagpost.actions.flags import definitions, dependencies, flag_sets, flags
+from flagpost.actions.projects import projects
+from flagpost.actions.segments import segments
 from flagpost.errors import FlagpostError, InvalidInput, StaleVersion
 from flagpost.flags.definition_json import dump
-from flagpost.flags.difference import describe
+from flagpost.flags.diff import describe
 from flagpost.flags.matchers import DATE_MATCHERS, MATCHERS
-from flagpost.store.flag_sets import FlagSet
+from flagpost.store.flags.flag_sets import FlagSet
 from flagpost.store.records import FlagDefinition
 from flagpost.web.console import editor
 from flagpost.web.console.editor import Draft
 from flagpost.web.console.flag import OneFlag, ask, load, show_tab
-from flagpost.web.console.shell import SUGGESTED, Form, go, listed, problems_of, words
+from flagpost.web.console.page import SUGGESTED, Form, go, listed, problems_of, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 

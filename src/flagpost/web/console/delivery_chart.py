@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flagpost.store.push_log import HOUR_MS, Hour
+from flagpost.store.jira.delivery_log import HOUR_MS, Hour
 
 WIDTH, HEIGHT = 720, 120
 """The drawing's size, in its own units: it is stretched to whatever room there is."""

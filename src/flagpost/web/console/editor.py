@@ -15,7 +15,7 @@ from flagpost.flags.definition_json import dump, parse
 from flagpost.flags.matchers import DATE_MATCHERS, MATCHERS
 from flagpost.flags.model import Definition
 from flagpost.store.records import FlagDefinition
-from flagpost.web.api import shapes
+from flagpost.web.admin_api import schemas
 
 _STEP = re.compile(r"([A-Za-z]+)|\[(\d{1,4})\]")
 _MOST = 1000
@@ -35,7 +35,7 @@ class Draft:
     @classmethod
     def read(cls, body: Any) -> "Draft":
         """From the Admin API's shape. InvalidInput with every problem."""
-        return cls(parse(body), tuple(shapes.flag_sets(body) or ()))
+        return cls(parse(body), tuple(schemas.flag_sets(body) or ()))
 
     @classmethod
     def of(cls, saved: FlagDefinition) -> "Draft":

@@ -7,28 +7,20 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from flagpost.actions import (
-    audit,
-    backfills,
-    change_requests,
-    connections,
-    definitions,
-    delivery_health,
-    drift_checks,
-    flags,
-    jira_preview,
-    people,
-    projects,
-    traffic,
-)
-from flagpost.actions.change_requests import Proposal
+from flagpost.actions import audit
+from flagpost.actions.accounts import users
+from flagpost.actions.accounts.sessions import SignedIn
+from flagpost.actions.change_requests import requests as change_requests
+from flagpost.actions.change_requests.requests import Proposal
 from flagpost.actions.context import Context
-from flagpost.actions.sessions import SignedIn
+from flagpost.actions.flags import definitions, flags, impressions
+from flagpost.actions.jira import delivery_health, issue_links, payload_preview, reconciliation, resync
+from flagpost.actions.projects import projects
 from flagpost.errors import ApprovalRequired, FlagpostError, InvalidInput
 from flagpost.store.records import Flag, FlagDefinition, Project
+from flagpost.web.console.environment_picker import InEnvironment, choose
 from flagpost.web.console.jira_health import asked_of_log, filter_of_log, shown_log
-from flagpost.web.console.places import InEnvironment, choose
-from flagpost.web.console.shell import Form, go, listed, many, problems_of, show, words
+from flagpost.web.console.page import Form, go, listed, many, problems_of, show, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -62,7 +54,7 @@ def load(ctx: Context, who: SignedIn, project: str, flag: str, environment: str 
     one = flags.get_flag(ctx, who.actor, found.id, flag)
     places, place = choose(ctx, who, found.id, environment)
     set_up = definitions.definitions_of_flag(ctx, who.actor, found.id, one.id)
-    served = traffic.last_traffic(ctx, who.actor, found.id, one.id)
+    served = impressions.last_traffic(ctx, who.actor, found.id, one.id)
     return OneFlag(places, place, set_up, project=found, flag=one, last_traffic=served)
 
 
@@ -138,7 +130,7 @@ def integrations_tab(
 def preview(request: Request, ctx: Ctx, who: Person, project: str, flag: str) -> Response:
     """Exactly what Jira would be sent of the flag now."""
     one = load(ctx, who, project, flag, None)
-    found = jira_preview.preview(ctx, who.actor, one.project.id, one.flag.id)
+    found = payload_preview.preview(ctx, who.actor, one.project.id, one.flag.id)
     body = json.dumps(found.body, indent=2, ensure_ascii=False) if found.body else ""
     return show_tab(request, ctx, who, one, "jira_preview", found=found, body=body)
 
@@ -160,7 +152,7 @@ def log_tab(request: Request, ctx: Ctx, who: Person, project: str, flag: str) ->
 def act_on_jira(request: Request, ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
     """Send a flag again, or have it read back from Jira, as the button says."""
     one = load(ctx, who, project, flag, None)
-    ask = backfills.send_again if words(form, "act") == "resend" else drift_checks.ask_for_check
+    ask = resync.send_again if words(form, "act") == "resend" else reconciliation.ask_for_check
     try:
         ask(ctx, who.actor, one.project.id, one.flag.id)
     except FlagpostError as error:
@@ -173,7 +165,7 @@ def connect(request: Request, ctx: Ctx, who: Person, project: str, flag: str, fo
     """Connect with one or more issues."""
     one = load(ctx, who, project, flag, None)
     try:
-        connections.connect_issues(ctx, who.actor, one.project.id, one.flag.id, [words(form, "issues")])
+        issue_links.connect_issues(ctx, who.actor, one.project.id, one.flag.id, [words(form, "issues")])
     except FlagpostError as error:
         return _integrations(request, ctx, who, one, error, words(form, "issues"))
     return go(one.url + "/integrations")
@@ -182,14 +174,14 @@ def connect(request: Request, ctx: Ctx, who: Person, project: str, flag: str, fo
 @router.post(_ONE + "/issues/{issue}/disconnect")
 def disconnect(ctx: Ctx, who: Person, project: str, flag: str, issue: str) -> Response:
     """Take a connection away."""
-    connections.disconnect_issue(ctx, who.actor, project, flag, issue)
+    issue_links.disconnect_issue(ctx, who.actor, project, flag, issue)
     return go(f"/projects/{project}/flags/{flag}/integrations")
 
 
 def _integrations(
     request: Request, ctx: Context, who: SignedIn, one: OneFlag, error: FlagpostError | None = None, typed: str = ""
 ) -> Response:
-    chosen = connections.projects_for_connect(ctx, who.actor)
+    chosen = issue_links.projects_for_connect(ctx, who.actor)
     return show_tab(
         request,
         ctx,
@@ -198,8 +190,8 @@ def _integrations(
         "integrations",
         error,
         typed=typed,
-        connected=connections.list_connections(ctx, who.actor, one.project.id, one.flag.id),
-        push=connections.push_status(ctx, who.actor, one.project.id, one.flag.id),
+        connected=issue_links.list_connections(ctx, who.actor, one.project.id, one.flag.id),
+        push=issue_links.push_status(ctx, who.actor, one.project.id, one.flag.id),
         told=delivery_health.flag_log(ctx, who.actor, one.project.id, one.flag.id, limit=_TOLD_SHOWN).entries,
         findings=delivery_health.flag_findings(ctx, who.actor, one.project.id, one.flag.id)[:1],
         primary=next((at.environment for at in chosen if at.project.id == one.project.id), None),
@@ -264,6 +256,6 @@ def _settings(
         one,
         "settings",
         error,
-        owners=people.possible_owners(ctx, who.actor),
+        owners=users.possible_owners(ctx, who.actor),
         statuses=projects.list_rollout_statuses(ctx, who.actor, one.project.id),
     )

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from flagpost.actions import environments, flag_sets, projects
+from flagpost.actions.accounts.sessions import SignedIn
 from flagpost.actions.context import Context
-from flagpost.actions.sessions import SignedIn
+from flagpost.actions.flags import flag_sets
+from flagpost.actions.projects import environments, projects
 from flagpost.errors import FlagpostError
-from flagpost.store.flag_sets import FlagSet, Member
-from flagpost.web.console.shell import Form, go, problems_of, show, words
+from flagpost.store.flags.flag_sets import FlagSet, Member
+from flagpost.web.console.page import Form, go, problems_of, show, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 

@@ -6,15 +6,19 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from flagpost.actions import audit, connections, environments, flags, people, projects
+from flagpost.actions import audit
 from flagpost.actions.access import Right
+from flagpost.actions.accounts import users
+from flagpost.actions.accounts.sessions import SignedIn
 from flagpost.actions.context import Context
-from flagpost.actions.sessions import SignedIn
+from flagpost.actions.flags import flags
+from flagpost.actions.jira import issue_links
+from flagpost.actions.projects import environments, projects
 from flagpost.errors import FlagpostError, InvalidInput
-from flagpost.store.candidates import Kind
-from flagpost.store.flags import FlagFilter
+from flagpost.store.flags.flags import FlagFilter
+from flagpost.store.flags.stale_flags import Kind
 from flagpost.store.records import Project
-from flagpost.web.console.shell import SUGGESTED, Form, go, listed, many, problems_of, show, words
+from flagpost.web.console.page import SUGGESTED, Form, go, listed, many, problems_of, show, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -108,7 +112,7 @@ def create(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
     if words(form, "switch"):
         return _new_page(request, ctx, who, words(form, "project"), values)
     try:
-        made = connections.create_connected_flag(
+        made = issue_links.create_connected_flag(
             ctx,
             who.actor,
             words(form, "project"),
@@ -148,8 +152,8 @@ def _new_page(
         nav="flags",
         values={"name": "", "traffic_type": "", "tags": "", **values},
         chosen=chosen,
-        in_jira={one.project.id for one in connections.projects_for_connect(ctx, who.actor)},
-        owners=people.possible_owners(ctx, who.actor),
+        in_jira={one.project.id for one in issue_links.projects_for_connect(ctx, who.actor)},
+        owners=users.possible_owners(ctx, who.actor),
         traffic_types=environments.list_traffic_types(ctx, who.actor, chosen.id),
         problems=problems_of(error) if error else [],
         status=error.status if error else 200,
@@ -158,7 +162,7 @@ def _new_page(
 
 def _first(ctx: Context, who: SignedIn, from_jira: bool) -> Project:
     """The project to offer first: from Jira, one of the integration's."""
-    chosen = connections.projects_for_connect(ctx, who.actor) if from_jira else []
+    chosen = issue_links.projects_for_connect(ctx, who.actor) if from_jira else []
     if chosen:
         return chosen[0].project
     visible = projects.list_projects(ctx, who.actor, limit=1).items
@@ -177,7 +181,7 @@ def connect_page(request: Request, ctx: Ctx, who: Person) -> Response:
 def connect(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
     """Connect the chosen flag with the issue."""
     try:
-        connections.connect_issues(ctx, who.actor, words(form, "project"), words(form, "flag"), [words(form, "issue")])
+        issue_links.connect_issues(ctx, who.actor, words(form, "project"), words(form, "flag"), [words(form, "issue")])
     except FlagpostError as error:
         return _connect_page(request, ctx, who, {"issue": words(form, "issue"), "q": words(form, "q")}, error)
     return go(f"/projects/{words(form, 'project')}/flags/{words(form, 'flag')}/integrations")
@@ -187,7 +191,7 @@ def _connect_page(
     request: Request, ctx: Context, who: SignedIn, asked: dict[str, Any], error: FlagpostError | None = None
 ) -> Response:
     who.actor.require(Right.EDIT_FLAGS)
-    chosen = [one.project.id for one in connections.projects_for_connect(ctx, who.actor)]
+    chosen = [one.project.id for one in issue_links.projects_for_connect(ctx, who.actor)]
     text = str(asked.get("q", ""))
     found = flags.find_flags(ctx, who.actor, text, project_ids=chosen, limit=SHOWN_BY_SEARCH) if chosen else []
     return show(

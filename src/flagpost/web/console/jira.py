@@ -3,14 +3,15 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from flagpost.actions import environments, integration, projects
 from flagpost.actions.access import Right
-from flagpost.actions.check import Finding, check_integration
+from flagpost.actions.accounts.sessions import SignedIn
 from flagpost.actions.context import Context
-from flagpost.actions.integration_state import get_integration
-from flagpost.actions.sessions import SignedIn
+from flagpost.actions.jira import integration
+from flagpost.actions.jira.diagnostics import Finding, check_integration
+from flagpost.actions.jira.status import get_integration
+from flagpost.actions.projects import environments, projects
 from flagpost.errors import FlagpostError
-from flagpost.web.console.shell import MOST_PROJECTS, Form, go, many, problems_of, show, words
+from flagpost.web.console.page import MOST_PROJECTS, Form, go, many, problems_of, show, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 

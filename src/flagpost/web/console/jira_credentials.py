@@ -3,14 +3,14 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from flagpost.actions import credentials as actions
 from flagpost.actions.access import Right
+from flagpost.actions.accounts.sessions import SignedIn
 from flagpost.actions.context import Context
-from flagpost.actions.credentials import Webhook
-from flagpost.actions.integration_state import get_integration
-from flagpost.actions.sessions import SignedIn
+from flagpost.actions.jira import credentials as actions
+from flagpost.actions.jira.credentials import Webhook
+from flagpost.actions.jira.status import get_integration
 from flagpost.errors import FlagpostError
-from flagpost.web.console.shell import Form, go, problems_of, show, words
+from flagpost.web.console.page import Form, go, problems_of, show, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 

@@ -7,15 +7,15 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from flagpost.actions import backfills, delivery_health, drift_checks
 from flagpost.actions.access import Right
+from flagpost.actions.accounts.sessions import SignedIn
 from flagpost.actions.context import Context
-from flagpost.actions.delivery_health import PERIODS
-from flagpost.actions.sessions import SignedIn
+from flagpost.actions.jira import delivery_health, reconciliation, resync
+from flagpost.actions.jira.delivery_health import PERIODS
 from flagpost.errors import FlagpostError, InvalidInput
-from flagpost.store.push_log import OUTCOMES, LogFilter
+from flagpost.store.jira.delivery_log import OUTCOMES, LogFilter
 from flagpost.web.console.delivery_chart import HEIGHT, WIDTH, chart
-from flagpost.web.console.shell import Form, go, problems_of, show, words
+from flagpost.web.console.page import Form, go, problems_of, show, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -36,12 +36,12 @@ def act(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
     try:
         match words(form, "act"):
             case "check":
-                drift_checks.ask_for_check(ctx, who.actor)
+                reconciliation.ask_for_check(ctx, who.actor)
             case "resend":
                 where = (words(form, "project") or None, words(form, "flag") or None)
-                backfills.send_again(ctx, who.actor, *where)
+                resync.send_again(ctx, who.actor, *where)
             case "cancel":
-                backfills.cancel(ctx, who.actor, words(form, "backfill"))
+                resync.cancel(ctx, who.actor, words(form, "backfill"))
     except FlagpostError as error:
         return _health(request, ctx, who, "day", error)
     back = "/admin/integrations?tab=configured" if words(form, "back") == "configured" else _HOME
@@ -63,8 +63,8 @@ def _health(request: Request, ctx: Context, who: SignedIn, period: str, error: F
         periods=list(PERIODS),
         chart=chart(health.hours, health.since, period, PERIODS[period]),
         size=(WIDTH, HEIGHT),
-        checks=drift_checks.list_checks(ctx, who.actor),
-        resent=backfills.list_backfills(ctx, who.actor),
+        checks=reconciliation.list_checks(ctx, who.actor),
+        resent=resync.list_backfills(ctx, who.actor),
         now=health.now,
         problems=problems_of(error) if error else [],
         status=error.status if error else 200,

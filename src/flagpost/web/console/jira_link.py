@@ -3,10 +3,10 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from flagpost.actions import jira_people
+from flagpost.actions.accounts.sessions import SignedIn
 from flagpost.actions.context import Context
-from flagpost.actions.sessions import SignedIn
-from flagpost.web.console.shell import Form, go, show, words
+from flagpost.actions.jira import account_links
+from flagpost.web.console.page import Form, go, show, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -22,16 +22,16 @@ def page(request: Request, ctx: Ctx, who: Person) -> Response:
 @router.post("")
 def new_code(request: Request, ctx: Ctx, who: Person) -> Response:
     """Show a new code, this once."""
-    return _page(request, ctx, who, jira_people.new_code(ctx, who.actor))
+    return _page(request, ctx, who, account_links.new_code(ctx, who.actor))
 
 
 @router.post("/end")
 def end(ctx: Ctx, who: Person, form: Form) -> Response:
     """End one of one's own links."""
-    jira_people.end_link(ctx, who.actor, words(form, "account"))
+    account_links.end_link(ctx, who.actor, words(form, "account"))
     return go("/jira/link")
 
 
 def _page(request: Request, ctx: Context, who: SignedIn, code: str = "") -> Response:
-    links = jira_people.links_of(ctx, who.actor)
-    return show(request, ctx, who, "jira_link.html", links=links, code=code, minutes=jira_people.CODE_MINUTES)
+    links = account_links.links_of(ctx, who.actor)
+    return show(request, ctx, who, "jira_link.html", links=links, code=code, minutes=account_links.CODE_MINUTES)

@@ -14,13 +14,13 @@ from flagpost.web.console import (
     jira_credentials,
     jira_health,
     jira_link,
-    people,
     segments,
-    trying,
+    users,
 )
+from flagpost.web.console import explain as trying
 
 router = APIRouter(include_in_schema=False)
 _FLAGS = (flags, definition, trying, flag, flag_traffic, flag_sets, segments, change_requests)
 _JIRA = (jira, jira_credentials, jira_health, jira_link)
-for part in (people, *_FLAGS, *_JIRA, admin):
+for part in (users, *_FLAGS, *_JIRA, admin):
     router.include_router(part.router)

@@ -8,30 +8,25 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import FormData, UploadFile
 
-from flagpost.actions import (
-    change_requests,
-    environments,
-    projects,
-    rule_based_segments,
-    segment_keys,
-    segment_use,
-    segments,
-)
 from flagpost.actions.access import Right
+from flagpost.actions.accounts.sessions import SignedIn
 from flagpost.actions.approvals import must_ask
-from flagpost.actions.change_requests import Proposal
+from flagpost.actions.change_requests import requests as change_requests
+from flagpost.actions.change_requests.requests import Proposal
 from flagpost.actions.context import Context
-from flagpost.actions.sessions import SignedIn
+from flagpost.actions.projects import environments, projects
+from flagpost.actions.segments import keys as segment_keys
+from flagpost.actions.segments import rule_based, segments, usage
 from flagpost.errors import ApprovalRequired, FlagpostError, InvalidInput, TooLarge
 from flagpost.flags.matchers import DATE_MATCHERS, MATCHERS
 from flagpost.flags.segment_rules import no_rules
 from flagpost.flags.targeting import SegmentKind
 from flagpost.store.records import Page, Project
-from flagpost.store.segments import Segment, SegmentDefinition
+from flagpost.store.segments.segments import Segment, SegmentDefinition
 from flagpost.web.console import editor
 from flagpost.web.console.definition import MATCHER_GROUPS
-from flagpost.web.console.places import InEnvironment, choose
-from flagpost.web.console.shell import SUGGESTED, Form, go, problems_of, show, words
+from flagpost.web.console.environment_picker import InEnvironment, choose
+from flagpost.web.console.page import SUGGESTED, Form, go, problems_of, show, words
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -231,7 +226,7 @@ def _remove_keys(ctx: Context, who: SignedIn, one: OneSegment, keys: list[str], 
 def _save_rules(ctx: Context, who: SignedIn, one: OneSegment, body: dict[str, Any], said: dict[str, str]) -> Response:
     place = one.environment.id if one.environment else ""
     try:
-        rule_based_segments.save_rules(ctx, who.actor, one.project.id, place, one.segment.id, body, **said)
+        rule_based.save_rules(ctx, who.actor, one.project.id, place, one.segment.id, body, **said)
     except ApprovalRequired:
         return _ask(ctx, who, one, "UPDATE", body, said)
     return go(one.url + one.here)
@@ -312,7 +307,7 @@ def _page(
         q=q,
         typed=typed,
         most=segment_keys.MAX_KEYS,
-        uses=segment_use.list_uses(ctx, who.actor, one.project.id, one.segment.name),
+        uses=usage.list_uses(ctx, who.actor, one.project.id, one.segment.name),
         waiting=waiting,
         approval=bool(one.environment and must_ask(who.actor, one.environment)),
         may_edit_segments=who.actor.may(Right.EDIT_SEGMENTS),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
-from flagpost.store.traffic import DAY_MS, Column
+from flagpost.store.flags.impressions import DAY_MS, Column
 
 MOST_SERIES = 8
 _NOT_KNOWN = "Treatment not known"

@@ -8,10 +8,10 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from flagpost.actions import configure as actions
-from flagpost.actions import issue_events
-from flagpost.actions.configure import SiteStatus
 from flagpost.actions.context import Context
+from flagpost.actions.jira import configure_page as actions
+from flagpost.actions.jira import webhooks
+from flagpost.actions.jira.configure_page import SiteStatus
 from flagpost.web.guard import FromConfigurePage, FromJira, JiraCall
 from flagpost.web.state import Ctx
 
@@ -57,7 +57,7 @@ def token(ctx: Ctx, call: FromJira) -> dict[str, str]:
 @router.post("/events")
 def events(ctx: Ctx, call: FromJira, body: dict[str, Any]) -> dict[str, str]:
     """Something happened to an issue or to a project of Jira's (Atlassian: avi:jira:…)."""
-    issue_events.heard(ctx, call.invocation, body)
+    webhooks.heard(ctx, call.invocation, body)
     return _OK
 
 

@@ -6,13 +6,13 @@ from urllib.parse import quote
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from flagpost.actions import panel as actions
 from flagpost.actions.context import Context
-from flagpost.actions.panel import Panel
-from flagpost.store.panel import FlagOnIssue, Standing
+from flagpost.actions.jira import issue_panel as actions
+from flagpost.actions.jira.issue_panel import Panel
+from flagpost.formatting import iso
+from flagpost.store.jira.issue_panel import FlagOnIssue, Standing
 from flagpost.web.guard import FromPanel
 from flagpost.web.state import Ctx
-from flagpost.wording import iso
 
 router = APIRouter(prefix="/panel")
 

@@ -18,15 +18,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from flagpost.flags.conditions import Reason
-from flagpost.flags.evaluate import Evaluation
+from flagpost.flags.evaluation import Evaluation
 from flagpost.serving.environment import ServedEnvironment
-from flagpost.serving.heard import tidy
+from flagpost.serving.impression_buffer import Traffic
+from flagpost.serving.impressions import tidy
 from flagpost.serving.keys import SdkKey
 from flagpost.serving.ofrep import failure
-from flagpost.serving.traffic import Traffic
-from flagpost.store.traffic import Recent
-from flagpost.web.sdk.answers import served_to, tags_of
-from flagpost.web.sdk.guarded import for_applications
+from flagpost.store.flags.impressions import Recent
+from flagpost.web.sdk.authenticated_routes import for_applications
+from flagpost.web.sdk.responses import served_to, tags_of
 
 _Answer = TypeVar("_Answer")
 

@@ -1,8 +1,9 @@
 """What SDKs send: impressions and counts, which are counted, and much that is taken and thrown away.
 
-An answer to impressions or counts is given once they are on disk; `flagpost.serving.traffic` says why. Browsers that
-leave a page send the same as a *beacon*: text without headers, which brings its key in itself (splitio-commons,
-`listeners/browser.ts`). What SDKs measure of themselves, which keys they saw, and events have no use here.
+An answer to impressions or counts is given once they are on disk; `flagpost.serving.impression_buffer` says why.
+Browsers that leave a page send the same as a *beacon*: text without headers, which brings its key in itself
+(splitio-commons, `listeners/browser.ts`). What SDKs measure of themselves, which keys they saw, and
+events have no use here.
 """
 
 import asyncio
@@ -18,11 +19,11 @@ from starlette.routing import BaseRoute
 
 from flagpost.actions.context import Context
 from flagpost.errors import InvalidInput, TooLarge
-from flagpost.serving.heard import Heard, read_bulk, read_counts
+from flagpost.serving.impression_buffer import Traffic
+from flagpost.serving.impressions import Heard, read_bulk, read_counts
 from flagpost.serving.keys import SdkKey
-from flagpost.serving.traffic import Traffic
-from flagpost.web.bodies import MOST_BYTES
-from flagpost.web.sdk.guarded import for_anyone, for_applications, holder_of
+from flagpost.web.body_limits import MOST_BYTES
+from flagpost.web.sdk.authenticated_routes import for_anyone, for_applications, holder_of
 
 Keep = Callable[[Request, SdkKey, Any, str, int], Awaitable[Response]]
 

@@ -9,9 +9,9 @@ from starlette.routing import Mount, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flagpost.web import ofrep
-from flagpost.web.measured import OF_APPLICATIONS
+from flagpost.web.metrics_middleware import OF_APPLICATIONS
 from flagpost.web.render import HANDLERS
-from flagpost.web.sdk import changes, impressions, streaming
+from flagpost.web.sdk import impressions, split_changes, streaming
 
 
 class Applications:
@@ -41,5 +41,5 @@ class Applications:
 
 def mounts() -> list[Mount]:
     """Every route, below the two addresses."""
-    of_sdks = [*changes.routes(), *streaming.routes(), *impressions.routes()]
+    of_sdks = [*split_changes.routes(), *streaming.routes(), *impressions.routes()]
     return [Mount("/sdk", routes=of_sdks), Mount("/ofrep", routes=ofrep.routes())]

@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from flagpost.serving.keys import SdkKey
-from flagpost.web.sdk.guarded import for_anyone, for_applications
+from flagpost.web.sdk.authenticated_routes import for_anyone, for_applications
 
 
 def routes() -> list[BaseRoute]:

@@ -8,7 +8,7 @@ down_revision = "0008"
 
 
 def upgrade() -> None:
-    """Apply the change. `store.changes.catch_up` numbers what is there already, at the next start."""
+    """Apply the change. `store.flags.change_log.catch_up` numbers what is there already, at the next start."""
     op.create_table(
         "flag_changes",
         sa.Column("environment_id", sa.String(length=64), nullable=False),

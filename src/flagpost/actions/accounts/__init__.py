@@ -1,0 +1,1 @@
+"""Use cases of people and keys: users, sessions, API keys, the first start."""

@@ -1,0 +1,44 @@
+"""What an empty database gets when Flagpost starts on it for the first time."""
+
+from flagpost.actions.access import system
+from flagpost.actions.accounts import api_keys
+from flagpost.actions.context import Context
+from flagpost.actions.projects.projects import create_project
+from flagpost.errors import InvalidInput
+from flagpost.store.accounts import accounts
+from flagpost.store.accounts import api_keys as stored_keys
+
+MIN_BOOTSTRAP_KEY = 20
+
+
+def ensure_account(ctx: Context) -> str:
+    """The account's id; at a first start, makes it, with a project *Default* to begin in.
+
+    Then also the admin key of `FLAGPOST_BOOTSTRAP_ADMIN_KEY`. A key that was revoked since is not brought back.
+    """
+    with ctx.db.write() as tx:
+        account_id = accounts.first(tx)
+        new = account_id is None
+        if account_id is None:
+            account_id = accounts.insert(tx, "Flagpost", ctx.clock())
+    operator = system(account_id)
+    if new:
+        create_project(ctx, operator, "Default")
+    _ensure_bootstrap_key(ctx, account_id)
+    return account_id
+
+
+def _ensure_bootstrap_key(ctx: Context, account_id: str) -> None:
+    setting = ctx.settings.bootstrap_admin_key
+    if setting is None:
+        return
+    secret = setting.get_secret_value()
+    if len(secret) < MIN_BOOTSTRAP_KEY:
+        message = f"At least {MIN_BOOTSTRAP_KEY} characters, please: whoever knows it may do everything."
+        raise InvalidInput(message, "FLAGPOST_BOOTSTRAP_ADMIN_KEY")
+    with ctx.db.read() as tx:
+        known = stored_keys.find_by_secret(tx, api_keys.hash_of(secret))
+    if known is None:
+        api_keys.create_api_key(
+            ctx, system(account_id), name="Bootstrap", kind="admin", roles=("API_ALL_GRANTED",), secret=secret
+        )

@@ -1,0 +1,1 @@
+"""Use cases of approvals: change requests and their reviews."""

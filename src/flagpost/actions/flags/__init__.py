@@ -1,0 +1,1 @@
+"""Use cases of feature flags: flags themselves, their definitions, flag sets, impressions."""

@@ -1,0 +1,85 @@
+"""What a definition asks for has to be there: other flags of the project, segments of the environment, flag sets."""
+
+from collections.abc import Collection, Iterator
+
+from flagpost.actions.access import Actor, Right
+from flagpost.actions.context import Context
+from flagpost.actions.flags.flag_sets import require_flag_sets
+from flagpost.actions.lookup import reach_environment, reach_flag, reach_project
+from flagpost.actions.segments.usage import missing_segments
+from flagpost.errors import InvalidInput, Problem
+from flagpost.flags.definition_json import dump
+from flagpost.flags.dependency_graph import leads_to
+from flagpost.flags.model import Definition
+from flagpost.store.db import Transaction
+from flagpost.store.flags import definitions
+from flagpost.store.records import Environment, Project
+
+
+def check_dependencies(
+    ctx: Context,
+    actor: Actor,
+    project: str,
+    flag: str,
+    environment: str,
+    definition: Definition,
+    flag_sets: Collection[str],
+) -> None:
+    """InvalidInput where saving this definition would be refused for what it asks for. Nothing is written.
+
+    All the same it is a transaction that could write, as it looks by the same locks as a save does.
+    """
+    actor.require(Right.EDIT_FLAGS)
+    with ctx.db.write() as tx:
+        found = reach_project(tx, actor, project)
+        place = reach_environment(tx, actor, found, environment)
+        require_dependencies(tx, found, place, reach_flag(tx, found, flag).name, definition)
+        require_flag_sets(tx, found, flag_sets)
+
+
+def treatments_of(
+    ctx: Context, actor: Actor, project: str, environment: str, flags: Collection[str]
+) -> dict[str, list[str]]:
+    """The treatments that these flags (by name) have in an environment; one that is not set up there is left out."""
+    actor.require(Right.VIEW_FLAGS)
+    with ctx.db.read() as tx:
+        found = reach_project(tx, actor, project)
+        place = reach_environment(tx, actor, found, environment)
+        there = definitions.by_flag(tx, found.id, place.id, flags)
+    return {name: [treatment.name for treatment in one.treatments] for name, one in there.items()}
+
+
+def require_dependencies(
+    tx: Transaction, project: Project, environment: Environment, flag: str, definition: Definition
+) -> None:
+    """Another flag whose treatment is asked for has to exist, and not to ask for this one's (`flag`, by name) in turn.
+
+    A segment has to be in the environment. Two saves at once may still close a circle: what is in one is `control`.
+    """
+
+    def asked_by(flags: set[str]) -> Iterator[str]:
+        for one in definitions.by_flag(tx, project.id, environment.id, flags).values():
+            yield from (asked for _, asked in _flags_asked(one))
+
+    problems = missing_segments(tx, environment, dump(definition))
+    for path, other in _flags_asked(definition):
+        if other == flag:
+            problems.append(Problem(path, "A flag cannot ask for a treatment of its own. Choose another flag."))
+        elif not definitions.flag_exists(tx, project.id, other):
+            problems.append(Problem(path, f"There is no feature flag “{other}” in {project.name}."))
+        elif leads_to(other, flag, asked_by):
+            problems.append(
+                Problem(path, f"“{other}” asks for a treatment of “{flag}” in turn: neither could be decided.")
+            )
+    if problems:
+        raise InvalidInput(problems)
+
+
+def _flags_asked(definition: Definition) -> Iterator[tuple[str, str]]:
+    """The other flags whose treatments are asked for, each with its path."""
+    for number, one in enumerate(definition.prerequisites):
+        yield f"prerequisites[{number}].splitName", one.flag
+    for number, rule in enumerate(definition.rules):
+        for place, matcher in enumerate(rule.matchers):
+            if matcher.depends:
+                yield f"rules[{number}].condition.matchers[{place}].depends.splitName", matcher.depends.flag

@@ -1,0 +1,1 @@
+"""Use cases that bring flags in from elsewhere: a file, or an account at Split."""

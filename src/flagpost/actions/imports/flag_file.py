@@ -1,0 +1,220 @@
+"""Importing many flags with their owners and issues: what would be done, and doing it.
+
+A flag that exists keeps what is said about it; it only gets what it lacks: connections, and definitions where it is
+not initiated. So an import can be run again, after a failure or with a longer file, and makes nothing twice. Each line
+is one transaction: it is done whole, or refused and nothing of it is done.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from flagpost.actions.access import Actor, Right
+from flagpost.actions.accounts import users
+from flagpost.actions.approvals import require_direct_change
+from flagpost.actions.context import Context
+from flagpost.actions.flags import definitions, flags
+from flagpost.actions.jira import issue_links
+from flagpost.actions.lookup import reach_project
+from flagpost.errors import FlagpostError, InvalidInput, Problem
+from flagpost.flags.import_file import FlagLine
+from flagpost.flags.issue_keys import parse_issue_refs
+from flagpost.flags.model import Bucket, Definition, FlagStatus, Treatment
+from flagpost.jira.issues import IN_THE_BACKGROUND
+from flagpost.store.db import Transaction
+from flagpost.store.flags import definitions as stored_definitions
+from flagpost.store.flags import flags as stored_flags
+from flagpost.store.jira.issues import Issue
+from flagpost.store.projects import projects
+from flagpost.store.records import Flag, Project
+
+
+class Outcome(StrEnum):
+    """What became of a line, or would."""
+
+    CREATED = "create"
+    COMPLETED = "complete"
+    UNCHANGED = "unchanged"
+    REFUSED = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One line's outcome. `connected`: keys that are new; `set_up`: environments; `remarks`: what was left out."""
+
+    line: FlagLine
+    outcome: Outcome
+    connected: tuple[str, ...] = ()
+    set_up: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass
+class _Import:
+    """One import under way: what was looked up once for all lines."""
+
+    ctx: Context
+    actor: Actor
+    project: str
+    traffic_type: str
+    create_owners: bool
+    dry_run: bool
+    owners: dict[str, tuple[str, str]] = field(default_factory=dict)
+    issues: dict[str, Issue | None] = field(default_factory=dict)
+
+
+def import_flags(
+    ctx: Context,
+    actor: Actor,
+    project: str,
+    lines: Sequence[FlagLine],
+    *,
+    traffic_type: str = "user",
+    create_owners: bool = False,
+    dry_run: bool = False,
+    done: Callable[[Report], None] = lambda _report: None,
+) -> list[Report]:
+    """Import these lines into a project, in their order, or with `dry_run` say what would be done.
+
+    `traffic_type` is for lines that name none. Owners are found by email, name or group; with `create_owners`, a name
+    that nobody has becomes a group. `done` is called after every line. Raises only what concerns all lines: a project
+    or right that is missing.
+    """
+    actor.require(Right.EDIT_FLAGS)
+    with ctx.db.read() as tx:
+        reach_project(tx, actor, project)
+    run = _Import(ctx, actor, project, traffic_type, create_owners, dry_run)
+    run.owners = _known_owners(ctx, actor)
+    run.issues = issue_links.look_up_issues(ctx, actor, _all_issues(lines), IN_THE_BACKGROUND)
+    reports = []
+    for line in lines:
+        reports.append(_one(run, line))
+        done(reports[-1])
+    return reports
+
+
+def _known_owners(ctx: Context, actor: Actor) -> dict[str, tuple[str, str]]:
+    known = {owner.name.lower(): (owner.type, owner.id) for owner in users.possible_owners(ctx, actor)}
+    if actor.may(Right.MANAGE_PEOPLE):
+        known |= {user.email.lower(): ("user", user.id) for user in users.list_users(ctx, actor)}
+    return known
+
+
+def _all_issues(lines: Iterable[FlagLine]) -> list[str]:
+    found: dict[str, None] = {}
+    for line in lines:
+        if line.issues:
+            found |= dict.fromkeys(parse_issue_refs(" ".join(line.issues))[0])
+    return [*found]
+
+
+def _one(run: _Import, line: FlagLine) -> Report:
+    try:
+        wanted = _wanted_issues(run, line)
+        return _plan(run, line, wanted) if run.dry_run else _do(run, line, wanted)
+    except FlagpostError as error:
+        problems = error.problems if isinstance(error, InvalidInput) else [Problem("", error.message)]
+        return Report(line, Outcome.REFUSED, problems=tuple(problems))
+
+
+def _wanted_issues(run: _Import, line: FlagLine) -> list[Issue]:
+    refs, problems = parse_issue_refs(" ".join(line.issues)) if line.issues else ([], [])
+    missing = [ref for ref in refs if run.issues.get(ref) is None]
+    unknown = [Problem("issues", f"{ref} does not exist in Jira, or the app may not see it.") for ref in missing]
+    if found := [*line.problems, *problems, *unknown]:
+        raise InvalidInput(found)
+    return [issue for ref in refs if (issue := run.issues[ref])]
+
+
+class _Undone(Exception):
+    """A dry run's transaction ends here."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__()
+        self.report = report
+
+
+def _plan(run: _Import, line: FlagLine, wanted: list[Issue]) -> Report:
+    """Do it and take it back: a dry run that runs the same code cannot promise what an import would then refuse."""
+    try:
+        with run.ctx.db.write() as tx:
+            raise _Undone(_in_transaction(run, tx, line, wanted))
+    except _Undone as undone:
+        return undone.report
+
+
+def _do(run: _Import, line: FlagLine, wanted: list[Issue]) -> Report:
+    with run.ctx.db.write() as tx:
+        report = _in_transaction(run, tx, line, wanted)
+    if report.outcome is not Outcome.UNCHANGED:
+        run.ctx.wake(run.actor.account_id)
+    return report
+
+
+def _in_transaction(run: _Import, tx: Transaction, line: FlagLine, wanted: list[Issue]) -> Report:
+    project = reach_project(tx, run.actor, run.project)
+    flag = stored_flags.find(tx, project.id, line.name)
+    created, remarks = flag is None, tuple[str, ...]()
+    if flag is None:
+        flag, remarks = _create(run, tx, project, line)
+    elif flag.status is FlagStatus.ARCHIVED:
+        raise InvalidInput(f"There is an archived flag “{line.name}”. Bring it back, or delete it, first.", "name")
+    now = run.ctx.clock()
+    connected = issue_links.add_connections(tx, run.actor, flag, wanted, now) if wanted else []
+    set_up = _set_up(run, tx, project, flag, line.default) if line.default is not None else ()
+    outcome = Outcome.CREATED if created else Outcome.COMPLETED if connected or set_up else Outcome.UNCHANGED
+    return Report(line, outcome, tuple(connected), set_up, remarks)
+
+
+def _create(run: _Import, tx: Transaction, project: Project, line: FlagLine) -> tuple[Flag, tuple[str, ...]]:
+    owners, remarks = _owners(run, tx, line)
+    flag = flags.add_flag(
+        tx,
+        run.actor,
+        project,
+        run.ctx.clock(),
+        name=line.name,
+        traffic_type=line.traffic_type or run.traffic_type,
+        description=line.description,
+        tags=line.tags,
+        owners=owners,
+        rollout_status=line.rollout_status,
+    )
+    return flag, remarks
+
+
+def _owners(run: _Import, tx: Transaction, line: FlagLine) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
+    found, remarks = [], []
+    for name in line.owners:
+        known = run.owners.get(name.lower())
+        if known is None and run.create_owners:
+            known = ("group", users.add_group(tx, run.actor, name, "", (), run.ctx.clock()).id)
+            if not run.dry_run:
+                run.owners[name.lower()] = known
+        if known is None:
+            remarks.append(f"owner “{name}” is nobody here and was left out")
+        else:
+            found.append(known)
+    return found, tuple(remarks)
+
+
+def _set_up(run: _Import, tx: Transaction, project: Project, flag: Flag, on: bool) -> tuple[str, ...]:
+    """Give everybody this, in every environment where the flag is not initiated."""
+    present = stored_definitions.of_flag(tx, flag.id)
+    everybody = Bucket("on" if on else "off", 100)
+    nobody = Bucket("off" if on else "on", 0)
+    definition = Definition((Treatment("on"), Treatment("off")), "off", (everybody, nobody))
+    missing = [at for at in projects.list_environments(tx, project.id) if at.id not in present]
+    for at in missing:
+        require_direct_change(tx, run.actor, at, flag.id)
+        definitions.add_definition(
+            tx, run.actor, project, flag, at, definition, run.ctx.clock(), "Import", "As in the file"
+        )
+    return tuple(at.name for at in missing)
+
+
+def summary(reports: Sequence[Report]) -> dict[str, int]:
+    """How many lines had each outcome, and how many connections are new."""
+    counts = {outcome.value: sum(report.outcome is outcome for report in reports) for outcome in Outcome}
+    return {**counts, "connections": sum(len(report.connected) for report in reports)}

@@ -1,0 +1,52 @@
+"""Asking Jira something while a person waits: within its limits, as everything that is asked of it."""
+
+from typing import Any
+
+from flagpost.actions.context import Context
+from flagpost.errors import JiraError
+from flagpost.formatting import ago
+from flagpost.jira.client import Answer
+from flagpost.jira.rate_limits import Endpoint, is_quota
+from flagpost.store.jira import integrations
+from flagpost.store.jira.integrations import Site
+
+_PATIENCE_SECONDS = 3.0
+
+
+class QuotaUsedUp(JiraError):
+    """Jira's quota of requests is used up, so that nothing may be asked of it now."""
+
+    permanent = False
+
+
+def quota_used_up(site: Site, now: int) -> str:
+    """What a person is told while nothing may be asked of a site."""
+    return (
+        "Jira's quota of requests is used up. Flagpost asks nothing until it is there again, "
+        f"{ago(site.quiet_until or 0, now)}; “Send everything again” asks at once."
+    )
+
+
+def ask(
+    ctx: Context, cloud_id: str, pool: str, endpoint: Endpoint, url: str, *, authorization: str, **arguments: Any
+) -> Answer:
+    """Ask one thing of a site that is connected, or is to be. `pool` names whose points it costs.
+
+    Raises QuotaUsedUp where Jira asked for silence, Busy where its limits leave no room within seconds (nothing was
+    asked then), and what `JiraClient.call` raises.
+    """
+    with ctx.db.read() as tx:
+        site = integrations.site_of_cloud(tx, cloud_id)
+    if site and (site.quiet_until or 0) > ctx.clock():
+        raise QuotaUsedUp(quota_used_up(site, ctx.clock()))
+    answer = ctx.issues.limits.ask(
+        cloud_id,
+        pool,
+        endpoint,
+        lambda: ctx.jira.call(endpoint.method, url, authorization=authorization, **arguments),
+        patience=_PATIENCE_SECONDS,
+        pause=ctx.issues.pause,
+    )
+    if site and is_quota(answer):
+        ctx.issues.trouble.keep_quiet(site, answer)
+    return answer

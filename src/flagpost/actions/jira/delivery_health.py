@@ -1,0 +1,143 @@
+"""How delivery to Jira fares: over time, what waits and for how long, what was refused and what to do; and the log."""
+
+from dataclasses import dataclass
+
+from flagpost.actions.access import Actor, Right
+from flagpost.actions.context import Context
+from flagpost.actions.jira.status import IntegrationState, read_state
+from flagpost.actions.lookup import reach_flag, reach_project
+from flagpost.errors import InvalidInput
+from flagpost.store.db import Transaction
+from flagpost.store.jira import delivery_log, outbox, reconciliations
+from flagpost.store.jira.delivery_log import HOUR_MS, OUTCOMES, Entry, Hour, LogFilter
+from flagpost.store.jira.outbox import Push
+from flagpost.store.jira.reconciliations import Finding
+
+MOST_SHOWN = 50
+MOST_ENTRIES = 200
+PERIODS = {"day": 24, "week": 7 * 24, "month": 30 * 24}
+"""How many hours the chart can cover."""
+_LONGEST_CURSOR = 18  # digits: more than any time or number of an entry has
+
+_ADVICE = (
+    (
+        "knows none of its issues",
+        "Were the issues deleted, or is it the app that may not see them? Connect the flag with others, or disconnect.",
+    ),
+    (
+        "does not let OAuth credentials delete",
+        "Nothing is wrong with the flag. The app may delete: connect the site through it, or delete the issue.",
+    ),
+    ("would not delete it", "Send it again. If Jira refuses again, ask Atlassian's support, with the trace id."),
+)
+_OTHERWISE = (
+    "Change what Jira names: the flag is sent again as soon as it is saved. Or send it again as it is. If it makes no "
+    "sense, Atlassian's support can look the trace id up."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedFlag:
+    """A flag that Jira would not take, in Jira's words (`push.refused`), and what can be done about it."""
+
+    push: Push
+    to_do: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How delivery fares. `hours`: sums, only of those in which Jira was told something, since `since` (ms).
+
+    `waiting`: the next to be told, up to fifty of `state.behind`; `waiting_since`: when the one was changed that has
+    waited longest, None where none waits. `refused`: up to fifty.
+    """
+
+    state: IntegrationState
+    since: int
+    now: int
+    hours: list[Hour]
+    waiting: list[Push]
+    waiting_since: int | None
+    refused: list[RefusedFlag]
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """A page of the log, the newest first. `next`: the cursor of the page after it; None on the last."""
+
+    entries: list[Entry]
+    next: str | None
+
+
+def delivery_health(ctx: Context, actor: Actor, period: str = "day") -> Health:
+    """How delivery to the account's Jira site fares, over the last day, week or month."""
+    actor.require(Right.MANAGE_INTEGRATIONS)
+    if period not in PERIODS:
+        raise InvalidInput(f"Choose one of {', '.join(PERIODS)}.", "period")
+    now = ctx.clock()
+    since = (now // HOUR_MS + 1 - PERIODS[period]) * HOUR_MS
+    with ctx.db.read() as tx:
+        refused = outbox.refused(tx, actor.account_id, MOST_SHOWN)
+        return Health(
+            state=read_state(tx, actor.account_id, now),
+            since=since,
+            now=now,
+            hours=delivery_log.hours(tx, actor.account_id, since),
+            waiting=outbox.behind(tx, actor.account_id, MOST_SHOWN),
+            waiting_since=outbox.behind_since(tx, actor.account_id),
+            refused=[RefusedFlag(push, what_to_do(push.refused or "")) for push in refused],
+        )
+
+
+def what_to_do(words: str) -> str:
+    """What a person can do about a refusal in these words."""
+    return next((advice for part, advice in _ADVICE if part in words), _OTHERWISE)
+
+
+def list_log(
+    ctx: Context, actor: Actor, wanted: LogFilter | None = None, *, after: str | None = None, limit: int = 50
+) -> LogPage:
+    """What Jira was told of any flag. `after`: the cursor of the page before."""
+    actor.require(Right.MANAGE_INTEGRATIONS)
+    with ctx.db.read() as tx:
+        return _page(tx, actor, wanted or LogFilter(), after, limit)
+
+
+def flag_log(
+    ctx: Context,
+    actor: Actor,
+    project: str,
+    flag: str,
+    wanted: LogFilter | None = None,
+    *,
+    after: str | None = None,
+    limit: int = 50,
+) -> LogPage:
+    """What Jira was told of one flag."""
+    actor.require(Right.VIEW_FLAGS)
+    given = wanted or LogFilter()
+    with ctx.db.read() as tx:
+        one = reach_flag(tx, reach_project(tx, actor, project), flag)
+        return _page(tx, actor, LogFilter(one.id, given.outcome, given.since, given.until), after, limit)
+
+
+def flag_findings(ctx: Context, actor: Actor, project: str, flag: str) -> list[Finding]:
+    """What was found when the flag was last read back from Jira and was not as it should be, the newest first."""
+    actor.require(Right.VIEW_FLAGS)
+    with ctx.db.read() as tx:
+        return reconciliations.latest_of_flag(tx, reach_flag(tx, reach_project(tx, actor, project), flag).id, 5)
+
+
+def _page(tx: Transaction, actor: Actor, wanted: LogFilter, after: str | None, limit: int) -> LogPage:
+    if wanted.outcome is not None and wanted.outcome not in OUTCOMES:
+        raise InvalidInput(f"Choose one of {', '.join(OUTCOMES)}.", "outcome")
+    limit = min(max(limit, 1), MOST_ENTRIES)
+    found = delivery_log.page(tx, actor.account_id, wanted, _cursor(after) if after else None, limit + 1)
+    return LogPage(found[:limit], found[limit - 1].cursor if len(found) > limit else None)
+
+
+def _cursor(text: str) -> tuple[int, int]:
+    at, _, number = text.partition("-")
+    if not all(part.isascii() and part.isdigit() and len(part) <= _LONGEST_CURSOR for part in (at, number)):
+        raise InvalidInput("This is no `next` of a page before.", "after")
+    return int(at), int(number)

@@ -1,0 +1,83 @@
+"""A dry run: exactly what Jira would be sent of one flag now, without sending it."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from flagpost.actions.access import Actor, Right
+from flagpost.actions.context import Context
+from flagpost.actions.lookup import reach_flag, reach_project
+from flagpost.jira.payload import bulk_request, farewell_payload, flag_payload
+from flagpost.jira.removal import properties
+from flagpost.jira.site_access import OAUTH
+from flagpost.store.db import Transaction
+from flagpost.store.jira import credentials, integrations, issues, outbox, payload_source
+from flagpost.store.jira.integrations import Site
+from flagpost.store.jira.outbox import Push
+from flagpost.store.records import Flag
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One request: `method`, `url` and `body`, the token aside; all None where nothing would be sent.
+
+    `why` says in a sentence what the request does, or why there is none.
+    """
+
+    why: str
+    method: str | None = None
+    url: str | None = None
+    body: dict[str, Any] | None = None
+
+
+def preview(ctx: Context, actor: Actor, project: str, flag: str) -> Preview:
+    """What Jira would be sent of this flag, if it were sent now. Raises NotFound as every action on a flag."""
+    actor.require(Right.VIEW_FLAGS)
+    with ctx.db.read() as tx:
+        one = reach_flag(tx, reach_project(tx, actor, project), flag)
+        site = integrations.site_of_account(tx, actor.account_id)
+        push = outbox.find(tx, one.id) or _never_told(one, ctx.clock())
+        told = payload_source.flags_to_tell(tx, actor.account_id, [push], ctx.settings.public_url).get(one.id)
+        reason = "" if told else _why_not(tx, actor, one)
+        given = credentials.of_account(tx, actor.account_id)
+        refusal = given.delete_refused if given and site and site.way == OAUTH else None
+    url = _flags_url(ctx, site)
+    if told:
+        body = bulk_request([flag_payload(told)], properties(actor.account_id, one.project_id))
+        return Preview("Jira is told how the flag stands, and on which issues it belongs.", "POST", f"{url}/bulk", body)
+    if push.held and site and not site.disconnected_at:
+        if refusal:
+            return _farewell(ctx, site, push, f"{reason} {refusal}", url)
+        where = f"{url}/flag/{quote(one.id, safe='')}"
+        return Preview(f"{reason} Jira was told of it before, so it is deleted there.", "DELETE", where)
+    return Preview(f"{reason} Jira was not told of it before, so there is nothing to send.")
+
+
+def _farewell(ctx: Context, site: Site, push: Push, why: str, url: str) -> Preview:
+    """What is sent where Jira would not delete."""
+    if not push.told_issues:
+        return Preview(f"{why} It may still be shown.")
+    now = ctx.clock()
+    flag = farewell_payload(push.flag_id, push.flag_name, push.wanted, push.told_issues, ctx.settings.public_url, now)
+    body = bulk_request([flag], properties(site.account_id, push.project_id))
+    return Preview(f"{why} So its issues are told that it is off, and disconnected.", "POST", f"{url}/bulk", body)
+
+
+def _never_told(flag: Flag, now: int) -> Push:
+    return Push(flag.id, flag.project_id, flag.name, now, 0, False, None, None, now, None, None)
+
+
+def _why_not(tx: Transaction, actor: Actor, flag: Flag) -> str:
+    covered = {one.project.id for one in integrations.chosen_projects(tx, actor.account_id) if one.visible}
+    connected = [one.issue for one in issues.connections_of(tx, flag.id)]
+    if flag.project_id not in covered:
+        return "The Jira integration does not cover the flag's project."
+    if not connected:
+        return "The flag is connected with no issue."
+    return "Jira knows none of the flag's issues any more."
+
+
+def _flags_url(ctx: Context, site: Site | None) -> str:
+    if site is None or site.disconnected_at:
+        return f"{ctx.settings.atlassian_api_url}/…"
+    return ctx.keyring.flags_url(site)

@@ -1,0 +1,133 @@
+"""How the Jira integration of an account stands: everything an admin wants to see at a glance."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from flagpost.actions.access import Actor, Right
+from flagpost.actions.context import Context
+from flagpost.actions.jira.api_calls import quota_used_up
+from flagpost.jira.site_access import APP, WaitingForToken
+from flagpost.store.accounts import api_keys
+from flagpost.store.db import Transaction
+from flagpost.store.jira import credentials, integrations, outbox, removals, resyncs
+from flagpost.store.jira.credentials import Credentials
+from flagpost.store.jira.integrations import ChosenProject, Installation, Site
+from flagpost.store.jira.outbox import Push
+from flagpost.store.jira.removals import Removal
+from flagpost.store.jira.resyncs import Progress
+from flagpost.store.records import ApiKey
+
+_MOST_SHOWN = 20
+_REMOVALS_SHOWN = 5
+
+
+class State(StrEnum):
+    """How the integration stands."""
+
+    NOT_SET_UP = "not_set_up"
+    WAITING_FOR_JIRA = "waiting_for_jira"
+    CONNECTED = "connected"
+    NEEDS_ATTENTION = "needs_attention"
+    LEAVING = "leaving"  # removed; Jira has yet to forget some flags
+
+
+@dataclass(frozen=True, slots=True)
+class IntegrationState:
+    """The integration and its site. Times are milliseconds; `reason` is empty where all is well.
+
+    `behind`: flags Jira has yet to hear of. `refused`: flags Jira would not take as they are. `removals`: what Jira was
+    asked to forget as a whole, the newest first. `backfill`: the newest of everything that was sent again.
+    """
+
+    state: State
+    reason: str
+    projects: list[ChosenProject]
+    key: ApiKey | None
+    expected_site: str | None
+    site: Site | None
+    installation: Installation | None
+    credentials: Credentials | None
+    behind: int
+    refused: list[Push]
+    refused_count: int
+    removals: list[Removal]
+    backfill: Progress | None
+
+    @property
+    def connected(self) -> Site | None:
+        """The site, while the account is connected to it."""
+        return self.site if self.site and not self.site.disconnected_at else None
+
+
+def get_integration(ctx: Context, actor: Actor) -> IntegrationState:
+    """How the integration stands. The credentials are left out for those who do not manage integrations."""
+    actor.require(Right.VIEW_FLAGS)
+    with ctx.db.read() as tx:
+        found = read_state(tx, actor.account_id, ctx.clock())
+    return found if actor.may(Right.MANAGE_INTEGRATIONS) else replace(found, credentials=None)
+
+
+def read_state(tx: Transaction, account_id: str, now: int) -> IntegrationState:
+    """The same within a transaction that reads more, for somebody who manages integrations."""
+    integration = integrations.find(tx, account_id)
+    site = integrations.site_of_account(tx, account_id)
+    installation = integrations.find_installation(tx, site.installation_id) if site else None
+    given = credentials.of_account(tx, account_id)
+    key = api_keys.find(tx, account_id, integration.key_id) if integration else None
+    chosen = integrations.chosen_projects(tx, account_id)
+    if integration is None:
+        state, reason = (State.LEAVING, _leaving(site)) if site else (State.NOT_SET_UP, "")
+    elif site is None or site.disconnected_at:
+        state = State.WAITING_FOR_JIRA
+        reason = "Enter the token on the Configure page of the app in Jira, or enter OAuth credentials here."
+    else:
+        reason = _trouble(site, installation, key, chosen, now)
+        state = State.NEEDS_ATTENTION if reason else State.CONNECTED
+    return IntegrationState(
+        state=state,
+        reason=reason,
+        projects=chosen,
+        key=key,
+        expected_site=integration.expected_site if integration else None,
+        site=site,
+        installation=installation,
+        credentials=given,
+        behind=_behind(tx, account_id, site) if site or integration else 0,
+        refused=outbox.refused(tx, account_id, _MOST_SHOWN),
+        refused_count=outbox.count_refused(tx, account_id),
+        removals=removals.latest(tx, account_id, _REMOVALS_SHOWN),
+        backfill=next((resyncs.progress(tx, one, now) for one in resyncs.latest(tx, account_id, 1)), None),
+    )
+
+
+def _behind(tx: Transaction, account_id: str, site: Site | None) -> int:
+    """Every flag, where all are to be sent again and delivery has yet to begin."""
+    everything = site is not None and site.resend_wanted_at is not None
+    return outbox.count_all(tx, account_id) if everything else outbox.count_behind(tx, account_id)
+
+
+def _leaving(site: Site) -> str:
+    return site.stopped_reason or "Jira has yet to forget some flags."
+
+
+def _trouble(
+    site: Site, installation: Installation | None, key: ApiKey | None, chosen: list[ChosenProject], now: int
+) -> str:
+    hidden = [one.project.name for one in chosen if not one.visible]
+    if site.stopped_reason:
+        return site.stopped_reason
+    if key is None or key.revoked_at is not None:
+        return "The token was revoked. Regenerate it, and enter the new one on the Configure page in Jira."
+    if site.way == APP and (installation is None or (installation.system_token_expires_at or 0) <= now):
+        return WaitingForToken().message
+    if site.moved_to:
+        return f"The site's address leads to {site.moved_to} now. Confirm the new address below."
+    if hidden:
+        return f"The token may not see {', '.join(hidden)}: grant it the view of the project."
+    if not chosen:
+        return "No project is chosen, so Jira shows nothing."
+    if not site.may_be_asked(now):
+        return quota_used_up(site, now)
+    if site.last_error and site.failures >= 3:
+        return site.last_error
+    return ""

@@ -1,0 +1,74 @@
+"""From what somebody calls a thing to the thing, if they may see it. What they may not see does not exist for them.
+
+Every function raises NotFound, in words that do not tell whether the thing exists.
+"""
+
+from collections.abc import Collection
+
+from flagpost.actions.access import Actor
+from flagpost.errors import NotFound
+from flagpost.flags.targeting import SegmentKind
+from flagpost.store.db import Condition, Transaction
+from flagpost.store.flags import flags
+from flagpost.store.projects import projects
+from flagpost.store.records import Environment, Flag, Project
+from flagpost.store.segments import segments
+from flagpost.store.segments.segments import Segment
+
+
+def visible_projects(actor: Actor) -> Condition:
+    """The condition that a project can be seen: by view permission, and by a key's scope."""
+    grantees = None if actor.sees_all_projects else {actor.id, *actor.group_ids}
+    return projects.visible_to(actor.account_id, grantees, actor.project_id)
+
+
+def reach_project(tx: Transaction, actor: Actor, ref: str) -> Project:
+    """The project with this id or name."""
+    project = projects.find(tx, actor.account_id, ref)
+    if project is None or not _may_see(tx, actor, project):
+        raise NotFound(f"Could not find the project “{ref}”.")
+    return project
+
+
+def _may_see(tx: Transaction, actor: Actor, project: Project) -> bool:
+    """The same as `visible_projects`, of one project that is at hand: what every request asks first."""
+    if actor.project_id not in (None, project.id):
+        return False
+    if actor.sees_all_projects or not project.restricted:
+        return True
+    return projects.is_granted(tx, project.id, {actor.id, *actor.group_ids})
+
+
+def reach_environment(tx: Transaction, actor: Actor, project: Project, ref: str) -> Environment:
+    """The environment with this id or name, within the scope of a key."""
+    environment = projects.find_environment(tx, project.id, ref)
+    outside = environment and actor.environment_ids and environment.id not in actor.environment_ids
+    if environment is None or outside:
+        raise NotFound(f"Could not find the environment “{ref}” in {project.name}.")
+    return environment
+
+
+def reach_place(tx: Transaction, actor: Actor, environment_id: str) -> tuple[Project, Environment]:
+    """An environment by its id alone, with the project it is in: Split's paths for segments name no project."""
+    environment = projects.find_visible_environment(tx, visible_projects(actor), environment_id)
+    if environment is None or (actor.environment_ids and environment.id not in actor.environment_ids):
+        raise NotFound(f"Could not find the environment “{environment_id}”.")
+    return reach_project(tx, actor, environment.project_id), environment
+
+
+def reach_segment(
+    tx: Transaction, project: Project, ref: str, kinds: Collection[SegmentKind], *, locked: bool = False
+) -> Segment:
+    """The segment of one of these kinds with this name or id; `locked` keeps it from being removed."""
+    segment = segments.find(tx, project.id, ref, locked=locked)
+    if segment is None or segment.kind not in kinds:
+        raise NotFound(f"Could not find the segment “{ref}” in {project.name}.")
+    return segment
+
+
+def reach_flag(tx: Transaction, project: Project, ref: str) -> Flag:
+    """The flag with this name or id."""
+    flag = flags.find(tx, project.id, ref)
+    if flag is None:
+        raise NotFound(f"Could not find the feature flag “{ref}” in {project.name}.")
+    return flag

@@ -1,0 +1,1 @@
+"""Use cases of projects, their environments, and their attributes and identities."""

@@ -1,0 +1,71 @@
+"""Who uses a segment, and that what is used is there.
+
+SDKs wait for every segment that a flag names before they answer anything. So a definition that names one that is not in
+its environment is refused, and a segment that is named cannot be removed; where both happen at once, one of them loses
+(`store.segments.segments.kept_names`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flagpost.actions.access import Actor, Right
+from flagpost.actions.context import Context
+from flagpost.actions.lookup import reach_project
+from flagpost.errors import Conflict, Problem
+from flagpost.flags.segment_rules import segments_named
+from flagpost.store.db import Transaction
+from flagpost.store.projects import projects
+from flagpost.store.records import Environment, Project
+from flagpost.store.segments import segments
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentUse:
+    """A feature flag or a rule-based segment that names a segment, and where."""
+
+    kind: str
+    name: str
+    environment: str
+
+
+def list_uses(ctx: Context, actor: Actor, project: str, segment: str) -> list[SegmentUse]:
+    """Everything that uses a segment (by name), in every environment."""
+    actor.require(Right.VIEW_SEGMENTS)
+    with ctx.db.read() as tx:
+        return _uses(tx, reach_project(tx, actor, project), segment, None)
+
+
+def require_unused(tx: Transaction, project: Project, segment: str, environment: Environment | None) -> None:
+    """Conflict, with the list, where something uses the segment: in this environment, or in any."""
+    uses = _uses(tx, project, segment, environment)
+    if not uses:
+        return
+    shown = ", ".join(f"{one.name} ({one.environment})" for one in uses[:20])
+    more = f" and {len(uses) - 20} more" if len(uses) > 20 else ""
+    raise Conflict(f"“{segment}” is used by {shown}{more}. Change their rules first.")
+
+
+def _uses(tx: Transaction, project: Project, segment: str, environment: Environment | None) -> list[SegmentUse]:
+    bodies = segments.bodies_naming(tx, project.id, segment, environment.id if environment else None)
+    found = [SegmentUse("flag", flag, place) for flag, place, body in bodies if segment in segments_named(body)]
+    places = [environment] if environment else projects.list_environments(tx, project.id)
+    for place in places:
+        others = segments.rule_based_in(tx, place.id)
+        found += [
+            SegmentUse("segment", one.segment.name, place.name)
+            for one in others
+            if one.body and segment in segments_named(one.body) and one.segment.name != segment
+        ]
+    return found
+
+
+def missing_segments(tx: Transaction, environment: Environment, body: Mapping[str, Any]) -> list[Problem]:
+    """One problem for each segment that `body` names and that is not in the environment; the others are kept there."""
+    named = segments_named(body)
+    there = segments.kept_names(tx, environment.id, list(named))
+    return [
+        Problem(path, f"There is no segment “{name}” in {environment.name}. Create it, or add it there, first.")
+        for name, path in named.items()
+        if name not in there
+    ]

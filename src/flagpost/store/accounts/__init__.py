@@ -1,0 +1,1 @@
+"""SQL for accounts, users, groups, sessions and API keys."""

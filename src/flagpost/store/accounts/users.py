@@ -1,0 +1,275 @@
+"""Users, groups, sessions and one-time links."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from flagpost.store.db import Transaction
+from flagpost.store.schema.core import group_members, groups, one_time_links, sessions, users
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who may sign in once `status` is ACTIVE. The password is a hash, None until one was chosen."""
+
+    id: str
+    account_id: str
+    email: str
+    name: str
+    role: str
+    status: str
+    password_hash: str | None
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """People who are named together; `members` counts them."""
+
+    id: str
+    account_id: str
+    name: str
+    description: str
+    created_at: int
+    members: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody's stay at one browser. The token is stored as a hash."""
+
+    id: str
+    user_id: str
+    created_at: int
+    last_seen_at: int
+    expires_at: int
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class OneTimeLink:
+    """What a link that works once is for."""
+
+    token_hash: str
+    account_id: str
+    purpose: str
+    user_id: str | None
+    expires_at: int
+
+
+# Users ------------------------------------------------------------------------------------------------------------
+
+
+def insert_user(
+    tx: Transaction,
+    account_id: str,
+    *,
+    email: str,
+    name: str,
+    role: str,
+    status: str,
+    password_hash: str | None,
+    now: int,
+) -> User:
+    """A new user; the email is kept in lower case."""
+    user = User(str(uuid4()), account_id, email.lower(), name, role, status, password_hash, now)
+    tx.execute(sa.insert(users).values({column.name: getattr(user, column.name) for column in users.c}))
+    return user
+
+
+def find_user(tx: Transaction, user_id: str) -> User | None:
+    """The user with this id."""
+    row = tx.execute(sa.select(users).where(users.c.id == user_id)).first()
+    return User(*row) if row else None
+
+
+def find_user_by_email(tx: Transaction, email: str) -> User | None:
+    """The user with this email, in any case."""
+    row = tx.execute(sa.select(users).where(users.c.email == email.lower())).first()
+    return User(*row) if row else None
+
+
+def list_users(tx: Transaction, account_id: str) -> list[User]:
+    """An account's users, by name."""
+    query = sa.select(users).where(users.c.account_id == account_id).order_by(users.c.name, users.c.email)
+    return [User(*row) for row in tx.execute(query)]
+
+
+def page_users(
+    tx: Transaction, account_id: str, status: str | None, group_id: str | None, after: str, limit: int
+) -> list[User]:
+    """Users by id, those after this id, of a status and a group where they are given."""
+    query = sa.select(users).where(users.c.account_id == account_id, users.c.id > after)
+    if status is not None:
+        query = query.where(users.c.status == status)
+    if group_id is not None:
+        inside = sa.select(group_members.c.user_id).where(group_members.c.group_id == group_id)
+        query = query.where(users.c.id.in_(inside))
+    return [User(*row) for row in tx.execute(query.order_by(users.c.id).limit(limit))]
+
+
+def update_user(tx: Transaction, user_id: str, **values: Any) -> None:
+    """Set columns of a user."""
+    tx.execute(sa.update(users).where(users.c.id == user_id).values(**values))
+
+
+def delete_user(tx: Transaction, user_id: str) -> None:
+    """Remove a user."""
+    tx.execute(sa.delete(users).where(users.c.id == user_id))
+
+
+def any_user(tx: Transaction) -> bool:
+    """Whether anybody at all can sign in."""
+    return bool(tx.scalar(sa.select(sa.exists().where(users.c.status == "ACTIVE"))))
+
+
+def count_active_admins(tx: Transaction, account_id: str) -> int:
+    """How many could manage the account."""
+    admins = (users.c.account_id == account_id) & (users.c.role == "admin") & (users.c.status == "ACTIVE")
+    return tx.scalar(sa.select(sa.func.count()).select_from(users).where(admins)) or 0
+
+
+# Groups -----------------------------------------------------------------------------------------------------------
+
+
+def list_groups(tx: Transaction, account_id: str) -> list[Group]:
+    """An account's groups, by name."""
+    members = sa.select(sa.func.count()).where(group_members.c.group_id == groups.c.id).scalar_subquery()
+    query = sa.select(groups, members).where(groups.c.account_id == account_id).order_by(groups.c.name)
+    return [Group(*row) for row in tx.execute(query)]
+
+
+def find_group(tx: Transaction, account_id: str, ref: str) -> Group | None:
+    """The group with this id or name."""
+    return next((group for group in list_groups(tx, account_id) if ref in (group.id, group.name)), None)
+
+
+def insert_group(tx: Transaction, account_id: str, name: str, description: str, now: int) -> str:
+    """A new group without members; its id."""
+    group_id = str(uuid4())
+    values = {"id": group_id, "account_id": account_id, "name": name, "description": description, "created_at": now}
+    tx.execute(sa.insert(groups).values(values))
+    return group_id
+
+
+def delete_group(tx: Transaction, group_id: str) -> None:
+    """Remove a group."""
+    tx.execute(sa.delete(groups).where(groups.c.id == group_id))
+
+
+def members_of(tx: Transaction, group_id: str) -> list[str]:
+    """The ids of a group's members."""
+    return list(tx.scalars(sa.select(group_members.c.user_id).where(group_members.c.group_id == group_id)))
+
+
+def replace_members(tx: Transaction, group_id: str, user_ids: Collection[str]) -> None:
+    """Exactly these members."""
+    tx.execute(sa.delete(group_members).where(group_members.c.group_id == group_id))
+    if user_ids:
+        tx.execute(sa.insert(group_members), [{"group_id": group_id, "user_id": one} for one in set(user_ids)])
+
+
+def groups_of(tx: Transaction, user_id: str) -> list[str]:
+    """The ids of the groups somebody is in."""
+    return list(tx.scalars(sa.select(group_members.c.group_id).where(group_members.c.user_id == user_id)))
+
+
+def groups_of_many(tx: Transaction, user_ids: Collection[str]) -> dict[str, list[str]]:
+    """The ids of the groups that each of these users is in."""
+    found: dict[str, list[str]] = {user_id: [] for user_id in user_ids}
+    query = sa.select(group_members.c.user_id, group_members.c.group_id).order_by(group_members.c.group_id)
+    for user_id, group_id in tx.execute(query.where(group_members.c.user_id.in_(list(user_ids)))):
+        found[user_id].append(group_id)
+    return found
+
+
+def replace_groups(tx: Transaction, user_id: str, group_ids: Collection[str]) -> None:
+    """Somebody is in exactly these groups."""
+    tx.execute(sa.delete(group_members).where(group_members.c.user_id == user_id))
+    if group_ids:
+        tx.execute(sa.insert(group_members), [{"group_id": one, "user_id": user_id} for one in set(group_ids)])
+
+
+def update_group(tx: Transaction, group_id: str, **values: Any) -> None:
+    """Set columns of a group."""
+    tx.execute(sa.update(groups).where(groups.c.id == group_id).values(**values))
+
+
+# Sessions and links -----------------------------------------------------------------------------------------------
+
+_SESSION = [sessions.c[name] for name in Session.__slots__]
+
+
+def insert_session(tx: Transaction, token_hash: str, user_id: str, user_agent: str, now: int, expires_at: int) -> None:
+    """A new session."""
+    tx.execute(
+        sa.insert(sessions).values(
+            token_hash=token_hash,
+            id=str(uuid4()),
+            user_id=user_id,
+            created_at=now,
+            last_seen_at=now,
+            expires_at=expires_at,
+            user_agent=user_agent[:255],
+        )
+    )
+
+
+def find_session(tx: Transaction, token_hash: str) -> tuple[Session, User] | None:
+    """A session and whose it is."""
+    query = sa.select(*_SESSION, users).join_from(sessions, users, sessions.c.user_id == users.c.id)
+    row = tx.execute(query.where(sessions.c.token_hash == token_hash)).first()
+    return (Session(*row[: len(_SESSION)]), User(*row[len(_SESSION) :])) if row else None
+
+
+def list_sessions(tx: Transaction, user_id: str) -> list[Session]:
+    """Somebody's sessions, the latest seen first."""
+    query = sa.select(*_SESSION).where(sessions.c.user_id == user_id).order_by(sessions.c.last_seen_at.desc())
+    return [Session(*row) for row in tx.execute(query)]
+
+
+def touch_session(tx: Transaction, session_id: str, now: int, expires_at: int) -> None:
+    """Somebody was here."""
+    values = {"last_seen_at": now, "expires_at": expires_at}
+    tx.execute(sa.update(sessions).where(sessions.c.id == session_id).values(values))
+
+
+def delete_session(tx: Transaction, user_id: str, session_id: str) -> bool:
+    """End one session of somebody; False where there was none."""
+    mine = (sessions.c.user_id == user_id) & (sessions.c.id == session_id)
+    return tx.execute(sa.delete(sessions).where(mine)).rowcount == 1
+
+
+def delete_sessions(tx: Transaction, user_id: str, but: str | None = None) -> None:
+    """End all sessions of somebody, but for one where it is given."""
+    tx.execute(sa.delete(sessions).where(sessions.c.user_id == user_id, sessions.c.id != (but or "")))
+
+
+def delete_expired(tx: Transaction, now: int) -> None:
+    """Clear away what is over: sessions and links."""
+    tx.execute(sa.delete(sessions).where(sessions.c.expires_at <= now))
+    tx.execute(sa.delete(one_time_links).where(one_time_links.c.expires_at <= now))
+
+
+def insert_link(tx: Transaction, link: OneTimeLink, now: int) -> None:
+    """A new link; an earlier one for the same purpose and person ends."""
+    same = (one_time_links.c.account_id == link.account_id) & (one_time_links.c.purpose == link.purpose)
+    tx.execute(sa.delete(one_time_links).where(same, one_time_links.c.user_id.is_not_distinct_from(link.user_id)))
+    values = {name: getattr(link, name) for name in OneTimeLink.__slots__}
+    tx.execute(sa.insert(one_time_links).values(**values, created_at=now))
+
+
+def find_link(tx: Transaction, token_hash: str, now: int) -> OneTimeLink | None:
+    """A link that still works."""
+    columns = [one_time_links.c[name] for name in OneTimeLink.__slots__]
+    working = (one_time_links.c.token_hash == token_hash) & (one_time_links.c.expires_at > now)
+    row = tx.execute(sa.select(*columns).where(working)).first()
+    return OneTimeLink(*row) if row else None
+
+
+def delete_link(tx: Transaction, token_hash: str) -> bool:
+    """Use a link up; False where somebody was quicker."""
+    return tx.execute(sa.delete(one_time_links).where(one_time_links.c.token_hash == token_hash)).rowcount == 1

@@ -1,0 +1,1 @@
+"""SQL for feature flags, definitions, flag sets, the change log, and impressions."""

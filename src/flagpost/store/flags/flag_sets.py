@@ -1,0 +1,101 @@
+"""Flag sets: names under which SDKs download some of a project's flags. A definition says which sets it is in."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from flagpost.store.db import Condition, Transaction
+from flagpost.store.schema.core import definitions, environments, flags, projects
+from flagpost.store.schema.targeting import flag_sets
+
+
+@dataclass(frozen=True, slots=True)
+class FlagSet:
+    """A set of flags of one project."""
+
+    id: str
+    project_id: str
+    name: str
+    description: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A flag that is in a set, and the environment in which it is."""
+
+    flag_id: str
+    flag: str
+    environment_id: str
+    environment: str
+
+
+def page(tx: Transaction, project_id: str, after: str, limit: int | None) -> list[FlagSet]:
+    """A project's flag sets by name, those after this name; with a limit of None, all of them."""
+    mine = (flag_sets.c.project_id == project_id) & (flag_sets.c.name > after)
+    return [
+        FlagSet(*row) for row in tx.execute(sa.select(flag_sets).where(mine).order_by(flag_sets.c.name).limit(limit))
+    ]
+
+
+def find(tx: Transaction, project_id: str, ref: str) -> FlagSet | None:
+    """A project's flag set with this id or name."""
+    either = sa.or_(flag_sets.c.id == ref, flag_sets.c.name == ref)
+    query = sa.select(flag_sets).where(flag_sets.c.project_id == project_id, either).order_by(flag_sets.c.id != ref)
+    row = tx.execute(query.limit(1)).first()
+    return FlagSet(*row) if row else None
+
+
+def find_visible(tx: Transaction, condition: Condition, flag_set_id: str, *, locked: bool = False) -> FlagSet | None:
+    """The flag set with this id, of a project that fulfils the condition; `locked` keeps flags from coming into it."""
+    visible = flag_sets.c.project_id.in_(sa.select(projects.c.id).where(condition))
+    query = sa.select(flag_sets).where(flag_sets.c.id == flag_set_id, visible)
+    row = tx.execute(query.with_for_update() if locked else query).first()
+    return FlagSet(*row) if row else None
+
+
+def names_of(tx: Transaction, project_id: str, ids: Collection[str], *, locked: bool = False) -> dict[str, str]:
+    """The names of these flag sets by id, in order of the names; `locked` keeps them from being deleted meanwhile."""
+    if not ids:
+        return {}
+    mine = (flag_sets.c.project_id == project_id) & flag_sets.c.id.in_(list(ids))
+    query = sa.select(flag_sets.c.id, flag_sets.c.name).where(mine).order_by(flag_sets.c.name)
+    rows = tx.execute(query.with_for_update(read=True) if locked else query)
+    return {row.id: row.name for row in rows}
+
+
+def insert(tx: Transaction, project_id: str, name: str, description: str, now: int) -> FlagSet:
+    """A new flag set, with nothing in it."""
+    new = FlagSet(str(uuid4()), project_id, name, description, now)
+    values: dict[str, Any] = {column.name: getattr(new, column.name) for column in flag_sets.c}
+    tx.execute(sa.insert(flag_sets).values(values))
+    return new
+
+
+def delete(tx: Transaction, flag_set_id: str) -> None:
+    """Remove a flag set that nothing is in."""
+    tx.execute(sa.delete(flag_sets).where(flag_sets.c.id == flag_set_id))
+
+
+def members(tx: Transaction, project_id: str, only: str = "") -> dict[str, list[Member]]:
+    """What is in a project's sets, by the set's id, each by name; `only` asks for one set."""
+    wanted = f'"{only}"' if only else '"'  # ids stand in quotes: where there is none, it is in no set
+    query = (
+        sa.select(
+            definitions.c.flag_set_ids, flags.c.id, flags.c.name, environments.c.id, environments.c.name.label("place")
+        )
+        .join_from(definitions, flags, definitions.c.flag_id == flags.c.id)
+        .join(environments, definitions.c.environment_id == environments.c.id)
+        .where(flags.c.project_id == project_id)
+        .where(sa.cast(definitions.c.flag_set_ids, sa.Text).contains(wanted))
+        .order_by(flags.c.name, environments.c.name)
+    )
+    found: dict[str, list[Member]] = defaultdict(list)
+    for ids, *member in tx.execute(query):
+        for id in ids:
+            found[id].append(Member(*member))
+    return found

@@ -1,0 +1,1 @@
+"""SQL for the Jira integration: the outbox, the delivery log, issues, resyncs, reconciliation."""

@@ -1,0 +1,316 @@
+"""The Jira integration of an account, the site it is connected to, and the installations of the Jira app."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from flagpost.flags.model import JiraEnvironmentType
+from flagpost.store.accounts import accounts
+from flagpost.store.db import Condition, Transaction, insert_new, insert_or
+from flagpost.store.records import Environment, Project
+from flagpost.store.schema.core import environments, project_grants, projects
+from flagpost.store.schema.jira import (
+    jira_installations,
+    jira_integration_projects,
+    jira_integrations,
+    jira_sites,
+    seen_tokens,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    """What an admin set up: the token is the API key `key_id`; only `expected_site` may connect where it is given."""
+
+    id: str
+    account_id: str
+    key_id: str
+    expected_site: str | None
+    created_at: int
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenProject:
+    """A project of the integration with its primary environment; `visible`: the token may see the project."""
+
+    project: Project
+    environment: Environment
+    visible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The app on one Jira site (Atlassian: app.installationId). The system token is encrypted."""
+
+    id: str
+    cloud_id: str
+    site_url: str | None
+    api_base_url: str
+    system_token: bytes | None
+    system_token_expires_at: int | None
+    installed_at: int
+    last_seen_at: int
+    removed_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The Jira site of an account and how delivery to it fares.
+
+    `way`: `app` or `oauth`, how requests are authorised; `installation_id` is empty without an app. `paused_until`:
+    Jira asked for patience; `quiet_until`: for patience with every kind of request. `stopped_reason`: only a person can
+    mend it. `moved_to`: where the site's address leads now, which a person has to confirm.
+    """
+
+    id: str
+    account_id: str
+    cloud_id: str
+    site_url: str
+    installation_id: str
+    connected_at: int
+    way: str
+    disconnected_at: int | None
+    paused_until: int | None
+    stopped_reason: str | None
+    last_success_at: int | None
+    last_error_at: int | None
+    last_error: str | None
+    failures: int
+    backfill_total: int
+    backfill_started_at: int | None
+    backfill_finished_at: int | None
+    resend_wanted_at: int | None
+    quiet_until: int | None
+    moved_to: str | None
+
+    def may_be_asked(self, now: int) -> bool:
+        """Whether anything at all may be asked of Jira now."""
+        return not self.disconnected_at and (self.quiet_until or 0) <= now
+
+    def paused_in_the_future(self, now: int) -> bool:
+        """Whether a pause began later than now: then the clock was set back since, and its end is as much too late."""
+        return bool(self.paused_until or self.quiet_until) and (self.last_error_at or 0) > now
+
+    def may_be_told(self, now: int) -> bool:
+        """Whether flags may be delivered now."""
+        return self.may_be_asked(now) and not self.stopped_reason and (self.paused_until or 0) <= now
+
+
+# The integration --------------------------------------------------------------------------------------------------
+
+
+def find(tx: Transaction, account_id: str) -> Integration | None:
+    """An account's integration."""
+    row = tx.execute(sa.select(jira_integrations).where(jira_integrations.c.account_id == account_id)).first()
+    return Integration(*row) if row else None
+
+
+def find_by_key(tx: Transaction, key_id: str) -> Integration | None:
+    """The integration whose token is this API key."""
+    row = tx.execute(sa.select(jira_integrations).where(jira_integrations.c.key_id == key_id)).first()
+    return Integration(*row) if row else None
+
+
+def insert(tx: Transaction, account_id: str, key_id: str, expected_site: str | None, now: int, by: str) -> Integration:
+    """A new integration without projects."""
+    new = Integration(str(uuid4()), account_id, key_id, expected_site, now, by)
+    tx.execute(
+        sa.insert(jira_integrations).values(
+            id=new.id,
+            account_id=account_id,
+            key_id=key_id,
+            expected_site=expected_site,
+            created_at=now,
+            created_by=by,
+        )
+    )
+    return new
+
+
+def delete(tx: Transaction, integration_id: str) -> None:
+    """Remove an integration; its site stays until Jira has forgotten everything."""
+    tx.execute(sa.delete(jira_integrations).where(jira_integrations.c.id == integration_id))
+
+
+def expect_site(tx: Transaction, account_id: str, site_url: str) -> None:
+    """The one site that may connect has another address now; an integration that any site may connect to stays so."""
+    mine = (jira_integrations.c.account_id == account_id) & jira_integrations.c.expected_site.is_not(None)
+    tx.execute(sa.update(jira_integrations).where(mine).values(expected_site=site_url))
+
+
+def replace_projects(tx: Transaction, integration_id: str, choices: Iterable[tuple[str, str]]) -> None:
+    """Exactly these projects, each with its one environment (ids)."""
+    mine = jira_integration_projects.c.integration_id == integration_id
+    tx.execute(sa.delete(jira_integration_projects).where(mine))
+    rows = [{"integration_id": integration_id, "project_id": p, "environment_id": e} for p, e in choices]
+    if rows:
+        tx.execute(sa.insert(jira_integration_projects), rows)
+
+
+_GRANTED = sa.exists().where(
+    project_grants.c.project_id == projects.c.id, project_grants.c.grantee_id == jira_integrations.c.key_id
+)
+_CHOSEN = (
+    sa.select(
+        projects,
+        environments.c.id.label("environment_id"),
+        environments.c.name.label("environment_name"),
+        environments.c.production,
+        environments.c.jira_type,
+        environments.c.permissions,
+        environments.c.created_at.label("environment_created_at"),
+        sa.or_(~projects.c.restricted, _GRANTED).label("visible"),
+    )
+    .join_from(jira_integration_projects, jira_integrations)
+    .join(projects, projects.c.id == jira_integration_projects.c.project_id)
+    .join(environments, environments.c.id == jira_integration_projects.c.environment_id)
+    .where(jira_integrations.c.account_id == sa.bindparam("account"))
+    .order_by(projects.c.name)
+)
+
+
+def chosen_projects(tx: Transaction, account_id: str) -> list[ChosenProject]:
+    """The projects of the account's integration, by name."""
+    return [_chosen(row) for row in tx.execute(_CHOSEN, {"account": account_id})]
+
+
+def _chosen(row: Any) -> ChosenProject:
+    return ChosenProject(
+        Project(row.id, row.account_id, row.name, row.requires_title_and_comments, row.restricted, row.created_at),
+        Environment(
+            row.environment_id,
+            row.id,
+            row.environment_name,
+            row.production,
+            JiraEnvironmentType(row.jira_type),
+            row.permissions,
+            row.environment_created_at,
+        ),
+        bool(row.visible),
+    )
+
+
+def shows_environment(tx: Transaction, environment_id: str) -> bool:
+    """Whether Jira is shown this environment of its project."""
+    there = sa.exists().where(jira_integration_projects.c.environment_id == environment_id)
+    return bool(tx.scalar(sa.select(there)))
+
+
+# Installations ----------------------------------------------------------------------------------------------------
+
+
+_INSTALLATION = sa.select(jira_installations).where(jira_installations.c.id == sa.bindparam("installation"))
+
+
+def find_installation(tx: Transaction, installation_id: str) -> Installation | None:
+    """One installation of the app."""
+    row = tx.execute(_INSTALLATION, {"installation": installation_id}).first()
+    return Installation(*row) if row else None
+
+
+def remember_installation(tx: Transaction, installation_id: str, now: int, **values: Any) -> None:
+    """Note what an installation said of itself; values that are None are left as they were."""
+    known = {column: value for column, value in values.items() if value is not None}
+    known |= {"last_seen_at": now, "removed_at": None}
+    new = insert_or(tx, jira_installations).values(id=installation_id, installed_at=now, **known)
+    tx.execute(new.on_conflict_do_update(index_elements=[jira_installations.c.id], set_=known))
+
+
+def forget_installation(tx: Transaction, installation_id: str, now: int) -> None:
+    """The app was uninstalled: its token is worth nothing any more."""
+    mine = jira_installations.c.id == installation_id
+    tx.execute(sa.update(jira_installations).where(mine).values(removed_at=now, system_token=None))
+
+
+def use_token_id(tx: Transaction, token_id: str, expires_at: int, now: int) -> bool:
+    """Note that an invocation token was used; False where it was before. Old notes are cleared away."""
+    tx.execute(sa.delete(seen_tokens).where(seen_tokens.c.expires_at < now))
+    return insert_new(tx, seen_tokens, id=token_id, expires_at=expires_at)
+
+
+# Sites ------------------------------------------------------------------------------------------------------------
+
+
+_SITE = sa.select(*(jira_sites.c[field.name] for field in fields(Site)))
+_SITE_OF_ACCOUNT = _SITE.where(jira_sites.c.account_id == sa.bindparam("account"))
+
+
+def site_of_account(tx: Transaction, account_id: str) -> Site | None:
+    """The Jira site an account is connected to, or was."""
+    row = tx.execute(_SITE_OF_ACCOUNT, {"account": account_id}).first()
+    return Site(*row) if row else None
+
+
+def site_of_cloud(tx: Transaction, cloud_id: str) -> Site | None:
+    """The site with this cloud id, whichever account it is connected to."""
+    return _site(tx, jira_sites.c.cloud_id == cloud_id)
+
+
+def site_of_installation(tx: Transaction, installation_id: str) -> Site | None:
+    """The site that an installation of the app serves."""
+    return _site(tx, jira_sites.c.installation_id == installation_id)
+
+
+def _site(tx: Transaction, condition: Condition) -> Site | None:
+    row = tx.execute(_SITE.where(condition)).first()
+    return Site(*row) if row else None
+
+
+def connected_sites(tx: Transaction) -> list[Site]:
+    """Every site that an account is connected to now."""
+    return [Site(*row) for row in tx.execute(_SITE.where(jira_sites.c.disconnected_at.is_(None)))]
+
+
+def sites(tx: Transaction) -> list[Site]:
+    """Every site, connected or not."""
+    return [Site(*row) for row in tx.execute(_SITE)]
+
+
+def accounts_with_wishes(tx: Transaction) -> list[str]:
+    """The accounts whose delivery has more to do than send flags: send everything again, or leave its site."""
+    leaving = ~sa.exists().where(jira_integrations.c.account_id == jira_sites.c.account_id)
+    wishing = sa.or_(jira_sites.c.resend_wanted_at.is_not(None), leaving)
+    return list(tx.scalars(sa.select(jira_sites.c.account_id).where(wishing)))
+
+
+def save_site(
+    tx: Transaction, account_id: str, *, cloud_id: str, site_url: str, way: str, installation_id: str = "", now: int
+) -> Site:
+    """Connect an account to a site: a fresh start for delivery, whatever was the matter before. Everything is sent."""
+    accounts.hold(tx, account_id)
+    tx.execute(sa.delete(jira_sites).where(jira_sites.c.account_id == account_id))
+    tx.execute(
+        sa.insert(jira_sites).values(
+            id=str(uuid4()),
+            account_id=account_id,
+            cloud_id=cloud_id,
+            site_url=site_url,
+            installation_id=installation_id,
+            way=way,
+            connected_at=now,
+            resend_wanted_at=now,
+        )
+    )
+    site = site_of_account(tx, account_id)
+    assert site is not None  # noqa: S101 - inserted a line above
+    return site
+
+
+def update_site(tx: Transaction, site_id: str, **values: Any) -> None:
+    """Set columns of a site."""
+    tx.execute(sa.update(jira_sites).where(jira_sites.c.id == site_id).values(**values))
+
+
+def want_everything(tx: Transaction, site_id: str, now: int) -> None:
+    """Have everything sent again, whatever had stopped or paused delivery, or silenced every request."""
+    nothing = dict.fromkeys(("stopped_reason", "paused_until", "quiet_until"))
+    update_site(tx, site_id, resend_wanted_at=now, failures=0, **nothing)
+
+
+def delete_site(tx: Transaction, site_id: str) -> None:
+    """Forget a site: Jira holds nothing of the account any more."""
+    tx.execute(sa.delete(jira_sites).where(jira_sites.c.id == site_id))

@@ -1,0 +1,1 @@
+"""SQL for projects, environments, traffic types and attributes."""

@@ -1,0 +1,1 @@
+"""Every table of Flagpost. Import `flagpost.store.schema.metadata` to have them all."""

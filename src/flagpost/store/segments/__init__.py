@@ -1,0 +1,1 @@
+"""SQL for segments and their keys."""

@@ -1,0 +1,264 @@
+"""Segments of a project, and what each is in an environment. Their keys have a module of their own.
+
+A segment that is removed stays as a row with `removed_at`, see `targeting_tables`; nothing here but
+`changed_since` shows one.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from flagpost.flags.targeting import SegmentKind
+from flagpost.store.db import Transaction
+from flagpost.store.flags.change_sequence import next_change_number
+from flagpost.store.records import Page, TrafficType
+from flagpost.store.schema.core import definitions, environments, flags, traffic_types
+from flagpost.store.schema.targeting import segment_definitions, segments
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A named part of a traffic type's keys. What is in it is said for each environment."""
+
+    id: str
+    project_id: str
+    name: str
+    kind: SegmentKind
+    traffic_type: TrafficType
+    description: str
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentDefinition:
+    """A segment in one environment. `body` is of a rule-based one; `key_count` of one made of keys.
+
+    `change_number` is that of its last change of any kind, a key's too. `removed` ones are shown to SDKs only.
+    """
+
+    id: str
+    segment: Segment
+    environment_id: str
+    environment_name: str
+    body: dict[str, Any] | None
+    key_count: int
+    change_number: int
+    created_at: int
+    updated_at: int
+    updated_by: str
+    removed: bool
+
+
+_SEGMENT = sa.select(
+    segments.c.id,
+    segments.c.project_id,
+    segments.c.name,
+    segments.c.kind,
+    segments.c.traffic_type_id,
+    traffic_types.c.name.label("traffic_type_name"),
+    traffic_types.c.display_attribute_id,
+    segments.c.description,
+    segments.c.created_at,
+).join_from(segments, traffic_types, segments.c.traffic_type_id == traffic_types.c.id)
+_HERE = segments.c.removed_at.is_(None)
+_DEFINITION = (
+    _SEGMENT.add_columns(
+        segment_definitions.c.id.label("definition_id"),
+        segment_definitions.c.environment_id,
+        environments.c.name.label("environment_name"),
+        segment_definitions.c.body,
+        segment_definitions.c.key_count,
+        segment_definitions.c.change_number,
+        segment_definitions.c.created_at.label("added_at"),
+        segment_definitions.c.updated_at,
+        segment_definitions.c.updated_by,
+        segment_definitions.c.removed_at,
+    )
+    .join(segment_definitions, segment_definitions.c.segment_id == segments.c.id)
+    .join(environments, segment_definitions.c.environment_id == environments.c.id)
+)
+_THERE = _HERE & segment_definitions.c.removed_at.is_(None)
+
+
+def _segment(row: Any) -> Segment:
+    kind = TrafficType(row.traffic_type_id, row.project_id, row.traffic_type_name, row.display_attribute_id)
+    return Segment(row.id, row.project_id, row.name, SegmentKind(row.kind), kind, row.description, row.created_at)
+
+
+def _definition(row: Any) -> SegmentDefinition:
+    return SegmentDefinition(
+        id=row.definition_id,
+        segment=_segment(row),
+        environment_id=row.environment_id,
+        environment_name=row.environment_name,
+        body=row.body,
+        key_count=row.key_count,
+        change_number=row.change_number,
+        created_at=row.added_at,
+        updated_at=row.updated_at,
+        updated_by=row.updated_by,
+        removed=row.removed_at is not None,
+    )
+
+
+# Segments ---------------------------------------------------------------------------------------------------------
+
+
+def page(
+    tx: Transaction, project_id: str, kinds: Collection[SegmentKind], text: str, offset: int, limit: int
+) -> Page[Segment]:
+    """A project's segments of these kinds whose name contains `text`, by name."""
+    wanted = _HERE & (segments.c.project_id == project_id) & segments.c.kind.in_([kind.value for kind in kinds])
+    if text:
+        wanted = wanted & sa.func.lower(segments.c.name).contains(text.lower(), autoescape=True)
+    total = tx.scalar(sa.select(sa.func.count()).select_from(segments).where(wanted)) or 0
+    rows = tx.execute(_SEGMENT.where(wanted).order_by(segments.c.name).offset(offset).limit(limit))
+    return Page([_segment(row) for row in rows], offset, limit, total)
+
+
+def find(tx: Transaction, project_id: str, ref: str, *, locked: bool = False) -> Segment | None:
+    """The segment with this name or id; `locked` keeps others from removing it until the commit."""
+    either = sa.or_(segments.c.name == ref, segments.c.id == ref)
+    query = _SEGMENT.where(_HERE, segments.c.project_id == project_id, either).order_by(segments.c.name != ref)
+    if locked:
+        query = query.with_for_update(of=segments)
+    row = tx.execute(query.limit(1)).first()
+    return _segment(row) if row else None
+
+
+def insert(
+    tx: Transaction, project_id: str, name: str, kind: SegmentKind, traffic_type_id: str, description: str, now: int
+) -> Segment:
+    """A new segment, in no environment yet; one of this name that was removed comes back as this one."""
+    values = {"kind": kind.value, "traffic_type_id": traffic_type_id, "description": description, "created_at": now}
+    gone = (segments.c.project_id == project_id) & (segments.c.name == name)
+    if not tx.execute(sa.update(segments).where(gone).values(**values, removed_at=None)).rowcount:
+        tx.execute(sa.insert(segments).values(id=str(uuid4()), project_id=project_id, name=name, **values))
+    new = find(tx, project_id, name)
+    assert new is not None  # noqa: S101 - written a line above
+    return new
+
+
+def update(tx: Transaction, segment_id: str, description: str) -> None:
+    """Describe a segment anew."""
+    tx.execute(sa.update(segments).where(segments.c.id == segment_id).values(description=description))
+
+
+def remove(tx: Transaction, segment_id: str, now: int) -> None:
+    """Take a segment away that is in no environment any more."""
+    tx.execute(sa.update(segments).where(segments.c.id == segment_id).values(removed_at=now))
+
+
+def traffic_type_is_used(tx: Transaction, traffic_type_id: str) -> bool:
+    """Whether any segment is for it."""
+    return bool(tx.scalar(sa.select(sa.exists().where(_HERE, segments.c.traffic_type_id == traffic_type_id))))
+
+
+# In an environment ------------------------------------------------------------------------------------------------
+
+
+def definitions_page(
+    tx: Transaction, environment_id: str, kinds: Collection[SegmentKind], offset: int, limit: int
+) -> Page[SegmentDefinition]:
+    """The segments of these kinds that are in an environment, by name."""
+    wanted = _THERE & (segment_definitions.c.environment_id == environment_id)
+    wanted = wanted & segments.c.kind.in_([kind.value for kind in kinds])
+    count = sa.select(sa.func.count()).select_from(segment_definitions.join(segments)).where(wanted)
+    rows = tx.execute(_DEFINITION.where(wanted).order_by(segments.c.name).offset(offset).limit(limit))
+    return Page([_definition(row) for row in rows], offset, limit, tx.scalar(count) or 0)
+
+
+def definitions_of(tx: Transaction, segment_id: str) -> list[SegmentDefinition]:
+    """What a segment is, in each environment it is in, by the environment's name."""
+    query = _DEFINITION.where(_THERE, segments.c.id == segment_id).order_by(environments.c.name)
+    return [_definition(row) for row in tx.execute(query)]
+
+
+def find_definition(
+    tx: Transaction, environment_id: str, name: str, *, locked: bool = False
+) -> SegmentDefinition | None:
+    """The segment of this name (or id) in an environment; `locked` keeps others from changing it until the commit."""
+    either = sa.or_(segments.c.name == name, segments.c.id == name)
+    query = _DEFINITION.where(_THERE, segment_definitions.c.environment_id == environment_id, either)
+    if locked:
+        query = query.with_for_update(of=segment_definitions)
+    row = tx.execute(query.order_by(segments.c.name != name).limit(1)).first()
+    return _definition(row) if row else None
+
+
+def kinds_of(tx: Transaction, environment_id: str, names: Collection[str]) -> dict[str, SegmentKind]:
+    """Of what kind those of these segments are that are in an environment, by name."""
+    here = _THERE & (segment_definitions.c.environment_id == environment_id) & segments.c.name.in_(list(names))
+    query = sa.select(segments.c.name, segments.c.kind).select_from(segments.join(segment_definitions)).where(here)
+    return {row.name: SegmentKind(row.kind) for row in tx.execute(query)}
+
+
+def kept_names(tx: Transaction, environment_id: str, names: Collection[str]) -> dict[str, SegmentDefinition]:
+    """Those of these segments that are in an environment, by name, kept from being removed until the commit.
+
+    A definition that names a segment and is saved while that segment is removed must lose, or the removal must: the
+    two meet at this row's lock (PostgreSQL: FOR SHARE here, FOR UPDATE there; SQLite has one writer).
+    """
+    if not names:
+        return {}
+    here = _THERE & (segment_definitions.c.environment_id == environment_id) & segments.c.name.in_(list(names))
+    rows = tx.execute(_DEFINITION.where(here).with_for_update(read=True, of=segment_definitions))
+    return {row.name: _definition(row) for row in rows}
+
+
+def add_definition(
+    tx: Transaction, segment: Segment, environment_id: str, body: dict[str, Any] | None, by: str, now: int
+) -> None:
+    """Put a segment into an environment, empty."""
+    values = {"body": body, "key_count": 0, "created_at": now, "updated_at": now, "updated_by": by, "removed_at": None}
+    values["change_number"] = next_change_number(tx, environment_id, now)
+    table = segment_definitions
+    gone = (table.c.segment_id == segment.id) & (table.c.environment_id == environment_id)
+    if not tx.execute(sa.update(table).where(gone).values(values)).rowcount:
+        new = {"id": str(uuid4()), "segment_id": segment.id, "environment_id": environment_id}
+        tx.execute(sa.insert(table).values(new | values))
+
+
+def change_definition(tx: Transaction, definition: SegmentDefinition, by: str, now: int, **values: Any) -> int:
+    """Set columns of a segment in an environment; the number of this change."""
+    number = next_change_number(tx, definition.environment_id, now)
+    changed = {"updated_at": now, "updated_by": by, "change_number": number, **values}
+    tx.execute(sa.update(segment_definitions).where(segment_definitions.c.id == definition.id).values(changed))
+    return number
+
+
+def changed_since(tx: Transaction, environment_id: str, kind: SegmentKind, since: int) -> Sequence[SegmentDefinition]:
+    """For SDKs: the segments of a kind that changed in an environment after this number, removed ones too."""
+    wanted = (segment_definitions.c.environment_id == environment_id) & (segments.c.kind == kind.value)
+    query = _DEFINITION.where(wanted, segment_definitions.c.change_number > since)
+    return [_definition(row) for row in tx.execute(query.order_by(segment_definitions.c.change_number))]
+
+
+# Who names a segment ----------------------------------------------------------------------------------------------
+
+
+def bodies_naming(
+    tx: Transaction, project_id: str, name: str, environment_id: str | None
+) -> list[tuple[str, str, dict[str, Any]]]:
+    """Flags' definitions in which this name stands somewhere: flag, environment, body. The caller looks where."""
+    query = (
+        sa.select(flags.c.name, environments.c.name, definitions.c.body)
+        .join_from(definitions, flags, definitions.c.flag_id == flags.c.id)
+        .join(environments, definitions.c.environment_id == environments.c.id)
+        .where(flags.c.project_id == project_id)
+        .where(sa.cast(definitions.c.body, sa.Text).contains(f'"{name}"', autoescape=True))
+        .order_by(flags.c.name, environments.c.name)
+    )
+    if environment_id is not None:
+        query = query.where(definitions.c.environment_id == environment_id)
+    return [(flag, environment, body) for flag, environment, body in tx.execute(query)]
+
+
+def rule_based_in(tx: Transaction, environment_id: str) -> list[SegmentDefinition]:
+    """Every rule-based segment of an environment."""
+    here = _THERE & (segment_definitions.c.environment_id == environment_id)
+    query = _DEFINITION.where(here, segments.c.kind == SegmentKind.RULE_BASED.value)
+    return [_definition(row) for row in tx.execute(query.order_by(segments.c.name))]

@@ -1,0 +1,169 @@
+"""Attributes of traffic types, and identities: what is known of single keys."""
+
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from flagpost.actions.projects import attributes, identities
+from flagpost.actions.projects.identities import NewIdentity
+from flagpost.store.projects.attributes import Attribute, Identity
+from flagpost.web.admin_api.documented import Key, WideKey
+from flagpost.web.admin_api.json_patch import Patch, applied_as
+from flagpost.web.admin_api.schemas import Body
+from flagpost.web.state import Ctx
+
+router = APIRouter()
+Json = dict[str, Any]
+_SCHEMA = "/schema/ws/{workspace}/trafficTypes/{traffic_type}"
+_IDENTITIES = "/trafficTypes/{traffic_type}/environments/{environment}/identities"
+
+
+class AttributeBody(Body):
+    """An attribute; `id` is what applications call it."""
+
+    id: str
+    displayName: str | None = None
+    description: str | None = None
+    dataType: str | None = None
+    isSearchable: bool | None = None
+    suggestedValues: list[str] | None = None
+
+
+class IdentityBody(Body):
+    """What is to be known of a key: values by the attribute's id."""
+
+    key: str = ""
+    values: Json | None = Field(default_factory=dict)
+
+
+@router.get(_SCHEMA, tags=["Attributes"])
+def list_attributes(
+    ctx: Ctx,
+    key: WideKey,
+    workspace: str,
+    traffic_type: str,
+    searchPrefix: str = "",
+    paginate: bool = False,
+    afterMarker: str = "",
+    markerLimit: Annotated[int, Query(ge=1)] = 200,
+) -> Any:
+    """A traffic type's attributes: a plain array, or with `paginate` `objects` and `nextMarker`, at most 200 a page."""
+    limit = min(markerLimit, 200)
+    found = attributes.list_attributes(
+        ctx,
+        key,
+        workspace,
+        traffic_type,
+        prefix=searchPrefix,
+        after=afterMarker if paginate else "",
+        limit=limit + 1 if paginate else None,
+    )
+    if not paginate:
+        return [_attribute(one) for one in found]
+    following = found[limit - 1].id if len(found) > limit else None
+    return {"objects": [_attribute(one) for one in found[:limit]], "nextMarker": following}
+
+
+@router.post(_SCHEMA, tags=["Attributes"])
+def create_attribute(ctx: Ctx, key: WideKey, workspace: str, traffic_type: str, body: AttributeBody) -> Json:
+    """A new attribute; 409 where there is one with this id."""
+    return _attribute(
+        attributes.save_attributes(ctx, key, workspace, traffic_type, [_read_attribute(body)], new=True)[0]
+    )
+
+
+@router.put(_SCHEMA, tags=["Attributes"])
+def save_attribute(ctx: Ctx, key: WideKey, workspace: str, traffic_type: str, body: AttributeBody) -> Json:
+    """Create or replace an attribute."""
+    return _attribute(attributes.save_attributes(ctx, key, workspace, traffic_type, [_read_attribute(body)])[0])
+
+
+@router.post(f"{_SCHEMA}/attribute:bulk", tags=["Attributes"])
+def save_attributes(ctx: Ctx, key: WideKey, workspace: str, traffic_type: str, body: list[AttributeBody]) -> list[Json]:
+    """Create or replace many attributes, at most 1000, all or none."""
+    many = [_read_attribute(one) for one in body]
+    return [_attribute(one) for one in attributes.save_attributes(ctx, key, workspace, traffic_type, many)]
+
+
+@router.patch(f"{_SCHEMA}/{{attribute}}", tags=["Attributes"])
+def update_attribute(ctx: Ctx, key: WideKey, workspace: str, traffic_type: str, attribute: str, patch: Patch) -> Json:
+    """Change `/displayName`, `/description`, `/dataType`, `/isSearchable` or `/suggestedValues`."""
+    old = attributes.get_attribute(ctx, key, workspace, traffic_type, attribute)
+    changed = replace(_read_attribute(applied_as(AttributeBody, patch, _attribute(old))), id=old.id)
+    return _attribute(attributes.save_attributes(ctx, key, workspace, traffic_type, [changed])[0])
+
+
+@router.delete(f"{_SCHEMA}/{{attribute}}", tags=["Attributes"])
+def delete_attribute(ctx: Ctx, key: WideKey, workspace: str, traffic_type: str, attribute: str) -> bool:
+    """Remove an attribute; rules that name it go on working."""
+    attributes.delete_attribute(ctx, key, workspace, traffic_type, attribute)
+    return True
+
+
+@router.post(_IDENTITIES, tags=["Identities"])
+def save_identities(ctx: Ctx, key: Key, traffic_type: str, environment: str, body: list[IdentityBody]) -> Json:
+    """Write what is known of many keys, at most 1000; those that are not valid come back in `failed`."""
+    many = [NewIdentity(one.key, one.values or {}) for one in body]
+    written, refused = identities.save_identities(ctx, key, traffic_type, environment, many)
+    failed = [
+        {"object": {"key": one.identity.key, "values": one.identity.values}, "status": 400, "message": one.message}
+        for one in refused
+    ]
+    return {"objects": [_identity(one) for one in written], "failed": failed, "metadata": {"total": len(many)}}
+
+
+@router.get(f"{_IDENTITIES}/{{identity}}", tags=["Identities"])
+def get_identity(ctx: Ctx, key: Key, traffic_type: str, environment: str, identity: str) -> Json:
+    """What is known of a key."""
+    return _identity(identities.get_identity(ctx, key, traffic_type, environment, identity))
+
+
+@router.put(f"{_IDENTITIES}/{{identity}}", tags=["Identities"])
+def save_identity(ctx: Ctx, key: Key, traffic_type: str, environment: str, identity: str, body: IdentityBody) -> Json:
+    """Write what is known of a key, in place of what was."""
+    new = NewIdentity(identity, body.values or {})
+    return _identity(identities.save_identity(ctx, key, traffic_type, environment, new))
+
+
+@router.patch(f"{_IDENTITIES}/{{identity}}", tags=["Identities"])
+@router.post(f"{_IDENTITIES}/{{identity}}/patch", tags=["Identities"])
+def update_identity(ctx: Ctx, key: Key, traffic_type: str, environment: str, identity: str, body: IdentityBody) -> Json:
+    """Write some values of a key, and leave its others as they are."""
+    new = NewIdentity(identity, body.values or {})
+    return _identity(identities.save_identity(ctx, key, traffic_type, environment, new, keep=True))
+
+
+@router.delete(f"{_IDENTITIES}/{{identity}}", tags=["Identities"])
+def delete_identity(ctx: Ctx, key: Key, traffic_type: str, environment: str, identity: str) -> bool:
+    """Forget a key."""
+    identities.delete_identity(ctx, key, traffic_type, environment, identity)
+    return True
+
+
+def _read_attribute(body: AttributeBody) -> Attribute:
+    kind = body.dataType.upper() if body.dataType else None
+    suggested, searchable = body.suggestedValues or [], bool(body.isSearchable)
+    return Attribute("", body.id, body.displayName or body.id, body.description or "", kind, searchable, suggested)
+
+
+def _attribute(one: Attribute) -> Json:
+    return {
+        "id": one.id,
+        "trafficTypeId": one.traffic_type_id,
+        "displayName": one.display_name,
+        "description": one.description,
+        "dataType": one.data_type,
+        "isSearchable": one.is_searchable,
+        "suggestedValues": one.suggested_values,
+    }
+
+
+def _identity(one: Identity) -> Json:
+    return {
+        "key": one.key,
+        "trafficTypeId": one.traffic_type_id,
+        "environmentId": one.environment_id,
+        "values": one.values,
+    }

@@ -1,0 +1,299 @@
+"""The bodies of what the REST API says of deliveries: back-fills, checks, the log, health. Times are milliseconds."""
+
+from pydantic import BaseModel, Field
+
+from flagpost.actions.jira.delivery_health import Health, LogPage
+from flagpost.actions.jira.reconciliation import CheckReport
+from flagpost.store.jira.delivery_log import Entry, Hour
+from flagpost.store.jira.reconciliations import Finding
+from flagpost.store.jira.resyncs import Progress
+from flagpost.web.rest_api.bodies import Body
+
+
+class Covered(Body):
+    """What to send again: everything (nothing given), a project, or one flag of it, by name or id."""
+
+    project: str | None = Field(None, max_length=255)
+    flag: str | None = Field(None, max_length=255)
+
+
+class FlagToCheck(Body):
+    """What to read back: everything (nothing given), or one flag of a project, by name or id."""
+
+    project: str | None = Field(None, max_length=255)
+    flag: str | None = Field(None, max_length=255)
+
+
+class ShownBackfill(BaseModel):
+    """A back-fill. `scope`: site, project or flag. `outcome`: finished, cancelled, replaced (a newer one took over).
+
+    `outcome` is null while it is under way, and `started_at` until delivery begins it. `rate`: flags a second within
+    the last minute; `seconds_left` is null where that is none.
+    """
+
+    id: str
+    scope: str
+    project: str | None
+    flag: str | None
+    name: str
+    total: int
+    done: int
+    left: int
+    rate: float
+    seconds_left: int | None
+    requested_at: int
+    requested_by: str
+    started_at: int | None
+    outcome: str | None
+    ended_at: int | None
+    ended_by: str | None
+
+
+class Backfills(BaseModel):
+    """The latest, the newest first."""
+
+    backfills: list[ShownBackfill]
+
+
+class ShownFinding(BaseModel):
+    """A flag that Jira held otherwise than it was told: missing, other, older, newer or still_there.
+
+    `repaired`: it was sent, or deleted, once more.
+    """
+
+    flag: str
+    project: str
+    name: str
+    at: int
+    kind: str
+    words: str
+    repaired: bool
+
+
+class ShownCheck(BaseModel):
+    """A check. `kind`: nightly, asked, flag, or later (of a flag that was sent soon after its deletion).
+
+    `read`: flags that were read back; `waiting`: left out, since Jira has yet to hear of a change, or refused the flag;
+    `later`: told moments before, and read again. `outcome`: done, budget, unreadable, gone; null while it is under way.
+    """
+
+    id: str
+    kind: str
+    flag: str | None
+    name: str
+    requested_at: int
+    requested_by: str
+    started_at: int | None
+    finished_at: int | None
+    outcome: str | None
+    words: str
+    total: int
+    read: int
+    waiting: int
+    later: int
+    differed: int
+    repaired: int
+    findings: list[ShownFinding]
+
+
+class Checks(BaseModel):
+    """The latest, the newest first."""
+
+    checks: list[ShownCheck]
+
+
+class ShownPush(BaseModel):
+    """What Jira was told of a flag, once. `what`: sent, deleted or farewell; `outcome`: accepted or refused.
+
+    `enabled`, `default` and `rollout` are what was said, null for a deletion; `issues`: for how many. `words`: Jira's,
+    where it refused. `trace`: Atlassian's id of the answer. `waited_ms`: since the change.
+    """
+
+    flag: str
+    project: str
+    name: str
+    at: int
+    sequence: int
+    what: str
+    outcome: str
+    enabled: bool | None
+    default: str | None
+    rollout: str | None
+    issues: int
+    words: str
+    trace: str | None
+    waited_ms: int
+
+
+class Pushes(BaseModel):
+    """A page of the log, the newest first. `next`: what to send as `after` for the next one; null on the last."""
+
+    pushes: list[ShownPush]
+    next: str | None
+
+
+class ShownHour(BaseModel):
+    """The sums of the hour that began at `hour`. Delays are from a change to Jira's answer."""
+
+    hour: int
+    accepted: int
+    refused: int
+    usual_delay_ms: int
+    longest_delay_ms: int
+
+
+class WaitingFlag(BaseModel):
+    """A flag that Jira has yet to hear of, and since when."""
+
+    flag: str
+    project: str
+    name: str
+    since: int
+
+
+class RefusedFlag(BaseModel):
+    """A flag that Jira would not take: its words, and what to do."""
+
+    flag: str
+    project: str
+    name: str
+    at: int | None
+    words: str
+    to_do: str
+    trace: str | None
+
+
+class ShownHealth(BaseModel):
+    """How delivery fares. `hours`: those in which Jira was told something. `waiting` and `refused_flags`: up to 50."""
+
+    state: str
+    reason: str
+    behind: int
+    waiting_since: int | None
+    waiting: list[WaitingFlag]
+    refused: int
+    refused_flags: list[RefusedFlag]
+    hours: list[ShownHour]
+
+
+def shown_backfill(progress: Progress) -> ShownBackfill:
+    """A back-fill as the API shows it."""
+    of = progress.backfill
+    return ShownBackfill(
+        id=of.id,
+        scope=of.scope,
+        project=of.project_id,
+        flag=of.flag_id,
+        name=of.name,
+        total=of.total,
+        done=progress.done,
+        left=progress.left,
+        rate=round(progress.rate, 2),
+        seconds_left=progress.seconds_left,
+        requested_at=of.requested_at,
+        requested_by=of.requested_by,
+        started_at=of.started_at,
+        outcome=of.outcome,
+        ended_at=of.ended_at,
+        ended_by=of.ended_by,
+    )
+
+
+def shown_check(report: CheckReport) -> ShownCheck:
+    """A check as the API shows it."""
+    one = report.check
+    return ShownCheck(
+        id=one.id,
+        kind=one.kind,
+        flag=one.flag_id,
+        name=one.name,
+        requested_at=one.requested_at,
+        requested_by=one.requested_by,
+        started_at=one.started_at,
+        finished_at=one.finished_at,
+        outcome=one.outcome,
+        words=one.words,
+        total=one.total,
+        read=one.read,
+        waiting=one.waiting,
+        later=one.later,
+        differed=one.differed,
+        repaired=one.repaired,
+        findings=[_shown_finding(found) for found in report.findings],
+    )
+
+
+def _shown_finding(one: Finding) -> ShownFinding:
+    return ShownFinding(
+        flag=one.flag_id,
+        project=one.project_id,
+        name=one.flag_name,
+        at=one.at,
+        kind=one.kind,
+        words=one.words,
+        repaired=one.repaired,
+    )
+
+
+def shown_log(page: LogPage) -> Pushes:
+    """A page of the log as the API shows it."""
+    return Pushes(pushes=[_shown_push(one) for one in page.entries], next=page.next)
+
+
+def _shown_push(one: Entry) -> ShownPush:
+    return ShownPush(
+        flag=one.flag_id,
+        project=one.project_id,
+        name=one.flag_name,
+        at=one.at,
+        sequence=one.sequence,
+        what=one.what,
+        outcome=one.outcome,
+        enabled=one.enabled,
+        default=one.default_value,
+        rollout=one.rollout,
+        issues=one.issues,
+        words=one.words,
+        trace=one.trace_id,
+        waited_ms=one.waited_ms,
+    )
+
+
+def shown_health(health: Health) -> ShownHealth:
+    """How delivery fares as the API shows it."""
+    waiting = [
+        WaitingFlag(flag=one.flag_id, project=one.project_id, name=one.flag_name, since=one.wanted_at)
+        for one in health.waiting
+    ]
+    refused = [
+        RefusedFlag(
+            flag=one.push.flag_id,
+            project=one.push.project_id,
+            name=one.push.flag_name,
+            at=one.push.delivered_at,
+            words=one.push.refused or "",
+            to_do=one.to_do,
+            trace=one.push.trace_id,
+        )
+        for one in health.refused
+    ]
+    return ShownHealth(
+        state=health.state.state.value,
+        reason=health.state.reason,
+        behind=health.state.behind,
+        waiting_since=health.waiting_since,
+        waiting=waiting,
+        refused=health.state.refused_count,
+        refused_flags=refused,
+        hours=[_shown_hour(one) for one in health.hours],
+    )
+
+
+def _shown_hour(one: Hour) -> ShownHour:
+    return ShownHour(
+        hour=one.hour,
+        accepted=one.accepted,
+        refused=one.refused,
+        usual_delay_ms=one.usual_wait_ms,
+        longest_delay_ms=one.longest_ms,
+    )

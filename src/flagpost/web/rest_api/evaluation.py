@@ -1,0 +1,61 @@
+"""Trying a flag over the REST API."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from flagpost.serving.explain import try_flag
+from flagpost.web.guard import KeyHolder
+from flagpost.web.state import Ctx, Served
+
+router = APIRouter()
+
+
+class Asked(BaseModel):
+    """Whom a flag is tried for."""
+
+    environment: str
+    key: str = Field(max_length=250)
+    attributes: dict[str, Any] = Field(default_factory=dict)
+    bucketing_key: str | None = Field(default=None, max_length=250)
+
+
+class Answer(BaseModel):
+    """What they get. The buckets are null where none was looked at."""
+
+    treatment: str
+    label: str
+    why: str
+    configuration: str | None
+    rule: int | None = Field(description="The targeting rule that decided, counted from 1.")
+    bucket: int | None
+    exposure_bucket: int | None
+    change_number: int
+
+
+@router.post("/projects/{project}/flags/{flag}/evaluate")
+def evaluate(ctx: Ctx, served: Served, actor: KeyHolder, project: str, flag: str, body: Asked) -> Answer:
+    """What a key with attributes gets from a flag in an environment, and why. Nothing is counted."""
+    tried = try_flag(
+        ctx,
+        served,
+        actor,
+        project,
+        flag,
+        body.environment,
+        key=body.key,
+        attributes=body.attributes,
+        bucketing_key=body.bucketing_key,
+    )
+    found = tried.explanation.evaluation
+    return Answer(
+        treatment=found.treatment,
+        label=found.label,
+        why=tried.why,
+        configuration=found.configuration,
+        rule=None if found.rule is None else found.rule + 1,
+        bucket=tried.explanation.bucket,
+        exposure_bucket=tried.explanation.exposure_bucket,
+        change_number=found.change_number,
+    )

@@ -1,0 +1,60 @@
+"""The REST API's route for what applications were served."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from flagpost.actions.flags import impressions
+from flagpost.web.guard import KeyHolder
+from flagpost.web.state import Ctx
+
+router = APIRouter()
+_Moment = Annotated[int | None, Query(ge=0, lt=1 << 53)]
+
+
+class ServedTreatment(BaseModel):
+    """How often a treatment was served in the step that begins at `start`; null where an SDK only counted."""
+
+    start: int
+    treatment: str | None
+    count: int
+
+
+class FlagTraffic(BaseModel):
+    """What was served from `start` to `end`, in steps of `step` milliseconds (UTC); steps without any are left out."""
+
+    environment: str
+    environment_id: str
+    start: int
+    end: int
+    step: int
+    last_traffic: int | None
+    served: list[ServedTreatment]
+
+
+@router.get("/projects/{project}/flags/{flag}/traffic")
+def show_traffic(
+    ctx: Ctx,
+    actor: KeyHolder,
+    project: str,
+    flag: str,
+    environment: str,
+    by: Literal["hour", "day"] = "hour",
+    start: _Moment = None,
+    end: _Moment = None,
+) -> FlagTraffic:
+    """How often each treatment was served in an environment, by the hour or the day."""
+    found = impressions.traffic_of_flag(ctx, actor, project, flag, environment, by=by, start=start, end=end)
+    served = [
+        ServedTreatment(start=one.start, treatment=one.treatment or None, count=one.count) for one in found.columns
+    ]
+    return FlagTraffic(
+        environment=found.environment.name,
+        environment_id=found.environment.id,
+        start=found.start,
+        end=found.end,
+        step=found.step,
+        last_traffic=found.last_at,
+        served=served,
+    )
