@@ -4,7 +4,7 @@ import sys
 
 from flagpost.actions.flags import definitions, flags
 from flagpost.actions.jira import issue_links
-from flagpost.actions.lookup import reach_environment, reach_project
+from flagpost.actions.lookup import get_visible_environment, get_visible_project
 from flagpost.app import operator_context
 from flagpost.flags.model import Bucket, Definition, Treatment
 from flagpost.settings import load
@@ -23,8 +23,8 @@ def fill(count: int) -> None:
         issues = [Issue("", None, key, "", "", "", "", "", "known", now, due_at=now + A_DAY) for key in ISSUES]
         for start in range(0, count, 1000):
             with ctx.db.write() as tx:
-                project = reach_project(tx, operator, "Default")
-                place = reach_environment(tx, operator, project, "Production")
+                project = get_visible_project(tx, operator, "Default")
+                place = get_visible_environment(tx, operator, project, "Production")
                 for number in range(start, min(start + 1000, count)):
                     name, now = f"flag{number:05}", ctx.clock()
                     flag = flags.add_flag(

@@ -21,7 +21,7 @@ from flagpost.store.accounts import accounts
 from flagpost.store.jira import integrations
 from flagpost.store.projects import projects
 from flagpost.store.schema.core import audit_entries, definitions, flag_changes, flag_tags, flags
-from flagpost.store.schema.jira import connections, issues, pushes
+from flagpost.store.schema.jira import connections, issues, outbox_entries
 
 A_DAY = 86_400_000
 DEFINITION = Definition((Treatment("on"), Treatment("off")), "off", (Bucket("on", 30), Bucket("off", 70)))
@@ -83,7 +83,16 @@ def _add_flags(ctx: Context, actor: Actor, project_id: str, count: int) -> dict[
         names = {f"flag{number:06}": str(uuid4()) for number in range(start, min(start + _AT_ONCE, count))}
         rows = list(_rows(actor, project_id, production, kind, status, names, ctx.clock()))
         with ctx.db.write() as tx:
-            for table in (flags, flag_tags, definitions, flag_changes, issues, connections, pushes, audit_entries):
+            for table in (
+                flags,
+                flag_tags,
+                definitions,
+                flag_changes,
+                issues,
+                connections,
+                outbox_entries,
+                audit_entries,
+            ):
                 tx.execute(sa.insert(table), [row for of, row in rows if of is table])
         ids |= names
     return ids
@@ -109,7 +118,7 @@ def _rows(
         yield issues, {"id": issue_id, **mine, **found, "state": "known", "checked_at": now, "due_at": now + A_DAY}
         yield connections, {**of_flag, "issue_id": issue_id, "created_at": now, "created_by": actor.name}
         told = {"wanted": now, "wanted_at": now, "delivered": now, "delivered_at": now, "held": True}
-        yield pushes, {**of_flag, **mine, **project, "flag_name": name, **told}
+        yield outbox_entries, {**of_flag, **mine, **project, "flag_name": name, **told}
         for change, after in (("created", {"name": name}), ("initiated", body), ("connected_issue", {"key": number})):
             at = {"object_type": "flag", "object_id": flag_id, "object_name": name, "change": change, "at": now}
             yield audit_entries, {**mine, **project, **by, **at, "environment_id": environment_id, "after": after}

@@ -12,11 +12,11 @@ from benchmarks.stage import Client
 from flagpost.jira.payload import flag_payload
 from flagpost.store.db import Database
 from flagpost.store.jira import payload_source
-from flagpost.store.jira.outbox import Push
-from flagpost.store.schema.jira import pushes
+from flagpost.store.jira.outbox import OutboxEntry
+from flagpost.store.schema.jira import outbox_entries
 
 _AT_ONCE = 1000
-_ROWS = sa.select(*(pushes.c[field.name] for field in fields(Push)))
+_ROWS = sa.select(*(outbox_entries.c[field.name] for field in fields(OutboxEntry)))
 
 
 def require_equal(database: Database, jira: Client, accounts: Sequence[Account], killed: Set[str]) -> int:
@@ -38,9 +38,9 @@ def require_equal(database: Database, jira: Client, accounts: Sequence[Account],
 def _wanted(database: Database, account_id: str) -> Iterator[tuple[str, str]]:
     """Every flag of an account as Jira is to show it."""
     with database.read() as tx:
-        rows = [Push(*row) for row in tx.execute(_ROWS.where(pushes.c.account_id == account_id))]
+        rows = [OutboxEntry(*row) for row in tx.execute(_ROWS.where(outbox_entries.c.account_id == account_id))]
         assert not [row for row in rows if row.waiting]
         for start in range(0, len(rows), _AT_ONCE):
-            told = payload_source.flags_to_tell(tx, account_id, rows[start : start + _AT_ONCE], PUBLIC_URL)
+            told = payload_source.load_flag_states(tx, account_id, rows[start : start + _AT_ONCE], PUBLIC_URL)
             for flag_id, flag in told.items():
                 yield flag_id, json.dumps(flag_payload(flag), sort_keys=True)

@@ -14,12 +14,13 @@ from benchmarks.stage import SECRET_KEY, cpu_seconds, free_port, program, reside
 from flagpost.app import open_database
 from flagpost.settings import Settings
 from flagpost.store.db import Database
-from flagpost.store.schema.jira import jira_sites, pushes
+from flagpost.store.schema.jira import jira_sites, outbox_entries
 
 PUBLIC_URL = "http://flagpost.invalid"
 _LONGEST_WAIT_SECONDS = 600.0
 _BEHIND = sa.select(
-    sa.exists().where(pushes.c.wanted > pushes.c.delivered) | sa.exists().where(jira_sites.c.resend_wanted_at > 0)
+    sa.exists().where(outbox_entries.c.wanted > outbox_entries.c.delivered)
+    | sa.exists().where(jira_sites.c.resend_wanted_at > 0)
 )
 
 

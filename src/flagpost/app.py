@@ -21,7 +21,7 @@ from flagpost.actions.jira import secret_rotation
 from flagpost.errors import SetupError
 from flagpost.jira.client import JiraClient
 from flagpost.jira.delivery import Delivery, waiting_sites
-from flagpost.jira.failure_policy import Trouble
+from flagpost.jira.failure_policy import FailurePolicy
 from flagpost.jira.invocation_token import InvocationVerifier
 from flagpost.jira.issue_refresh import Refresher
 from flagpost.jira.issues import IssueReader
@@ -35,7 +35,7 @@ from flagpost.jobs.port import Engine
 from flagpost.jobs.postgres import PostgresEngine
 from flagpost.server import Server, Stopping, listen, server
 from flagpost.serving.environments import Environments
-from flagpost.serving.impression_buffer import Traffic
+from flagpost.serving.impression_buffer import ImpressionBuffer
 from flagpost.serving.keys import SdkKeys
 from flagpost.settings import Settings
 from flagpost.store import migrate
@@ -76,7 +76,7 @@ def context_on(database: Database, settings: Settings, clock: Callable[[], int] 
     box = secret_box(settings)
     keyring = Keyring(database, client, box, clock)
     refresh_ms = settings.issue_refresh_seconds * 1000
-    trouble = Trouble(database, clock)
+    trouble = FailurePolicy(database, clock)
     return Context(
         db=database,
         settings=settings,
@@ -134,7 +134,7 @@ def create_app(settings: Settings, *, works: bool = True, stopping: Stopping | N
     engine = _engine(quiet, works=works)
     context = replace(quiet, wake=engine.wake)
     environments = Environments(context)
-    traffic = Traffic(database, context.clock, max(settings.traffic_days, settings.removal_days))
+    traffic = ImpressionBuffer(database, context.clock, max(settings.traffic_days, settings.removal_days))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -177,7 +177,7 @@ def _compose(app: FastAPI) -> None:
     app.add_middleware(sdk.Applications)
     app.add_middleware(body_limits.BoundedBodies)
     app.add_middleware(headers.EveryRequest)
-    app.add_middleware(sdk.RememberedAnswers)
+    app.add_middleware(sdk.ResponseCache)
     render.install_error_handlers(app)
 
 

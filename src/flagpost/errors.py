@@ -8,7 +8,7 @@
     ├── NotFound            404  missing, or not visible to whoever asks
     ├── Conflict            409
     │   ├── StaleVersion    409  the save was based on an older version; carries both
-    │   └── Overtaken       409  somebody else made, or removed, the same in the same moment
+    │   └── ConcurrentModification   409  somebody else made, or removed, the same in the same moment
     ├── TooLarge            413
     ├── TooManyRequests     429
     ├── Unavailable         503  it cannot be done now; the same request can succeed later
@@ -99,7 +99,7 @@ class StaleVersion(Conflict):
         self.saved_at = saved_at
 
 
-class Overtaken(Conflict):
+class ConcurrentModification(Conflict):
     """Somebody else made or removed the same in this moment, so nothing was saved. Look at it and try again."""
 
 

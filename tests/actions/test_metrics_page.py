@@ -37,7 +37,7 @@ def test_what_jira_has_yet_to_hear_of_and_since_when(
 ) -> None:
     for flag in ("a", "b", "c"):
         with ctx.db.write() as tx:
-            outbox.want(tx, account.id, "p", flag, flag, clock())
+            outbox.enqueue(tx, account.id, "p", flag, flag, clock())
         clock.forward(seconds=30)
     with ctx.db.write() as tx:
         outbox.record_answers(tx, [outbox.Answer("a", clock(), True, "no such issue")], clock())
@@ -49,7 +49,7 @@ def test_what_jira_has_yet_to_hear_of_and_since_when(
 
 def test_a_backfill_says_what_is_left_of_it(ctx: Context, account: AccountFixture, site: Site, clock: Clock) -> None:
     with ctx.db.write() as tx:
-        outbox.want(tx, account.id, "p", "a", "a", clock())
+        outbox.enqueue(tx, account.id, "p", "a", "a", clock())
     assert figures(ctx)["flagpost_jira_backfill_remaining", URL] == 0
     set_site(ctx, site, backfill_total=5, backfill_started_at=clock())
     assert figures(ctx)["flagpost_jira_backfill_remaining", URL] == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flagpost.flags.dependency_graph import leads_to
+from flagpost.flags.dependency_graph import reaches
 
 ASKS = {"a": ["b", "c"], "b": ["d"], "c": ["a"], "d": []}
 
@@ -12,7 +12,7 @@ ASKS = {"a": ["b", "c"], "b": ["d"], "c": ["a"], "d": []}
     [("a", "a", True), ("a", "d", True), ("c", "d", True), ("d", "a", False), ("b", "c", False), ("gone", "a", False)],
 )
 def test_whether_one_leads_to_another_and_circles_on_the_way_end(start: str, end: str, expected: bool) -> None:
-    assert leads_to(start, end, lambda names: {one for name in names for one in ASKS.get(name, ())}) is expected
+    assert reaches(start, end, lambda names: {one for name in names for one in ASKS.get(name, ())}) is expected
 
 
 def test_each_name_is_asked_about_once() -> None:
@@ -22,5 +22,5 @@ def test_each_name_is_asked_about_once() -> None:
         asked.extend(sorted(names))
         return [one for name in names for one in ASKS[name]]
 
-    leads_to("a", "nowhere", asked_by)
+    reaches("a", "nowhere", asked_by)
     assert sorted(asked) == ["a", "b", "c", "d"]

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 
 from flagpost.flags.model import Bucket, Definition, Matcher, Rule, Treatment
-from flagpost.flags.rollout import Rollout, flag_state, in_words, plainly
+from flagpost.flags.rollout import Rollout, describe, flag_state, plainly
 from tests.flags.definitions import definitions
 
 ON, OFF = Treatment("on"), Treatment("off")
@@ -44,10 +44,10 @@ def test_killed_not_initiated_and_archived_flags_say_so() -> None:
 
 
 def test_in_words() -> None:
-    assert in_words(flag_state(simple(30), killed=False)) == "On · 30 % off"
-    assert in_words(flag_state(simple(rules=(ANY,)), killed=False)) == "On · 1 rule"
-    assert in_words(flag_state(simple(rules=(ANY, ANY)), killed=False)) == "On · 2 rules"
-    assert in_words(flag_state(None, killed=False)) == "Not initiated"
+    assert describe(flag_state(simple(30), killed=False)) == "On · 30 % off"
+    assert describe(flag_state(simple(rules=(ANY,)), killed=False)) == "On · 1 rule"
+    assert describe(flag_state(simple(rules=(ANY, ANY)), killed=False)) == "On · 2 rules"
+    assert describe(flag_state(None, killed=False)) == "Not initiated"
 
 
 @given(definitions())

@@ -18,7 +18,7 @@ from flagpost.jira.reconciliation import DriftChecker
 from flagpost.settings import Settings
 from flagpost.store.db import Database
 from flagpost.store.jira.reconciliations import Check, Finding
-from flagpost.store.schema.jira import pushes as outbox
+from flagpost.store.schema.jira import outbox_entries as outbox
 from jira_sandbox.embedded import Sandbox
 from tests.conftest import Clock, new_account
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flagpost.flags.model import Definition
 from flagpost.flags.rollout import flag_state
-from flagpost.jira.payload import FlagToTell, bulk_request, flag_payload
+from flagpost.jira.payload import JiraFlagState, bulk_request, flag_payload
 from jira_sandbox.validation import flag_problems, request_problems
 from tests.conftest import SHARED
 from tests.flags.definitions import definitions
@@ -20,9 +20,9 @@ needs_schema = pytest.mark.skipif(not SCHEMA.is_file(), reason="Atlassian's sche
 
 
 @st.composite
-def told(draw: st.DrawFn) -> FlagToTell:
+def told(draw: st.DrawFn) -> JiraFlagState:
     definition = draw(st.none() | definitions())
-    return FlagToTell(
+    return JiraFlagState(
         id=str(draw(st.uuids())),
         name=draw(st.text(min_size=1, max_size=300)),
         environment_name=draw(st.text(min_size=1, max_size=300)),
@@ -37,7 +37,7 @@ def told(draw: st.DrawFn) -> FlagToTell:
 
 def test_a_flag_as_jira_gets_it() -> None:
     found = flag_payload(
-        FlagToTell(
+        JiraFlagState(
             "f1", "pay", "Production", "production", flag_state(None, killed=False), "https://x/y", 0, 7, ("1", "PAY-2")
         )
     )
@@ -57,7 +57,7 @@ def test_a_flag_as_jira_gets_it() -> None:
 
 @needs_schema
 @given(st.lists(told(), min_size=1, max_size=3, unique_by=lambda flag: flag.id))
-def test_every_request_holds_to_atlassians_schema(flags: list[FlagToTell]) -> None:
+def test_every_request_holds_to_atlassians_schema(flags: list[JiraFlagState]) -> None:
     body = bulk_request([flag_payload(flag) for flag in flags], {"account": "a1"})
     schema = json.loads(SCHEMA.read_text())
     jsonschema.validate(body, schema, format_checker=jsonschema.FormatChecker())

@@ -8,7 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flagpost.jira.client import Answer
-from flagpost.jira.rate_limits import BULK, DELETE_FLAG, GET_ISSUE, Busy, Endpoint, IssueWrites, Limits, Pace, is_quota
+from flagpost.jira.rate_limits import (
+    BULK,
+    DELETE_FLAG,
+    GET_ISSUE,
+    Endpoint,
+    Limits,
+    RateLimited,
+    SlidingWindow,
+    TokenBucket,
+    is_quota,
+)
 
 JIRA = {"POST": 100.0, "DELETE": 50.0}  # Atlassian's documented burst, per tenant and endpoint
 WINDOWS = ((2.0, 20), (30.0, 100))  # Atlassian's documented writes to one issue: seconds, and how many
@@ -28,7 +38,7 @@ def answer(status: int, **headers: str) -> Answer:
 
 @given(st.sampled_from([BULK, DELETE_FLAG]), st.lists(st.floats(0, 0.2), min_size=150, max_size=400))
 def test_jiras_bucket_never_runs_empty(endpoint: Endpoint, gaps: list[float]) -> None:
-    pace, now = Pace(endpoint.most, endpoint.per_second), 1000.0
+    pace, now = TokenBucket(endpoint.most, endpoint.per_second), 1000.0
     rate = JIRA[endpoint.method]
     left, at = rate, now
     for gap in gaps:
@@ -39,7 +49,7 @@ def test_jiras_bucket_never_runs_empty(endpoint: Endpoint, gaps: list[float]) ->
 
 
 def test_the_first_requests_do_not_wait_and_many_take_their_time() -> None:
-    pace, now = Pace(60, 80.0), 0.0
+    pace, now = TokenBucket(60, 80.0), 0.0
     for _ in range(60):
         assert pace.take(now) == 0
     for _ in range(80):
@@ -48,7 +58,7 @@ def test_the_first_requests_do_not_wait_and_many_take_their_time() -> None:
 
 
 def test_who_has_no_patience_takes_nothing() -> None:
-    pace = Pace(1, 1.0)
+    pace = TokenBucket(1, 1.0)
     assert pace.take(0.0) == 0
     assert pace.take(0.0, patience=0.5) is None
     assert pace.take(1.0, patience=0.5) == 0
@@ -101,12 +111,12 @@ def test_what_has_to_wait_too_long_for_its_turn_is_not_sent() -> None:
     limits = Limits(time)
     ask = partial(limits.ask, "one", "app", BULK, pause=paused.append, patience=5)
     limits.heed("one", BULK, answer(429, retry_after="7"))
-    with pytest.raises(Busy):
+    with pytest.raises(RateLimited):
         ask(lambda: sent.append("too soon") or answer(202))
     time.now += 4
     assert ask(lambda: sent.append("in turn") or answer(429, retry_after="9")).status == 429
     assert (sent, paused) == (["in turn"], [3])
-    with pytest.raises(Busy):  # the answer was heeded
+    with pytest.raises(RateLimited):  # the answer was heeded
         ask(lambda: answer(202))
 
 
@@ -128,7 +138,7 @@ def test_a_quota_is_told_from_a_burst() -> None:
 @given(st.lists(st.tuples(st.sampled_from("ABC"), st.floats(0, 0.6)), min_size=50, max_size=400))
 def test_an_issue_is_never_written_more_often_than_jira_allows(asked: list[tuple[str, float]]) -> None:
     time = Time()
-    writes = IssueWrites(time, None)
+    writes = SlidingWindow(time, None)
     written: dict[str, deque[float]] = {name: deque() for name in "ABC"}
     for issue, gap in asked:
         time.now += gap
@@ -142,7 +152,7 @@ def test_an_issue_is_never_written_more_often_than_jira_allows(asked: list[tuple
 
 def test_what_is_planned_for_the_same_request_counts() -> None:
     time = Time()
-    writes, planned, picked = IssueWrites(time, None), Counter[str](), 0
+    writes, planned, picked = SlidingWindow(time, None), Counter[str](), 0
     while not writes.wait_for(["A"], planned):
         planned["A"] += 1
         picked += 1
@@ -154,7 +164,7 @@ def test_what_is_planned_for_the_same_request_counts() -> None:
 
 def test_a_process_that_takes_over_allows_only_what_is_certainly_left() -> None:
     time = Time()
-    writes, written = IssueWrites(time, 0.5), 0
+    writes, written = SlidingWindow(time, 0.5), 0
     assert writes.wait_for(["A"], {}) > 1  # the process before may have used the short window up
     end = time.now + 30
     while time.now < end:

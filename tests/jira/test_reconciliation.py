@@ -256,7 +256,7 @@ def test_a_read_that_is_refused_is_said_plainly_and_ends_the_check(site: Site) -
     assert "does not let flags be read (403)" in check.words
     assert site.reads() - before == 1
     with site.ctx.db.read() as tx:
-        assert outbox.count_behind(tx, site.actor.account_id) == 0
+        assert outbox.count_pending(tx, site.actor.account_id) == 0
 
 
 def test_404_with_oauth_credentials_proves_nothing_until_jira_has_shown_a_flag(site: Site) -> None:
@@ -319,9 +319,9 @@ def site_id(site: Site) -> str:
 
 
 def _pace(left: float) -> Any:
-    from flagpost.jira.rate_limits import Pace
+    from flagpost.jira.rate_limits import TokenBucket
 
-    return Pace(left, 0.0001)
+    return TokenBucket(left, 0.0001)
 
 
 def test_every_night_a_check_is_made_once_and_not_before_the_first_night(nightly: Site) -> None:

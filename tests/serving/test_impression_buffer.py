@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from flagpost.errors import DatabaseUnavailable, Unavailable
 from flagpost.serving import impression_buffer as serving
-from flagpost.serving.impression_buffer import Traffic
-from flagpost.serving.impressions import Heard, read_counts
+from flagpost.serving.impression_buffer import ImpressionBuffer
+from flagpost.serving.impressions import Impressions, read_counts
 from flagpost.store.flags import impressions
 from flagpost.store.flags.impressions import DAY_MS, HOUR_MS, MOST_TREATMENTS, UNKNOWN, Recent, Sum
 from flagpost.store.schema.core import impression_sums, treatments_served
@@ -21,14 +21,14 @@ from tests.serving.conftest import Shop
 pytestmark = pytest.mark.slow
 
 
-def counter(shop: Shop) -> Traffic:
+def counter(shop: Shop) -> ImpressionBuffer:
     """One that writes when it is told to."""
-    return Traffic(shop.ctx.db, shop.ctx.clock, 90)
+    return ImpressionBuffer(shop.ctx.db, shop.ctx.clock, 90)
 
 
-def heard(shop: Shop, flag: str, treatment: str = "on", count: int = 1, hours_ago: int = 0) -> Heard:
+def heard(shop: Shop, flag: str, treatment: str = "on", count: int = 1, hours_ago: int = 0) -> Impressions:
     now = shop.ctx.clock() - hours_ago * HOUR_MS
-    return Heard({(flag, treatment, now // HOUR_MS * HOUR_MS): Sum(count, now, now)})
+    return Impressions({(flag, treatment, now // HOUR_MS * HOUR_MS): Sum(count, now, now)})
 
 
 def measured() -> list[float]:
@@ -41,14 +41,14 @@ def measured() -> list[float]:
 
 
 @pytest.fixture
-def running(shop: Shop) -> Iterator[Traffic]:
+def running(shop: Shop) -> Iterator[ImpressionBuffer]:
     one = counter(shop)
     one.start()
     yield one
     one.stop()
 
 
-def test_what_is_heard_is_kept_when_it_says_so(shop: Shop, running: Traffic) -> None:
+def test_what_is_heard_is_kept_when_it_says_so(shop: Shop, running: ImpressionBuffer) -> None:
     flag = shop.add_flag("pay")
     for count in (3, 4):
         running.hear(shop.production, heard(shop, "pay", count=count), 100).result(20)
@@ -64,7 +64,7 @@ def test_nothing_is_lost_between_threads_and_processes(shop: Shop) -> None:
     for one in counters:
         one.start()
 
-    def work(one: Traffic, shift: int) -> None:
+    def work(one: ImpressionBuffer, shift: int) -> None:
         for number in range(200):
             name = names[(number * (shift + 1)) % 8]
             if number % 2:
@@ -110,7 +110,7 @@ def test_while_the_database_is_away_senders_are_told_and_what_nobody_waits_for_i
     assert shop.sums(flag) == {"off": 5}
 
 
-def test_a_failure_of_any_kind_does_not_end_the_writing(shop: Shop, running: Traffic) -> None:
+def test_a_failure_of_any_kind_does_not_end_the_writing(shop: Shop, running: ImpressionBuffer) -> None:
     flag = shop.add_flag("pay")
     with patch.object(impressions, "keep", side_effect=ValueError("surprise")):
         assert running.hear(shop.production, heard(shop, "pay"), 10).exception(20)

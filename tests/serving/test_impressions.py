@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from flagpost.errors import InvalidInput, TooLarge
-from flagpost.serving.impressions import MOST_SUMS, Heard, read_bulk, read_counts
+from flagpost.serving.impressions import MOST_SUMS, Impressions, read_bulk, read_counts
 from flagpost.store.flags.impressions import DAY_MS, HOUR_MS, UNKNOWN, Recent, Sum
 
 NOW = 1_790_000_000_000
 HOUR = NOW // HOUR_MS * HOUR_MS
 
 
-def bulk(*impressions: dict[str, Any], mode: str = "DEBUG", watched: bool = False) -> Heard:
+def bulk(*impressions: dict[str, Any], mode: str = "DEBUG", watched: bool = False) -> Impressions:
     sent = [{"k": "ann", "t": "on", "m": NOW, "c": 1, "r": "default rule", **one} for one in impressions]
     return read_bulk([{"f": "pay", "i": sent}], mode, NOW, lambda _flag: watched)
 

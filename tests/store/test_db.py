@@ -6,7 +6,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from flagpost.errors import DatabaseUnavailable, DiskFull, Overtaken, SetupError
+from flagpost.errors import ConcurrentModification, DatabaseUnavailable, DiskFull, SetupError
 from flagpost.store.db import Database, _as_said
 from flagpost.store.schema import core
 
@@ -63,7 +63,7 @@ def test_many_threads_write_at_once_and_none_is_turned_away(database: Database) 
 
 def test_foreign_keys_are_enforced(database: Database) -> None:
     row = {"id": "p", "account_id": "nobody", "name": "P", "created_at": 1}
-    with pytest.raises((sa.exc.IntegrityError, Overtaken)), database.write() as tx:
+    with pytest.raises((sa.exc.IntegrityError, ConcurrentModification)), database.write() as tx:
         tx.execute(sa.insert(core.projects).values(row))
 
 
@@ -116,7 +116,7 @@ def test_two_that_make_the_same_at_once_both_get_an_answer_and_it_is_made_once(p
                 assert tx.scalar(sa.select(core.accounts.c.id)) is None
                 ready.wait()
                 _insert(tx, "same")
-        except Overtaken as error:
+        except ConcurrentModification as error:
             overtaken.append(error.message)
 
     threads = [threading.Thread(target=make) for _ in range(2)]

@@ -110,7 +110,7 @@ def test_a_change_and_its_delivery_look_at_that_flag_alone(ctx: Context, account
         assert list(waiting_sites(ctx.db, ctx.clock)) == [account.id]
         delivery(ctx).deliver(account.id)
     with ctx.db.read() as tx:
-        assert outbox.count_behind(tx, account.id) == 0
+        assert outbox.count_pending(tx, account.id) == 0
     assert len(statements) > 10
     assert dear(ctx.db, statements) == []
 
@@ -120,7 +120,7 @@ def test_looking_for_who_waits_costs_by_the_accounts_and_not_by_the_flags_that_w
 ) -> None:
     with ctx.db.write() as tx:
         for account in accounts[1:]:
-            outbox.mark_all_changed(tx, account.id, ctx.clock())
+            outbox.bump_account(tx, account.id, ctx.clock())
     with asked(ctx.db) as statements:
         found = list(waiting_sites(ctx.db, ctx.clock))
     assert found == sorted(account.id for account in accounts[1:])
@@ -157,8 +157,8 @@ def test_who_waits_is_found_without_those_whose_flags_were_all_put_off(ctx: Cont
     with ctx.db.write() as tx:
         for account in accounts[:2]:
             flag_id = next(iter(account.flag_ids.values()))
-            outbox.mark_changed(tx, [flag_id], ctx.clock())
-        outbox.put_off(tx, flag_id, ctx.clock() + 1000, "Jira fails at it")
+            outbox.bump(tx, [flag_id], ctx.clock())
+        outbox.defer(tx, flag_id, ctx.clock() + 1000, "Jira fails at it")
     with ctx.db.read() as tx:
-        assert outbox.accounts_behind(tx, ctx.clock()) == [accounts[0].id]
-        assert set(outbox.accounts_behind(tx, ctx.clock() + 1000)) == {account.id for account in accounts[:2]}
+        assert outbox.accounts_with_pending(tx, ctx.clock()) == [accounts[0].id]
+        assert set(outbox.accounts_with_pending(tx, ctx.clock() + 1000)) == {account.id for account in accounts[:2]}

@@ -5,7 +5,7 @@ from typing import Any
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
-from flagpost.actions.lookup import reach_environment, reach_flag, reach_project
+from flagpost.actions.lookup import get_visible_environment, get_visible_flag, get_visible_project
 from flagpost.store import audit
 from flagpost.store.db import Transaction
 from flagpost.store.records import AuditEntry, Page
@@ -63,12 +63,12 @@ def list_audit(
     """The log of a project, of one of its flags, or of one environment; the newest first."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        found = reach_project(tx, actor, project)
+        found = get_visible_project(tx, actor, project)
         only = {"project_id": found.id, "object_id": None, "environment_id": None}
         if flag is not None:
-            only["object_id"] = reach_flag(tx, found, flag).id
+            only["object_id"] = get_visible_flag(tx, found, flag).id
         if environment is not None:
-            only["environment_id"] = reach_environment(tx, actor, found, environment).id
+            only["environment_id"] = get_visible_environment(tx, actor, found, environment).id
         return audit.page(tx, actor.account_id, offset, limit, **only)
 
 

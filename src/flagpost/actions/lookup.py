@@ -22,7 +22,7 @@ def visible_projects(actor: Actor) -> Condition:
     return projects.visible_to(actor.account_id, grantees, actor.project_id)
 
 
-def reach_project(tx: Transaction, actor: Actor, ref: str) -> Project:
+def get_visible_project(tx: Transaction, actor: Actor, ref: str) -> Project:
     """The project with this id or name."""
     project = projects.find(tx, actor.account_id, ref)
     if project is None or not _may_see(tx, actor, project):
@@ -39,7 +39,7 @@ def _may_see(tx: Transaction, actor: Actor, project: Project) -> bool:
     return projects.is_granted(tx, project.id, {actor.id, *actor.group_ids})
 
 
-def reach_environment(tx: Transaction, actor: Actor, project: Project, ref: str) -> Environment:
+def get_visible_environment(tx: Transaction, actor: Actor, project: Project, ref: str) -> Environment:
     """The environment with this id or name, within the scope of a key."""
     environment = projects.find_environment(tx, project.id, ref)
     outside = environment and actor.environment_ids and environment.id not in actor.environment_ids
@@ -48,15 +48,17 @@ def reach_environment(tx: Transaction, actor: Actor, project: Project, ref: str)
     return environment
 
 
-def reach_place(tx: Transaction, actor: Actor, environment_id: str) -> tuple[Project, Environment]:
+def get_visible_project_and_environment(
+    tx: Transaction, actor: Actor, environment_id: str
+) -> tuple[Project, Environment]:
     """An environment by its id alone, with the project it is in: Split's paths for segments name no project."""
     environment = projects.find_visible_environment(tx, visible_projects(actor), environment_id)
     if environment is None or (actor.environment_ids and environment.id not in actor.environment_ids):
         raise NotFound(f"Could not find the environment “{environment_id}”.")
-    return reach_project(tx, actor, environment.project_id), environment
+    return get_visible_project(tx, actor, environment.project_id), environment
 
 
-def reach_segment(
+def get_visible_segment(
     tx: Transaction, project: Project, ref: str, kinds: Collection[SegmentKind], *, locked: bool = False
 ) -> Segment:
     """The segment of one of these kinds with this name or id; `locked` keeps it from being removed."""
@@ -66,7 +68,7 @@ def reach_segment(
     return segment
 
 
-def reach_flag(tx: Transaction, project: Project, ref: str) -> Flag:
+def get_visible_flag(tx: Transaction, project: Project, ref: str) -> Flag:
     """The flag with this name or id."""
     flag = flags.find(tx, project.id, ref)
     if flag is None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 
-def leads_to(start: str, end: str, asked_by: Callable[[set[str]], Iterable[str]]) -> bool:
+def reaches(start: str, end: str, asked_by: Callable[[set[str]], Iterable[str]]) -> bool:
     """Whether `start` asks for `end`, itself or by way of others; `asked_by` names all that these names ask for.
 
     It is given each name once, those of a step together; circles on the way are no trouble.

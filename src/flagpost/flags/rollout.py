@@ -52,7 +52,7 @@ def _rollout(definition: Definition) -> Rollout:
     return Rollout(percentage=sizes.get(definition.default_treatment, 0))
 
 
-def in_words(state: FlagState) -> str:
+def describe(state: FlagState) -> str:
     """The same for a person, for example “On · 3 rules” or “Killed”."""
     rollout = state.rollout
     if rollout.text is not None:

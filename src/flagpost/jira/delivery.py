@@ -40,10 +40,10 @@ from flagpost.errors import JiraError
 from flagpost.jira import removal
 from flagpost.jira.client import Answer, JiraClient
 from flagpost.jira.delivery_batch import Batch, by_project, pick
-from flagpost.jira.failure_policy import Stop, Trouble, error_kind, one_is_to_blame
+from flagpost.jira.failure_policy import FailurePolicy, Stop, error_kind, one_is_to_blame
 from flagpost.jira.flags_api import FlagsApi
-from flagpost.jira.payload import MAX_FLAGS, FlagToTell, bulk_request, farewell_payload, flag_payload
-from flagpost.jira.rate_limits import Busy, Limits
+from flagpost.jira.payload import MAX_FLAGS, JiraFlagState, bulk_request, farewell_payload, flag_payload
+from flagpost.jira.rate_limits import Limits, RateLimited
 from flagpost.jira.removal import Remover
 from flagpost.jira.resync import begin_everything
 from flagpost.jira.site_access import OAUTH, Keyring, TokenNotGiven, WaitingForToken
@@ -61,7 +61,7 @@ from flagpost.store.jira import (
 )
 from flagpost.store.jira.delivery_log import DELETED, FAREWELL, NOTHING, SENT, Told
 from flagpost.store.jira.integrations import Site
-from flagpost.store.jira.outbox import Push
+from flagpost.store.jira.outbox import OutboxEntry
 from flagpost.store.jira.removals import Removal
 from flagpost.telemetry import tracing
 from flagpost.telemetry.logging import as_delivery, carrying
@@ -87,7 +87,7 @@ class Delivery:
     pause: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
-        self._trouble = Trouble(self.db, self.clock)
+        self._trouble = FailurePolicy(self.db, self.clock)
         self._remover = Remover(self.db, self._trouble, self.clock, self.pause)
 
     def deliver(self, account_id: str, stopping: Callable[[], bool] = lambda: False) -> None:
@@ -112,7 +112,7 @@ class Delivery:
             return "done" if self._deliver(self._api(site), stopping) else "stopped"
         except Stop as stop:
             return "failed" if stop.failed else "stopped"
-        except Busy:
+        except RateLimited:
             return "stopped"
         except WaitingForToken as error:
             FAILURES.labels("token_missing").inc()
@@ -189,8 +189,8 @@ class Delivery:
             site = integrations.site_of_account(tx, account_id)
             if site is None or not site.may_be_told(self.clock()) or _is_other(site, api.site):
                 raise Stop
-            rows = outbox.behind(tx, account_id, reach, self.clock())
-            to_tell = payload_source.flags_to_tell(tx, account_id, rows, self.public_url) if rows else {}
+            rows = outbox.pending(tx, account_id, reach, self.clock())
+            to_tell = payload_source.load_flag_states(tx, account_id, rows, self.public_url) if rows else {}
         return pick(rows, to_tell, api.writes) if rows else None
 
     def _work_off(self, api: FlagsApi, batch: Batch) -> None:
@@ -209,7 +209,7 @@ class Delivery:
                     self._delete(api, row)
 
     @contextmanager
-    def _carrying(self, rows: Sequence[Push]) -> Iterator[None]:
+    def _carrying(self, rows: Sequence[OutboxEntry]) -> Iterator[None]:
         """Say whose changes go out, in logs and traces; once Jira has answered, how long each of them waited."""
         with carrying(row.requests for row in rows) as requests, tracing.span("batch", flags=len(rows)) as span:
             span.note(changes=requests or None)
@@ -221,11 +221,13 @@ class Delivery:
     def _hold(self, flag_ids: list[str]) -> None:
         if flag_ids:
             with self.db.write() as tx:
-                outbox.mark_held(tx, flag_ids)
+                outbox.mark_may_exist_remotely(tx, flag_ids)
 
     # Sending -----------------------------------------------------------------------------------------------------
 
-    def _send(self, api: FlagsApi, project_id: str, rows: Sequence[Push], to_tell: dict[str, FlagToTell]) -> None:
+    def _send(
+        self, api: FlagsApi, project_id: str, rows: Sequence[OutboxEntry], to_tell: dict[str, JiraFlagState]
+    ) -> None:
         properties = removal.properties(api.site.account_id, project_id)
         body = bulk_request([flag_payload(to_tell[row.flag_id]) for row in rows], properties)
         answer = self._bulk(api, body, [to_tell[row.flag_id].issues for row in rows])
@@ -241,16 +243,18 @@ class Delivery:
         else:
             self._fail(api.site, rows, answer)
 
-    def _fail(self, site: Site, rows: Sequence[Push], answer: Answer) -> NoReturn:
+    def _fail(self, site: Site, rows: Sequence[OutboxEntry], answer: Answer) -> NoReturn:
         """Jira would not take a request: end the delivery, without this one flag next time if Jira fails at it."""
         if len(rows) == 1 and one_is_to_blame(site, answer):
             with self.db.write() as tx:
                 words = f"Jira fails at it again and again ({answer.status}): {answer.words()}"
-                outbox.put_off(tx, rows[0].flag_id, self.clock() + outbox.PUT_OFF_MS, words)
+                outbox.defer(tx, rows[0].flag_id, self.clock() + outbox.PUT_OFF_MS, words)
             log.warning("jira.flag_put_off", site=site.site_url, flag=rows[0].flag_id, status=answer.status)
         self._trouble.give_up(site, answer)
 
-    def _record_bulk(self, api: FlagsApi, rows: Sequence[Push], to_tell: dict[str, FlagToTell], answer: Answer) -> None:
+    def _record_bulk(
+        self, api: FlagsApi, rows: Sequence[OutboxEntry], to_tell: dict[str, JiraFlagState], answer: Answer
+    ) -> None:
         body = answer.body if isinstance(answer.body, dict) else {}
         unknown = unknown_issues(body)
         sent = []
@@ -272,7 +276,7 @@ class Delivery:
 
     # Deleting ----------------------------------------------------------------------------------------------------
 
-    def _delete(self, api: FlagsApi, row: Push) -> None:
+    def _delete(self, api: FlagsApi, row: OutboxEntry) -> None:
         if refusal := self._known_refusal(api.site):
             self._say_farewell(api, row, refusal)
             return
@@ -303,7 +307,7 @@ class Delivery:
         log.warning("jira.delete_refused", site=site.site_url, status=answer.status)
         return words
 
-    def _say_farewell(self, api: FlagsApi, row: Push, refusal: str) -> None:
+    def _say_farewell(self, api: FlagsApi, row: OutboxEntry, refusal: str) -> None:
         """The last resort for a flag that cannot be deleted: say on its issues that it does not belong there."""
         told = row.told_issues
         if not told:
@@ -354,13 +358,13 @@ class Delivery:
         """A flag that is on unknown issues only was not stored, so that what was sent before is still shown."""
         if unknown:
             issues.mark_missing(tx, site.account_id, unknown, now, now + _LOOK_AGAIN_AT_UNKNOWN_MS)
-        outbox.mark_changed(tx, stale, now)
+        outbox.bump(tx, stale, now)
 
     def _finish(self, api: FlagsApi) -> None:
         """Nothing is left that may go now. A site whose integration was removed is forgotten once all is heard."""
         site = api.site
         with self.db.read() as tx:
-            all_heard = not outbox.count_behind(tx, site.account_id)
+            all_heard = not outbox.count_pending(tx, site.account_id)
             leaving = integrations.find(tx, site.account_id) is None
         for one in self._open_removals(site):
             if one.swept_at is not None and all_heard:
@@ -378,7 +382,7 @@ class Delivery:
                 integrations.update_site(tx, site.id, backfill_finished_at=self.clock())
 
     def _has_more(self, tx: Transaction, site: Site) -> bool:
-        more = outbox.count_behind(tx, site.account_id) or removals.unfinished(tx, site.account_id)
+        more = outbox.count_pending(tx, site.account_id) or removals.unfinished(tx, site.account_id)
         return bool(more) or site.resend_wanted_at is not None
 
 
@@ -387,7 +391,7 @@ def _is_other(site: Site, begun_with: Site) -> bool:
     return (site.id, site.installation_id) != (begun_with.id, begun_with.installation_id)
 
 
-def _refused(row: Push, answer: Answer, words: str) -> outbox.Answer:
+def _refused(row: OutboxEntry, answer: Answer, words: str) -> outbox.Answer:
     return outbox.Answer(row.flag_id, row.wanted, True, words, answer.trace_id, row.told_issues)
 
 
@@ -395,7 +399,7 @@ def waiting_sites(db: Database, clock: Callable[[], int]) -> Iterator[str]:
     """The accounts whose Jira site has something to hear now: what the sweep wakes."""
     now = clock()
     with db.read() as tx:
-        waiting = {*outbox.accounts_behind(tx, now), *integrations.accounts_with_wishes(tx)}
+        waiting = {*outbox.accounts_with_pending(tx, now), *integrations.accounts_with_wishes(tx)}
         waiting |= set(removals.accounts_with_unfinished(tx))
         for account_id in sorted(waiting):
             site = integrations.site_of_account(tx, account_id)

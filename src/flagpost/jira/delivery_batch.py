@@ -4,23 +4,23 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flagpost.jira.payload import MAX_FLAGS, FlagToTell
-from flagpost.jira.rate_limits import IssueWrites
-from flagpost.store.jira.outbox import Push
+from flagpost.jira.payload import MAX_FLAGS, JiraFlagState
+from flagpost.jira.rate_limits import SlidingWindow
+from flagpost.store.jira.outbox import OutboxEntry
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The rows, and what is to be told of them. `wait`: seconds until a row that was passed over may go."""
 
-    rows: list[Push]
-    to_tell: dict[str, FlagToTell]
+    rows: list[OutboxEntry]
+    to_tell: dict[str, JiraFlagState]
     wait: float = 0.0
 
 
-def pick(rows: Sequence[Push], to_tell: dict[str, FlagToTell], writes: IssueWrites) -> Batch:
+def pick(rows: Sequence[OutboxEntry], to_tell: dict[str, JiraFlagState], writes: SlidingWindow) -> Batch:
     """The first rows that may go now."""
-    picked: list[Push] = []
+    picked: list[OutboxEntry] = []
     planned: Counter[str] = Counter()
     waits = []
     for row in rows:
@@ -35,9 +35,9 @@ def pick(rows: Sequence[Push], to_tell: dict[str, FlagToTell], writes: IssueWrit
     return Batch(picked, to_tell, min(waits, default=0.0))
 
 
-def by_project(rows: Sequence[Push]) -> dict[str, list[Push]]:
+def by_project(rows: Sequence[OutboxEntry]) -> dict[str, list[OutboxEntry]]:
     """The rows of each project together: one request bears one project's properties."""
-    found: defaultdict[str, list[Push]] = defaultdict(list)
+    found: defaultdict[str, list[OutboxEntry]] = defaultdict(list)
     for row in rows:
         found[row.project_id].append(row)
     return found

@@ -76,7 +76,7 @@ def one_is_to_blame(site: Site, answer: Answer) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class FailurePolicy:
     """Notes on a site what went wrong. Those that end a delivery raise Stop."""
 
     db: Database

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from flagpost.jira import rate_limits
 from flagpost.jira.client import Answer, JiraClient
-from flagpost.jira.rate_limits import Endpoint, IssueWrites, Limits
+from flagpost.jira.rate_limits import Endpoint, Limits, SlidingWindow
 from flagpost.jira.site_access import Keyring
 from flagpost.store.jira.integrations import Site
 
@@ -25,7 +25,7 @@ class FlagsApi:
     client: JiraClient
     keyring: Keyring
     limits: Limits
-    writes: IssueWrites
+    writes: SlidingWindow
     pause: Callable[[float], None]
 
     def bulk(self, body: Mapping[str, Any], written: Collection[str]) -> Answer:

@@ -16,7 +16,7 @@ import structlog
 from flagpost.errors import JiraError
 from flagpost.jira.client import JiraClient
 from flagpost.jira.issues import IN_THE_BACKGROUND, MOST_AT_ONCE, IssueReader
-from flagpost.jira.rate_limits import Pace
+from flagpost.jira.rate_limits import TokenBucket
 from flagpost.store.db import Database
 from flagpost.store.jira import integrations, issues
 from flagpost.store.jira.integrations import Site
@@ -38,7 +38,7 @@ class Refresher:
     clock: Callable[[], int]
     budget: int
     now: Callable[[], float] = time.monotonic
-    _paces: dict[str, Pace] = field(default_factory=dict)
+    _paces: dict[str, TokenBucket] = field(default_factory=dict)
     _rest_until: dict[str, float] = field(default_factory=dict)
     _ask_address_at: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -75,7 +75,7 @@ class Refresher:
 
     def _due(self, site: Site) -> list[issues.Issue]:
         """The next issues to look up; empty where there are none, or the budget has no room for them."""
-        pace = self._paces.setdefault(site.id, Pace(self.budget * _AT_ONCE_SHARE, self.budget / 3600))
+        pace = self._paces.setdefault(site.id, TokenBucket(self.budget * _AT_ONCE_SHARE, self.budget / 3600))
         room = min(MOST_AT_ONCE, int(pace.left(self.now())))
         if room < 1:
             return []

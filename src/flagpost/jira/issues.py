@@ -8,8 +8,8 @@ from typing import Any
 from flagpost.errors import JiraError
 from flagpost.jira import rate_limits
 from flagpost.jira.client import Answer, JiraClient, JiraUnreachable
-from flagpost.jira.failure_policy import Trouble
-from flagpost.jira.rate_limits import Busy, Endpoint, Limits, is_quota
+from flagpost.jira.failure_policy import FailurePolicy
+from flagpost.jira.rate_limits import Endpoint, Limits, RateLimited, is_quota
 from flagpost.jira.site_access import APP, IssueAccess, Keyring
 from flagpost.store.db import Transaction
 from flagpost.store.jira import issues, outbox
@@ -84,7 +84,7 @@ class IssueReader:
     client: JiraClient
     keyring: Keyring
     limits: Limits
-    trouble: Trouble
+    trouble: FailurePolicy
     clock: Callable[[], int]
     pause: Callable[[float], None]
     refresh_ms: int
@@ -118,7 +118,7 @@ class IssueReader:
                 return LookedUp(found, refs[number:])
             try:
                 moved = self._find(site, ref, errand)
-            except (JiraUnreachable, Busy):
+            except (JiraUnreachable, RateLimited):
                 if errand.patience.total is None:
                     raise
                 return LookedUp(found, refs[number:])
@@ -232,7 +232,7 @@ def store(tx: Transaction, account_id: str, asked: Issue, answer: Issue, now: in
     was_gone = row.gone if row else asked.gone
     if was_gone == answer.gone and asked.jira_id == answer.jira_id:
         return 0
-    return outbox.mark_changed(tx, issues.flags_of_issues(tx, account_id, [answer.key]), now)
+    return outbox.bump(tx, issues.flags_of_issues(tx, account_id, [answer.key]), now)
 
 
 def store_absent(tx: Transaction, asked: Issue, now: int, due_at: int) -> int:
@@ -248,7 +248,7 @@ def store_absent(tx: Transaction, asked: Issue, now: int, due_at: int) -> int:
     issues.note_absent(tx, row.id, state, now, 0 if row.marks != asked.marks else due_at)
     if row.state == state:
         return 0
-    return outbox.mark_changed(tx, issues.flags_of_issue(tx, row.id), now)
+    return outbox.bump(tx, issues.flags_of_issue(tx, row.id), now)
 
 
 def _require_answer(answer: Answer) -> None:

@@ -17,7 +17,7 @@ _MAX_TEXT = 255
 
 
 @dataclass(frozen=True, slots=True)
-class FlagToTell:
+class JiraFlagState:
     """One flag as it stands now, with everything that its payload is made of.
 
     `issues` are numeric ids where they are known, since those survive moves, and keys otherwise. `sequence` is
@@ -35,7 +35,7 @@ class FlagToTell:
     issues: tuple[str, ...]
 
 
-def flag_payload(flag: FlagToTell) -> dict[str, Any]:
+def flag_payload(flag: JiraFlagState) -> dict[str, Any]:
     """The flag as one object of the request's `flags`."""
     status = _status(flag.state)
     when = _moment(flag.last_updated)

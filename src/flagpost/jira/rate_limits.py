@@ -37,7 +37,7 @@ _AFTER_TAKE_OVER = 8  # in the longest window: 90 of Atlassian's 100 may have be
 _MOST_ISSUES = 50_000
 
 
-class Busy(JiraError):
+class RateLimited(JiraError):
     """Jira's limits leave no room for this request just now."""
 
     permanent = False
@@ -67,7 +67,7 @@ _BURST_SECONDS = 2.0  # after which another process's bucket at Jira has filled 
 
 
 @dataclass
-class Pace:
+class TokenBucket:
     """A token bucket. One that holds less than Jira's and fills more slowly can never empty Jira's."""
 
     most: float
@@ -98,11 +98,11 @@ class Limits:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._lock = threading.Lock()
-        self._paces: dict[tuple[str, Endpoint], Pace] = {}
-        self._points: defaultdict[str, Pace] = defaultdict(lambda: Pace(*_POINTS))
+        self._paces: dict[tuple[str, Endpoint], TokenBucket] = {}
+        self._points: defaultdict[str, TokenBucket] = defaultdict(lambda: TokenBucket(*_POINTS))
         self._slow_until: dict[tuple[str, Endpoint], float] = {}
         self._closed_until: dict[tuple[str, Endpoint], float] = {}
-        self._writes: dict[str, IssueWrites] = {}
+        self._writes: dict[str, SlidingWindow] = {}
         self._delivered: dict[str, int] = {}
         self._forget_at = 0.0
 
@@ -118,7 +118,7 @@ class Limits:
             closed = max(0.0, self._closed_until.get(place, 0.0) - now)
             if patience is not None and closed > patience:
                 return None
-            pace = self._paces.setdefault(place, Pace(endpoint.most, endpoint.per_second))
+            pace = self._paces.setdefault(place, TokenBucket(endpoint.most, endpoint.per_second))
             cost = 2.0 if self._slow_until.get(place, 0.0) > now else 1.0
             turn = pace.take(now, cost, patience)
             paid = None if turn is None else self._points[pool].take(now, points, patience)
@@ -141,7 +141,7 @@ class Limits:
         """
         wait = self.take_turn(cloud_id, pool, endpoint, points=points, patience=patience)
         if wait is None:
-            raise Busy
+            raise RateLimited
         if wait:
             pause(wait)
         answer = send()
@@ -157,7 +157,7 @@ class Limits:
             if answer.status == 429 and not is_quota(answer):
                 self._closed_until[place] = now + min(answer.retry_after or 2, _LONGEST_CLOSED_SECONDS)
 
-    def begin_delivery(self, cloud_id: str, last_delivery: int | None, now: int) -> "IssueWrites":
+    def begin_delivery(self, cloud_id: str, last_delivery: int | None, now: int) -> "SlidingWindow":
         """The count of writes to a site's issues, at the beginning of a delivery to it. Times are in milliseconds.
 
         Where another process delivered last, nothing is known of what it used up just before: see above. The
@@ -168,7 +168,7 @@ class Limits:
             known = self._writes.get(cloud_id)
             if known is None or last_delivery not in (None, self._delivered.get(cloud_id)):
                 since = None if last_delivery is None else max(0, now - last_delivery) / 1000
-                known = self._writes[cloud_id] = IssueWrites(self._now, since)
+                known = self._writes[cloud_id] = SlidingWindow(self._now, since)
                 self._take_over(cloud_id, since)
             return known
 
@@ -188,7 +188,7 @@ class Limits:
     def _take_over(self, cloud_id: str, seconds_since_last: float | None) -> None:
         if seconds_since_last is not None and seconds_since_last < _BURST_SECONDS:
             for endpoint in _OF_DELIVERIES:
-                empty = Pace(endpoint.most, endpoint.per_second, 0.0, self._now())
+                empty = TokenBucket(endpoint.most, endpoint.per_second, 0.0, self._now())
                 self._paces[cloud_id, endpoint] = empty
 
 
@@ -197,7 +197,7 @@ def is_quota(answer: Answer) -> bool:
     return answer.status == 429 and answer.reason in _QUOTAS
 
 
-class IssueWrites:
+class SlidingWindow:
     """Counts the writes to each issue of a site, in Atlassian's two windows. Used by one delivery at a time."""
 
     def __init__(self, now: Callable[[], float], seconds_since_last: float | None) -> None:

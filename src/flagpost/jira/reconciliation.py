@@ -41,10 +41,10 @@ import structlog
 from flagpost.errors import JiraError
 from flagpost.jira.client import Answer, JiraClient
 from flagpost.jira.comparison import NEWER, OTHER, difference
-from flagpost.jira.failure_policy import Trouble
+from flagpost.jira.failure_policy import FailurePolicy
 from flagpost.jira.flags_api import FlagsApi
-from flagpost.jira.payload import FlagToTell, flag_payload
-from flagpost.jira.rate_limits import Busy, IssueWrites, Limits, Pace, is_quota
+from flagpost.jira.payload import JiraFlagState, flag_payload
+from flagpost.jira.rate_limits import Limits, RateLimited, SlidingWindow, TokenBucket, is_quota
 from flagpost.jira.site_access import OAUTH, Keyring
 from flagpost.store.db import Database, Transaction
 from flagpost.store.jira import integrations, payload_source, reconciliations
@@ -96,7 +96,7 @@ class DriftChecker:
     budget: int
     pause: Callable[[float], None] = time.sleep
     now: Callable[[], float] = time.monotonic
-    _paces: dict[str, Pace] = field(default_factory=dict)
+    _paces: dict[str, TokenBucket] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> None:
@@ -204,20 +204,20 @@ class DriftChecker:
         until = check.first if check.went_round else ""
         return reconciliations.candidates(tx, check.account_id, check.position, until, limit)
 
-    def _to_tell(self, tx: Transaction, site: Site, rows: Sequence[Candidate]) -> dict[str, FlagToTell]:
+    def _to_tell(self, tx: Transaction, site: Site, rows: Sequence[Candidate]) -> dict[str, JiraFlagState]:
         wanted = [row.push for row in rows]
-        return payload_source.flags_to_tell(tx, site.account_id, wanted, self.public_url) if wanted else {}
+        return payload_source.load_flag_states(tx, site.account_id, wanted, self.public_url) if wanted else {}
 
     # Reading -----------------------------------------------------------------------------------------------------
 
     def _ask_for(
-        self, site: Site, check: Check | None, rows: Sequence[Candidate], to_tell: dict[str, FlagToTell]
+        self, site: Site, check: Check | None, rows: Sequence[Candidate], to_tell: dict[str, JiraFlagState]
     ) -> tuple[list[Candidate], list[_Read]]:
         """Those that are left out, and what Jira holds of the others: as many of them as its limits have room for now.
 
         The rows come in order, and so do those that are given back: whatever is behind the last of them is left.
         """
-        api = FlagsApi(site, self.client, self.keyring, self.limits, IssueWrites(self.now, None), self.pause)
+        api = FlagsApi(site, self.client, self.keyring, self.limits, SlidingWindow(self.now, None), self.pause)
         waiting: list[Candidate] = []
         reads: list[_Read] = []
         until = self.now() + _STRETCH_SECONDS
@@ -236,7 +236,7 @@ class DriftChecker:
 
     def _turn(self, site: Site, check: Check | None) -> bool:
         """One flag at a person's wish, and those after a delete, do not wait."""
-        pace = self._paces.setdefault(site.id, Pace(_AT_ONCE, _PER_SECOND))
+        pace = self._paces.setdefault(site.id, TokenBucket(_AT_ONCE, _PER_SECOND))
         alone = check is None or check.flag_id is not None
         return alone or pace.take(self.now(), patience=0.0) is not None
 
@@ -247,10 +247,10 @@ class DriftChecker:
             if answer.status in _UNREADABLE:
                 raise Unreadable(f"Jira does not let flags be read ({answer.status}): {answer.words()}")
             if is_quota(answer):
-                Trouble(self.db, self.clock).keep_quiet(api.site, answer)
+                FailurePolicy(self.db, self.clock).keep_quiet(api.site, answer)
             if not answer.ok and answer.status != 404:
                 raise JiraError(f"Jira put reading off ({answer.status}): {answer.words()}")
-        except Busy:
+        except RateLimited:
             return None
         except JiraError:
             if reads:
@@ -341,7 +341,7 @@ def _again_at(row: Candidate, now: int) -> int | None:
     return now + waited if late else None
 
 
-def _differs(row: Candidate, answer: Answer, told: FlagToTell | None) -> tuple[str, str] | None:
+def _differs(row: Candidate, answer: Answer, told: JiraFlagState | None) -> tuple[str, str] | None:
     if told is None:
         return (reconciliations.STILL_THERE, "It was deleted, and Jira still shows it.") if answer.ok else None
     if not answer.ok:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from flagpost.formatting import counted
 from flagpost.jira.client import Answer
-from flagpost.jira.failure_policy import Trouble
+from flagpost.jira.failure_policy import FailurePolicy
 from flagpost.jira.flags_api import FlagsApi
 from flagpost.jira.site_access import OAUTH
 from flagpost.store.db import Database
@@ -38,7 +38,7 @@ class Remover:
     """Works removals off, for whoever delivers to the site."""
 
     db: Database
-    trouble: Trouble
+    trouble: FailurePolicy
     clock: Callable[[], int]
     pause: Callable[[float], None]
 

@@ -15,7 +15,7 @@ def begin_everything(db: Database, site: Site, now: int) -> None:
     """
     with db.write() as tx:
         if site.backfill_started_at is None:
-            outbox.forget_held(tx, site.account_id)
+            outbox.forget_remote_flags(tx, site.account_id)
         if site.way == OAUTH and (given := credentials.of_account(tx, site.account_id)):
             credentials.update(tx, given.id, delete_refused=None)
         issues.hope_again(tx, site.account_id)

@@ -34,7 +34,7 @@ _WORTH_PACKING = 1000  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class EncodedResponse:
     """An answer as bytes: as it is, and packed where that is worth it."""
 
     body: bytes
@@ -165,16 +165,16 @@ class ServedEnvironment:
 
     # For SDKs that evaluate by themselves ------------------------------------------------------------------------
 
-    def known_changes(self, spec: Spec, since: int, rules_since: int, sets: frozenset[str]) -> Prepared | None:
+    def known_changes(self, spec: Spec, since: int, rules_since: int, sets: frozenset[str]) -> EncodedResponse | None:
         """The answer of `split_changes` if it was given before."""
         return self._answers.get((spec, since, rules_since, sets))
 
-    def split_changes(self, spec: Spec, since: int, rules_since: int, sets: frozenset[str]) -> Prepared:
+    def split_changes(self, spec: Spec, since: int, rules_since: int, sets: frozenset[str]) -> EncodedResponse:
         """What came after these numbers (Split: splitChanges). With `sets`, only flags in one of these flag sets.
 
         An SDK that has seen a number that is not given yet, as after a restored backup, is told everything.
         """
-        answer = prepared(self._split_changes(spec, since, rules_since, sets))
+        answer = encode_response(self._split_changes(spec, since, rules_since, sets))
         if len(self._answers) < _MOST_ANSWERS:
             self._answers[spec, since, rules_since, sets] = answer
         return answer
@@ -207,7 +207,7 @@ class ServedEnvironment:
         return _json(split_wire_format.rule_based_segment_json(one.segment, self._kinds))
 
     @cached_property
-    def _answers(self) -> dict[tuple[Spec, int, int, frozenset[str]], Prepared]:
+    def _answers(self) -> dict[tuple[Spec, int, int, frozenset[str]], EncodedResponse]:
         return {}
 
     @cached_property
@@ -244,10 +244,10 @@ _Change = TypeVar("_Change", ServedFlag, ServedRules)
 _OF_KEYS = (SegmentKind.STANDARD, SegmentKind.LARGE)
 
 
-def prepared(body: bytes) -> Prepared:
+def encode_response(body: bytes) -> EncodedResponse:
     """Bytes made ready to be sent, with a tag of their content."""
     packed = gzip.compress(body, 6, mtime=0) if len(body) >= _WORTH_PACKING else None
-    return Prepared(body, packed, f'"{crc32(body):08x}-{len(body):x}"')
+    return EncodedResponse(body, packed, f'"{crc32(body):08x}-{len(body):x}"')
 
 
 def _flag(changed: ChangedFlag, sets: dict[str, str]) -> ServedFlag:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
-from flagpost.actions.lookup import reach_environment, reach_flag, reach_project
+from flagpost.actions.lookup import get_visible_environment, get_visible_flag, get_visible_project
 from flagpost.errors import InvalidInput
 from flagpost.flags.conditions import Reason
 from flagpost.flags.evaluation import Explanation
@@ -16,14 +16,14 @@ _MOST_CHARACTERS = 250
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class Explained:
     """The answer, and in a sentence what decided."""
 
     explanation: Explanation
     why: str
 
 
-def try_flag(
+def explain_flag(
     ctx: Context,
     environments: Environments,
     actor: Actor,
@@ -34,7 +34,7 @@ def try_flag(
     key: str,
     attributes: dict[str, Any],
     bucketing_key: str | None = None,
-) -> Tried:
+) -> Explained:
     """What this key with these attributes gets. InvalidInput where there is no key, or it is too long.
 
     Nothing is counted as traffic. A change that was saved a moment ago is in it.
@@ -44,12 +44,12 @@ def try_flag(
         if not value or len(value) > _MOST_CHARACTERS:
             raise InvalidInput(f"A key has 1 to {_MOST_CHARACTERS} characters.", name)
     with ctx.db.read() as tx:
-        found = reach_project(tx, actor, project)
-        place = reach_environment(tx, actor, found, environment)
-        name = reach_flag(tx, found, flag).name
+        found = get_visible_project(tx, actor, project)
+        place = get_visible_environment(tx, actor, found, environment)
+        name = get_visible_flag(tx, found, flag).name
     served = environments.as_of_now(found.id, place.id)
     explanation = served.snapshot.explain(name, key, attributes, bucketing_key)
-    return Tried(explanation, _why(explanation))
+    return Explained(explanation, _why(explanation))
 
 
 def read_attributes(text: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from flagpost.errors import Unavailable
-from flagpost.serving.impressions import Heard
+from flagpost.serving.impressions import Impressions
 from flagpost.store.db import Database, StoreError, Transaction
 from flagpost.store.flags import impressions as traffic
 from flagpost.store.flags.impressions import DAY_MS, HOUR_MS, MOST_RECENT, RECENT_KEPT_MS, Recent, Served, Sum
@@ -102,7 +102,7 @@ def _total(sums: Mapping[Served, Sum]) -> int:
     return sum(one.count for one in sums.values())
 
 
-class Traffic:
+class ImpressionBuffer:
     """The counter of a process, for all of its threads; one thread of its own writes."""
 
     def __init__(self, db: Database, clock: Callable[[], int], keep_days: int) -> None:
@@ -147,7 +147,7 @@ class Traffic:
         """Whether somebody looks at this flag's impressions as they come; known a second late."""
         return (environment_id, flag) in self._watched
 
-    def hear(self, environment_id: str, heard: Heard, size: int) -> "Future[None]":
+    def hear(self, environment_id: str, heard: Impressions, size: int) -> "Future[None]":
         """Count what a request of `size` bytes told; the answer may be given when this is done.
 
         It fails with Unavailable where it could not be kept, and that is raised at once where there is no room.

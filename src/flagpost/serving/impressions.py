@@ -27,7 +27,7 @@ Watched = Callable[[str], bool]
 
 
 @dataclass(slots=True)
-class Heard:
+class Impressions:
     """What a request told of: sums by (flag, treatment, hour), live tails by flag, what was dropped by reason."""
 
     sums: dict[tuple[str, str, int], Sum] = field(default_factory=dict)
@@ -42,12 +42,12 @@ class Heard:
         self.sums[key] = self.sums[key] + one if key in self.sums else one
 
 
-def read_bulk(body: Any, mode: str, now: int, watched: Watched) -> Heard:
+def read_bulk(body: Any, mode: str, now: int, watched: Watched) -> Impressions:
     """The body of `testImpressions/bulk`: ``[{"f": flag, "i": [{"k", "t", "m", "r", "pt", …}]}]``.
 
     InvalidInput where it is not like that.
     """
-    heard = Heard()
+    heard = Impressions()
     for where, name, impressions in _groups(body):
         try:
             found = _summed(impressions, mode == OPTIMIZED)
@@ -114,12 +114,12 @@ def _check(treatment: Any, hour: Any, where: str) -> None:
         raise InvalidInput('The time, "m", is a whole number of milliseconds.', where)
 
 
-def read_counts(body: Any, now: int) -> Heard:
+def read_counts(body: Any, now: int) -> Impressions:
     """The body of `testImpressions/count`: ``{"pf": [{"f": flag, "m": hour, "rc": how often}]}``."""
     entries = body.get("pf") if isinstance(body, dict) else None
     if not isinstance(entries, list):
         raise InvalidInput('Send {"pf": [{"f": flag, "m": hour in milliseconds, "rc": count}]}.')
-    heard = Heard()
+    heard = Impressions()
     for number, one in enumerate(entries):
         name, moment, count = _counted(one, f"pf[{number}]")
         if count:
@@ -142,7 +142,7 @@ def _counted(one: Any, where: str) -> tuple[str, int, int]:
     return name, moment, count
 
 
-def _add(heard: Heard, name: str, treatment: str, hour: int, one: Sum, now: int) -> None:
+def _add(heard: Impressions, name: str, treatment: str, hour: int, one: Sum, now: int) -> None:
     if reason := _absurd(name, treatment, hour, now):
         heard.dropped[reason] += one.count
     else:

@@ -6,7 +6,8 @@ writes can fail with "database is locked" however long it waits, so a write tran
 fair, instead of polling SQLite's file lock. `synchronous=FULL`: a commit that was acknowledged survives a power cut.
 
 PostgreSQL. READ COMMITTED, with row locks where an action needs them (`for_update`). Two that look for a row, find none
-and insert it at once both do so: the table's unique key lets one of them through, and the other is told (`Overtaken`).
+and insert it at once both do so: the table's unique key lets one of them through, and the other is told
+(`ConcurrentModification`).
 
 A database that is away, or full, is said in words (`DatabaseUnavailable`, `DiskFull`) wherever a transaction is opened.
 """
@@ -22,7 +23,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from flagpost.errors import DatabaseUnavailable, DiskFull, Overtaken, SetupError
+from flagpost.errors import ConcurrentModification, DatabaseUnavailable, DiskFull, SetupError
 from flagpost.telemetry.metrics import DATABASE_SECONDS, timed
 
 Transaction = Connection
@@ -117,7 +118,7 @@ def _overtaken() -> Iterator[None]:
         yield
     except IntegrityError as error:
         if getattr(error.orig, "sqlstate", None) in _GONE_OR_THERE:
-            raise Overtaken from error
+            raise ConcurrentModification from error
         raise
 
 

@@ -6,13 +6,13 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from flagpost import formatting
-from flagpost.flags.rollout import in_words
+from flagpost.flags.rollout import describe
 from flagpost.formatting import exactly, iso, lasting
 
 
 def install(environment: Environment) -> None:
     """Give templates these filters."""
-    environment.filters.update(ago=ago, exactly=exactly, when=when, state_in_words=in_words, lasting=lasting)
+    environment.filters.update(ago=ago, exactly=exactly, when=when, state_in_words=describe, lasting=lasting)
 
 
 def ago(moment: int, now: int | None = None) -> str:

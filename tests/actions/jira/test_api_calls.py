@@ -14,7 +14,7 @@ from flagpost.actions.projects import projects
 from flagpost.errors import JiraError
 from flagpost.jira.client import Answer
 from flagpost.jira.invocation_token import Invocation
-from flagpost.jira.rate_limits import BULK, GET_MYSELF, GET_PERMISSIONS, GET_SITE, Busy
+from flagpost.jira.rate_limits import BULK, GET_MYSELF, GET_PERMISSIONS, GET_SITE, RateLimited
 from flagpost.store.jira import integrations
 from tests.conftest import AccountFixture, Clock
 
@@ -109,7 +109,7 @@ def test_an_endpoint_that_is_closed_is_not_asked(
     ctx: Context, connected: AccountFixture, jira: Jira, question: Callable[[Context, AccountFixture], Any]
 ) -> None:
     close_every_endpoint(ctx)
-    with pytest.raises(Busy):
+    with pytest.raises(RateLimited):
         question(ctx, connected)
     assert set(jira.asked) <= {"tenant_info"}
 

@@ -8,22 +8,22 @@ from tests.conftest import AccountFixture, Clock, new_account
 
 from flagpost.actions.context import Context
 from flagpost.flags.rollout import FlagState, Rollout
-from flagpost.jira.payload import FlagToTell
+from flagpost.jira.payload import JiraFlagState
 from flagpost.jira.retention import Retention
 from flagpost.store.jira import delivery_log, outbox
 from flagpost.store.jira.delivery_log import DELETED, FAREWELL, HOUR_MS, NOTHING, SENT, Entry, LogFilter, Told
-from flagpost.store.jira.outbox import Answer, Push
+from flagpost.store.jira.outbox import Answer, OutboxEntry
 from flagpost.store.schema.jira import push_log as table
 
 ON = FlagState(True, "off", Rollout(percentage=10))
 
 
-def push(flag: str, waiting_since: int = 0) -> Push:
-    return Push(flag, "project", f"{flag} flag", 5, 4, True, None, None, waiting_since, None, ["1", "2"])
+def push(flag: str, waiting_since: int = 0) -> OutboxEntry:
+    return OutboxEntry(flag, "project", f"{flag} flag", 5, 4, True, None, None, waiting_since, None, ["1", "2"])
 
 
 def told(flag: str = "a", what: str = SENT, refused: str | None = None, since: int = 0) -> Told:
-    sent = FlagToTell(flag, flag, "Production", "production", ON, "https://x", 0, 5, ("1", "2", "3"))
+    sent = JiraFlagState(flag, flag, "Production", "production", ON, "https://x", 0, 5, ("1", "2", "3"))
     return Told(push(flag, since), Answer(flag, 5, True, refused, "trace"), what, sent if what == SENT else None)
 
 
@@ -90,7 +90,7 @@ def test_pages_go_on_where_the_one_before_ended_also_within_one_moment(ctx: Cont
 
 def test_entries_are_found_by_flag_outcome_and_time(ctx: Context, account: AccountFixture, clock: Clock) -> None:
     with ctx.db.write() as tx:
-        outbox.want(tx, account.id, "project", "a", "a flag", clock())
+        outbox.enqueue(tx, account.id, "project", "a", "a flag", clock())
     write(ctx, account.id, told("a"), told("b", refused="No"))
     clock.forward(seconds=10)
     write(ctx, account.id, told("a", refused="No"))
@@ -108,7 +108,7 @@ def test_entries_are_found_by_flag_outcome_and_time(ctx: Context, account: Accou
 def test_nobody_sees_the_log_of_another_account(ctx: Context, account: AccountFixture, clock: Clock) -> None:
     other = new_account(ctx, "Other")
     with ctx.db.write() as tx:
-        outbox.want(tx, account.id, "project", "a", "a flag", clock())
+        outbox.enqueue(tx, account.id, "project", "a", "a flag", clock())
     write(ctx, account.id, told("a"))
     assert entries(ctx, other.id) == entries(ctx, other.id, LogFilter(flag="a")) == []
 

@@ -20,7 +20,7 @@ def test_answers_are_noted_while_everything_is_marked_and_nobody_waits_for_ever(
     flags = [f"flag{number:03}" for number in range(300)]
     with ctx.db.write() as tx:
         for flag in flags:
-            outbox.want(tx, account.id, "p", flag, flag, 1)
+            outbox.enqueue(tx, account.id, "p", flag, flag, 1)
     failed: list[BaseException] = []
 
     def note(version: int) -> None:
@@ -30,7 +30,7 @@ def test_answers_are_noted_while_everything_is_marked_and_nobody_waits_for_ever(
 
     def mark(_: int) -> None:
         with ctx.db.write() as tx:
-            outbox.mark_all_changed(tx, account.id, 5)
+            outbox.bump_account(tx, account.id, 5)
 
     def over_and_over(what: Callable[[int], None]) -> None:
         for number in range(60):
@@ -52,9 +52,9 @@ def test_a_flag_that_was_put_off_is_due_in_time_even_if_the_clock_is_set_back(
 ) -> None:
     now, hour = ctx.clock(), 3_600_000
     with ctx.db.write() as tx:
-        outbox.want(tx, account.id, "p", "pay", "pay", now)
-        outbox.put_off(tx, "pay", now + outbox.PUT_OFF_MS, "Jira fails at it")
+        outbox.enqueue(tx, account.id, "p", "pay", "pay", now)
+        outbox.defer(tx, "pay", now + outbox.PUT_OFF_MS, "Jira fails at it")
     with ctx.db.read() as tx:
-        due = [bool(outbox.behind(tx, account.id, 10, when)) for when in (now, now + outbox.PUT_OFF_MS, now - hour)]
+        due = [bool(outbox.pending(tx, account.id, 10, when)) for when in (now, now + outbox.PUT_OFF_MS, now - hour)]
         assert due == [False, True, True]
-        assert outbox.accounts_behind(tx, now - hour) == [account.id]
+        assert outbox.accounts_with_pending(tx, now - hour) == [account.id]

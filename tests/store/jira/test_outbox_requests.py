@@ -14,13 +14,13 @@ def raised(ctx: Context, account: AccountFixture, request: str | None) -> None:
     """A change of the flag, for a request or for none."""
     with ctx.db.write() as tx:
         if request is None:
-            outbox.want(tx, account.id, "p", FLAG, FLAG, ctx.clock())
+            outbox.enqueue(tx, account.id, "p", FLAG, FLAG, ctx.clock())
         else:
             with as_request(request):
-                outbox.want(tx, account.id, "p", FLAG, FLAG, ctx.clock())
+                outbox.enqueue(tx, account.id, "p", FLAG, FLAG, ctx.clock())
 
 
-def push(ctx: Context) -> outbox.Push:
+def push(ctx: Context) -> outbox.OutboxEntry:
     with ctx.db.read() as tx:
         found = outbox.find(tx, FLAG)
     assert found
@@ -36,7 +36,7 @@ def test_changes_that_are_sent_as_one_are_all_named_in_their_order(ctx: Context,
     for request in ("one-0001", "two-0002", "one-0001"):
         raised(ctx, account, request)
     with ctx.db.write() as tx, as_request("three-0003"):
-        outbox.mark_all_changed(tx, account.id, ctx.clock())
+        outbox.bump_account(tx, account.id, ctx.clock())
     assert push(ctx).requests == ["one-0001", "two-0002", "one-0001", "three-0003"]
 
 

@@ -11,7 +11,7 @@ from flagpost.store.jira import outbox as pushes
 from flagpost.store.jira import resyncs
 from flagpost.store.jira.outbox import Answer
 from flagpost.store.jira.resyncs import Backfill, Progress
-from flagpost.store.schema.jira import pushes as outbox
+from flagpost.store.schema.jira import outbox_entries as outbox
 
 PROJECT = "project-1"
 
@@ -27,8 +27,8 @@ class Outbox:
     def add(self, *flags: str, project: str = PROJECT) -> None:
         with self.ctx.db.write() as tx:
             for flag in flags:
-                pushes.want(tx, self.account, project, flag, flag, self.clock())
-            pushes.mark_held(tx, flags)
+                pushes.enqueue(tx, self.account, project, flag, flag, self.clock())
+            pushes.mark_may_exist_remotely(tx, flags)
         self.answer(*flags)
 
     def answer(self, *flags: str, version: int | None = None) -> None:
@@ -39,9 +39,9 @@ class Outbox:
 
     def change(self, flag: str) -> None:
         with self.ctx.db.write() as tx:
-            pushes.mark_changed(tx, [flag], self.clock())
+            pushes.bump(tx, [flag], self.clock())
 
-    def row(self, flag: str) -> pushes.Push:
+    def row(self, flag: str) -> pushes.OutboxEntry:
         with self.ctx.db.read() as tx:
             found = pushes.find(tx, flag)
         assert found
@@ -65,7 +65,7 @@ class Outbox:
 
     def behind(self) -> list[str]:
         with self.ctx.db.read() as tx:
-            return sorted(push.flag_id for push in pushes.behind(tx, self.account, 100))
+            return sorted(push.flag_id for push in pushes.pending(tx, self.account, 100))
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_no_version_goes_back_by_cancelling(box: Outbox) -> None:
 
 def test_what_jira_never_held_is_sent_all_the_same(box: Outbox) -> None:
     with box.ctx.db.write() as tx:
-        pushes.forget_held(tx, box.account)
+        pushes.forget_remote_flags(tx, box.account)
     assert box.cancel(box.begin()) == 0
     assert box.behind() == ["a", "b", "c", "far"]
 

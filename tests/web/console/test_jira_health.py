@@ -107,7 +107,7 @@ def test_very_many_that_wait_or_were_refused_are_counted_and_the_first_are_shown
         for n in range(3000)
     ]
     with ctx.db.write() as tx:
-        tx.execute(sa.insert(t.pushes), rows)
+        tx.execute(sa.insert(t.outbox_entries), rows)
     page = console.admin.get(HEALTH).text
     assert "Pausing, as Jira asked" in page
     assert "1500 flags, the first since" in page
@@ -170,7 +170,7 @@ def test_what_was_read_back_and_differed_is_shown_on_the_flag(console: Console, 
     ctx, _ = world(console)
     flag_id = flag.split("/")[4]
     with ctx.db.write() as tx:
-        tx.execute(sa.update(t.pushes).values(delivered_at=ctx.clock() - 120_000))
+        tx.execute(sa.update(t.outbox_entries).values(delivered_at=ctx.clock() - 120_000))
     sandbox.spoil_flag(flag_id, displayName="<b>other</b>")
     console.admin.post(f"{flag}/integrations/act", data={"act": "check"})
     until(lambda: "It was sent again." in console.admin.get(f"{flag}/integrations").text, "it is shown")

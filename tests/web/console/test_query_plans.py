@@ -289,11 +289,11 @@ def test_what_deliveries_and_checks_ask_has_an_index_behind_it(filled: Filled) -
     with filled.ctx.db.read() as tx, caught(filled.ctx.db) as queries:
         account = tx.scalar(sa.select(core.accounts.c.id))
         assert account
-        outbox.behind(tx, account, 100)
-        outbox.count_behind(tx, account)
-        outbox.behind_since(tx, account)
+        outbox.pending(tx, account, 100)
+        outbox.count_pending(tx, account)
+        outbox.pending_since(tx, account)
         outbox.refused(tx, account, 20)
-        outbox.accounts_behind(tx, now)
+        outbox.accounts_with_pending(tx, now)
         reconciliations.candidates(tx, account, "", "", 20)
         reconciliations.candidates(tx, account, flag, flag, 20)
         reconciliations.due(tx, account, now, 20)

@@ -11,7 +11,7 @@ from uuid import uuid4
 from flagpost.actions.access import RIGHTS_OF_KEY_ROLE, Actor, ActorType, Right
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
-from flagpost.actions.lookup import reach_environment, reach_project
+from flagpost.actions.lookup import get_visible_environment, get_visible_project
 from flagpost.errors import InvalidInput, NotAllowed, NotFound, NotSignedIn
 from flagpost.flags.naming_rules import title_problem
 from flagpost.store.accounts import api_keys
@@ -160,8 +160,8 @@ def _scope(
         if environments:
             raise InvalidInput("Say which project these environments belong to.", "workspace")
         return None, ()
-    found = reach_project(tx, actor, project)
-    return found.id, tuple(reach_environment(tx, actor, found, one).id for one in environments)
+    found = get_visible_project(tx, actor, project)
+    return found.id, tuple(get_visible_environment(tx, actor, found, one).id for one in environments)
 
 
 def _require_valid(name: str, kind: str, roles: Sequence[str], environment_ids: Sequence[str]) -> None:

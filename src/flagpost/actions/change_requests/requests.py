@@ -14,10 +14,16 @@ from zoneinfo import available_timezones
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
-from flagpost.actions.flags.definitions import look_at_definition
+from flagpost.actions.flags.definitions import get_for_change
 from flagpost.actions.flags.dependencies import require_dependencies
 from flagpost.actions.flags.flag_sets import require_flag_sets
-from flagpost.actions.lookup import reach_environment, reach_place, reach_project, reach_segment, visible_projects
+from flagpost.actions.lookup import (
+    get_visible_environment,
+    get_visible_project,
+    get_visible_project_and_environment,
+    get_visible_segment,
+    visible_projects,
+)
 from flagpost.actions.segments.keys import MAX_KEYS, require_valid_keys
 from flagpost.actions.segments.segments import reach_to_change
 from flagpost.actions.segments.usage import missing_segments
@@ -85,8 +91,8 @@ def submit(ctx: Context, actor: Actor, project: str, environment: str, proposal:
     _require_well_formed(proposal, ctx.clock())
     now, secret = ctx.clock(), secrets.token_urlsafe(32) if proposal.operation == "UPLOAD" else None
     with ctx.db.write() as tx:
-        found = reach_project(tx, actor, project)
-        place = reach_environment(tx, actor, found, environment)
+        found = get_visible_project(tx, actor, project)
+        place = get_visible_environment(tx, actor, found, environment)
         object_id, before, wanted = _looked_up(tx, actor, found, place, proposal)
         change_requests.withdraw_abandoned(tx, object_id, place.id, now)
         new = change_requests.insert(
@@ -116,7 +122,7 @@ def submit(ctx: Context, actor: Actor, project: str, environment: str, proposal:
         )
         if new is None:
             raise Conflict(f"A change request is open for “{proposal.name}” in {place.name} already.")
-        request = reach_change_request(tx, actor, new)
+        request = get_visible_change_request(tx, actor, new)
         record_change_request(tx, actor, now, request, "requested_change", proposal.title, proposal.comment)
     return Submitted(request, secret)
 
@@ -145,13 +151,13 @@ def list_of_project(
     actor.require(Right.VIEW_FLAGS)
     actor.require(Right.VIEW_SEGMENTS)
     with ctx.db.read() as tx:
-        return change_requests.page(tx, reach_project(tx, actor, project).id, statuses, offset, limit)
+        return change_requests.page(tx, get_visible_project(tx, actor, project).id, statuses, offset, limit)
 
 
 def get_change_request(ctx: Context, actor: Actor, id: str) -> ChangeRequest:
     """One change request."""
     with ctx.db.read() as tx:
-        found = reach_change_request(tx, actor, id)
+        found = get_visible_change_request(tx, actor, id)
     actor.require(_view_right(found.object_type))
     return found
 
@@ -161,7 +167,7 @@ def open_in_environment(
 ) -> dict[str, str]:
     """The ids of the change requests that lock these flags or segments (by id) in an environment, by theirs."""
     with ctx.db.read() as tx:
-        place = reach_environment(tx, actor, reach_project(tx, actor, project), environment)
+        place = get_visible_environment(tx, actor, get_visible_project(tx, actor, project), environment)
         return change_requests.open_of(tx, object_ids, place.id)
 
 
@@ -169,8 +175,8 @@ def open_of_segment(ctx: Context, actor: Actor, environment: str, segment: str) 
     """The id of the change request that locks a segment in an environment (by id)."""
     actor.require(Right.VIEW_SEGMENTS)
     with ctx.db.read() as tx:
-        project, place = reach_place(tx, actor, environment)
-        return change_requests.open_id(tx, reach_segment(tx, project, segment, tuple(SegmentKind)).id, place.id)
+        project, place = get_visible_project_and_environment(tx, actor, environment)
+        return change_requests.open_id(tx, get_visible_segment(tx, project, segment, tuple(SegmentKind)).id, place.id)
 
 
 def comments_of(ctx: Context, requests: Collection[ChangeRequest]) -> dict[str, list[Comment]]:
@@ -184,13 +190,13 @@ def add_comment(ctx: Context, actor: Actor, id: str, text: str) -> None:
     require_comment(text, needed=True)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        request = reach_change_request(tx, actor, id)
+        request = get_visible_change_request(tx, actor, id)
         actor.require(edit_right(request.object_type))
         role = "SUBMITTER" if request.submitter_id == actor.id else "COMMENTER"
         change_requests.add_comment(tx, request.id, actor.name, role, text, now)
 
 
-def reach_change_request(tx: Transaction, actor: Actor, id: str, *, locked: bool = False) -> ChangeRequest:
+def get_visible_change_request(tx: Transaction, actor: Actor, id: str, *, locked: bool = False) -> ChangeRequest:
     """The change request with this id, within the actor's scope."""
     found = change_requests.find(tx, visible_projects(actor), id, locked=locked)
     if found is None or (actor.environment_ids and found.environment_id not in actor.environment_ids):
@@ -262,10 +268,10 @@ def _looked_up(
     """The object's id, what it is now, and what it is to become, read and checked."""
     if proposal.object_type == "flag":
         said = (proposal.title, proposal.comment)
-        flag, present = look_at_definition(tx, actor, project.id, proposal.name, place.id, *said)
+        flag, present = get_for_change(tx, actor, project.id, proposal.name, place.id, *said)
         if present is None and proposal.operation not in ("CREATE", "UPDATE"):
             raise NotFound(f"“{flag.name}” is not initiated in {place.name}.")
-        before = as_it_is(tx, project, present, with_sets=proposal.flag_sets is not None)
+        before = current_value(tx, project, present, with_sets=proposal.flag_sets is not None)
         return flag.id, before, _wanted_definition(tx, project, place, flag.name, proposal)
     kind = KINDS[proposal.object_type]
     _, _, definition = reach_to_change(tx, actor, place.id, proposal.name, (kind,))
@@ -279,7 +285,7 @@ def _looked_up(
     return definition.segment.id, None, {} if none_yet else _wanted_keys(proposal)
 
 
-def as_it_is(
+def current_value(
     tx: Transaction, project: Project, present: FlagDefinition | None, *, with_sets: bool
 ) -> dict[str, Any] | None:
     """A definition, with its flag sets where they are to change too, as a change request keeps it to compare with."""

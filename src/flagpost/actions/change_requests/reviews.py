@@ -14,17 +14,17 @@ from flagpost.actions.access import Actor, Right, system
 from flagpost.actions.approvals import requires_approval, restricted_approvers
 from flagpost.actions.change_requests.requests import (
     KINDS,
-    as_it_is,
+    current_value,
     edit_right,
-    reach_change_request,
+    get_visible_change_request,
     record_change_request,
     require_comment,
     upload_hash,
 )
 from flagpost.actions.context import Context
-from flagpost.actions.flags.definitions import apply_to_definition, look_at_definition
+from flagpost.actions.flags.definitions import apply_to_definition, get_for_change
 from flagpost.actions.flags.flags import set_rollout_status
-from flagpost.actions.lookup import reach_environment, reach_project
+from flagpost.actions.lookup import get_visible_environment, get_visible_project
 from flagpost.actions.segments.keys import drop_keys, keys_of_csv, put_keys
 from flagpost.actions.segments.rule_based import put_rules
 from flagpost.actions.segments.segments import reach_to_change
@@ -52,7 +52,7 @@ def decide(ctx: Context, actor: Actor, id: str, decision: str, comment: str = ""
     require_comment(comment)
     now, told = ctx.clock(), 0
     with ctx.db.write() as tx:
-        request = reach_change_request(tx, actor, id, locked=True)
+        request = get_visible_change_request(tx, actor, id, locked=True)
         _require_may_decide(tx, actor, request, decision)
         if comment.strip():
             role = "SUBMITTER" if decision == "WITHDRAWN" else "APPROVER"
@@ -65,7 +65,7 @@ def decide(ctx: Context, actor: Actor, id: str, decision: str, comment: str = ""
             change_requests.update(tx, request.id, now, status="SCHEDULED", approvers=[*request.approvers, actor.name])
         else:
             told = _publish(tx, _by_both(actor, request), request, now)
-        decided = reach_change_request(tx, actor, id)
+        decided = get_visible_change_request(tx, actor, id)
     if told:
         ctx.wake(actor.account_id)
     return decided
@@ -85,7 +85,7 @@ def publish_due(ctx: Context) -> None:
 def _publish_scheduled(ctx: Context, account_id: str, id: str) -> None:
     now, actor = ctx.clock(), system(account_id)
     with ctx.db.write() as tx:
-        request = reach_change_request(tx, actor, id, locked=True)
+        request = get_visible_change_request(tx, actor, id, locked=True)
         if request.status != "SCHEDULED":  # another process was quicker, or somebody withdrew it
             return
         told = _publish(tx, _by_both(replace(actor, name=_last(request.approvers)), request), request, now)
@@ -101,7 +101,7 @@ def _give_up(ctx: Context, account_id: str, id: str, reason: str) -> None:
     now, actor = ctx.clock(), system(account_id)
     log.warning("change_request.not_published", change_request=id, reason=reason)
     with ctx.db.write() as tx:
-        request = reach_change_request(tx, actor, id, locked=True)
+        request = get_visible_change_request(tx, actor, id, locked=True)
         if request.status == "SCHEDULED":
             comment = f"Could not be published: {reason}"
             change_requests.add_comment(tx, id, actor.name, "APPROVER", comment, now)
@@ -122,7 +122,7 @@ def receive_file(ctx: Context, secret: str, content: bytes) -> None:
             raise NotFound("This address has been used, or is too old. Ask for the upload again.")
         actor = system(found[0])
         change_requests.update(tx, found[1], now, wanted={"keys": keys}, upload_hash=None)
-        request = reach_change_request(tx, actor, found[1], locked=True)
+        request = get_visible_change_request(tx, actor, found[1], locked=True)
         if not requires_approval(_place(tx, actor, request)):
             _publish(tx, replace(actor, name=request.submitter_name), request, now)
 
@@ -131,10 +131,10 @@ def publish_unless_approval_is_required(ctx: Context, actor: Actor, id: str) -> 
     """A change that Split takes by change request only: where nobody has to approve it, it applies at once."""
     now = ctx.clock()
     with ctx.db.write() as tx:
-        request = reach_change_request(tx, actor, id, locked=True)
+        request = get_visible_change_request(tx, actor, id, locked=True)
         if request.is_open and not request.scheduled_for and not requires_approval(_place(tx, actor, request)):
             _publish(tx, actor, request, now)
-        return reach_change_request(tx, actor, id)
+        return get_visible_change_request(tx, actor, id)
 
 
 def _require_may_decide(tx: Transaction, actor: Actor, request: ChangeRequest, decision: str) -> None:
@@ -179,10 +179,10 @@ def _publish(tx: Transaction, actor: Actor, request: ChangeRequest, now: int) ->
 
 def _publish_definition(tx: Transaction, actor: Actor, request: ChangeRequest, now: int) -> int:
     where = (request.project_id, request.object_id, request.environment_id)
-    project = reach_project(tx, actor, request.project_id)
-    _, present = look_at_definition(tx, actor, *where, request.title, request.comment)
+    project = get_visible_project(tx, actor, request.project_id)
+    _, present = get_for_change(tx, actor, *where, request.title, request.comment)
     with_sets = request.before is not None and "flagSets" in request.before
-    if as_it_is(tx, project, present, with_sets=with_sets) != request.before:
+    if current_value(tx, project, present, with_sets=with_sets) != request.before:
         raise Conflict(f"“{request.object_name}” has changed since. Withdraw this request and make a new one.")
     if request.rollout_status_id:
         set_rollout_status(tx, actor, project, request.object_id, request.rollout_status_id, now)
@@ -201,7 +201,9 @@ def _publish_definition(tx: Transaction, actor: Actor, request: ChangeRequest, n
 
 
 def _place(tx: Transaction, actor: Actor, request: ChangeRequest) -> Environment:
-    return reach_environment(tx, actor, reach_project(tx, actor, request.project_id), request.environment_id)
+    return get_visible_environment(
+        tx, actor, get_visible_project(tx, actor, request.project_id), request.environment_id
+    )
 
 
 def _by_both(approver: Actor, request: ChangeRequest) -> Actor:

@@ -16,7 +16,7 @@ from flagpost.actions.context import Context
 from flagpost.actions.flags.dependencies import require_dependencies
 from flagpost.actions.flags.flag_sets import require_flag_sets
 from flagpost.actions.flags.flags import set_rollout_status
-from flagpost.actions.lookup import reach_environment, reach_flag, reach_project
+from flagpost.actions.lookup import get_visible_environment, get_visible_flag, get_visible_project
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVersion
 from flagpost.flags.definition_json import dump
 from flagpost.flags.model import Definition, FlagStatus
@@ -56,7 +56,7 @@ def definitions_of_flag(ctx: Context, actor: Actor, project: str, flag: str) -> 
     """All of a flag's definitions, by environment id; for a key bound to environments, those."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        found = definitions.of_flag(tx, reach_flag(tx, reach_project(tx, actor, project), flag).id)
+        found = definitions.of_flag(tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id)
     return {id: one for id, one in found.items() if not actor.environment_ids or id in actor.environment_ids}
 
 
@@ -66,8 +66,8 @@ def list_definitions(
     """The definitions in an environment, by flag name."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        found = reach_project(tx, actor, project)
-        return definitions.page(tx, reach_environment(tx, actor, found, environment).id, offset, limit)
+        found = get_visible_project(tx, actor, project)
+        return definitions.page(tx, get_visible_environment(tx, actor, found, environment).id, offset, limit)
 
 
 def create_definition(
@@ -119,10 +119,10 @@ def add_definition(
     definitions.insert(tx, flag.id, environment.id, definition, actor.name, now, list(names))
     new = definitions.find(tx, flag.id, environment.id)
     assert new is not None  # noqa: S101 - inserted a line above
-    change_log.note(tx, environment.id, flag.id, flag.name, new.traffic_type.name, now)
+    change_log.append(tx, environment.id, flag.id, flag.name, new.traffic_type.name, now)
     shown = _shown(new) | ({"flagSets": list(names.values())} if names else {})
     _record(tx, actor, now, _Place(project, flag, environment, None), "initiated", title, comment, None, shown)
-    return new, outbox.mark_changed(tx, [flag.id], now)
+    return new, outbox.bump(tx, [flag.id], now)
 
 
 def save_definition(
@@ -217,10 +217,10 @@ def _remove(tx: Transaction, actor: Actor, place: _Place, now: int, title: str, 
     definitions.delete(tx, present.id)
     _note(tx, present, now)
     _record(tx, actor, now, place, "removed_definition", title, comment, _shown(present), None)
-    return outbox.mark_changed(tx, [place.flag.id], now)
+    return outbox.bump(tx, [place.flag.id], now)
 
 
-def look_at_definition(
+def get_for_change(
     tx: Transaction, actor: Actor, project: str, flag: str, environment: str, title: str, comment: str
 ) -> tuple[FlagHead | Flag, FlagDefinition | None]:
     """Within a transaction that does more: a flag that may be changed, and its definition in an environment, if any."""
@@ -266,11 +266,11 @@ def apply_to_definition(
 
 
 def _reach(tx: Transaction, actor: Actor, project: str, flag: str, environment: str) -> _Place:
-    found = reach_project(tx, actor, project)
+    found = get_visible_project(tx, actor, project)
     place = definitions.find_place(tx, found.id, flag, environment)
     if place is None or (actor.environment_ids and place.environment.id not in actor.environment_ids):
-        reach_environment(tx, actor, found, environment)  # one of these says what there is not
-        reach_flag(tx, found, flag)
+        get_visible_environment(tx, actor, found, environment)  # one of these says what there is not
+        get_visible_flag(tx, found, flag)
         raise NotFound
     return _Place(found, place.flag, place.environment, place.present)
 
@@ -324,13 +324,13 @@ def _change(
     if new.flag_set_ids != present.flag_set_ids:
         before, after = _with_sets(tx, place, present, before), _with_sets(tx, place, new, after)
     _record(tx, actor, now, place, change, title, comment, before, after)
-    return new, outbox.mark_changed(tx, [place.flag.id], now)
+    return new, outbox.bump(tx, [place.flag.id], now)
 
 
 def _note(tx: Transaction, changed: FlagDefinition, now: int) -> None:
     """Have applications hear of it."""
     place, kind = changed.environment.id, changed.traffic_type.name
-    change_log.note(tx, place, changed.flag_id, changed.flag_name, kind, now)
+    change_log.append(tx, place, changed.flag_id, changed.flag_name, kind, now)
 
 
 def _with_sets(tx: Transaction, place: _Place, one: FlagDefinition, shown: dict[str, Any]) -> dict[str, Any]:

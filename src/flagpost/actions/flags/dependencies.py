@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterator
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
 from flagpost.actions.flags.flag_sets import require_flag_sets
-from flagpost.actions.lookup import reach_environment, reach_flag, reach_project
+from flagpost.actions.lookup import get_visible_environment, get_visible_flag, get_visible_project
 from flagpost.actions.segments.usage import missing_segments
 from flagpost.errors import InvalidInput, Problem
 from flagpost.flags.definition_json import dump
-from flagpost.flags.dependency_graph import leads_to
+from flagpost.flags.dependency_graph import reaches
 from flagpost.flags.model import Definition
 from flagpost.store.db import Transaction
 from flagpost.store.flags import definitions
@@ -31,9 +31,9 @@ def check_dependencies(
     """
     actor.require(Right.EDIT_FLAGS)
     with ctx.db.write() as tx:
-        found = reach_project(tx, actor, project)
-        place = reach_environment(tx, actor, found, environment)
-        require_dependencies(tx, found, place, reach_flag(tx, found, flag).name, definition)
+        found = get_visible_project(tx, actor, project)
+        place = get_visible_environment(tx, actor, found, environment)
+        require_dependencies(tx, found, place, get_visible_flag(tx, found, flag).name, definition)
         require_flag_sets(tx, found, flag_sets)
 
 
@@ -43,8 +43,8 @@ def treatments_of(
     """The treatments that these flags (by name) have in an environment; one that is not set up there is left out."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        found = reach_project(tx, actor, project)
-        place = reach_environment(tx, actor, found, environment)
+        found = get_visible_project(tx, actor, project)
+        place = get_visible_environment(tx, actor, found, environment)
         there = definitions.by_flag(tx, found.id, place.id, flags)
     return {name: [treatment.name for treatment in one.treatments] for name, one in there.items()}
 
@@ -67,7 +67,7 @@ def require_dependencies(
             problems.append(Problem(path, "A flag cannot ask for a treatment of its own. Choose another flag."))
         elif not definitions.flag_exists(tx, project.id, other):
             problems.append(Problem(path, f"There is no feature flag “{other}” in {project.name}."))
-        elif leads_to(other, flag, asked_by):
+        elif reaches(other, flag, asked_by):
             problems.append(
                 Problem(path, f"“{other}” asks for a treatment of “{flag}” in turn: neither could be decided.")
             )

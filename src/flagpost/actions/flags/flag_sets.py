@@ -6,7 +6,7 @@ from typing import Any
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
-from flagpost.actions.lookup import reach_project, visible_projects
+from flagpost.actions.lookup import get_visible_project, visible_projects
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem
 from flagpost.flags.naming_rules import flag_set_name_problem
 from flagpost.store.db import Transaction
@@ -23,14 +23,14 @@ def list_flag_sets(
     """A project's flag sets by name, those after the name `after`; with a limit of None, all of them."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        return flag_sets.page(tx, reach_project(tx, actor, project).id, after, limit)
+        return flag_sets.page(tx, get_visible_project(tx, actor, project).id, after, limit)
 
 
 def list_members(ctx: Context, actor: Actor, project: str) -> dict[str, list[Member]]:
     """The flags in each of a project's sets, by the set's id: a flag once for each environment it is in the set in."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        return flag_sets.members(tx, reach_project(tx, actor, project).id)
+        return flag_sets.members(tx, get_visible_project(tx, actor, project).id)
 
 
 def get_flag_set(ctx: Context, actor: Actor, flag_set_id: str) -> FlagSet:
@@ -50,7 +50,7 @@ def create_flag_set(ctx: Context, actor: Actor, project: str, *, name: str, desc
         raise InvalidInput(problems)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        found = reach_project(tx, actor, project)
+        found = get_visible_project(tx, actor, project)
         if flag_sets.find(tx, found.id, name):
             raise Conflict(f"There is a flag set “{name}” in {found.name} already.")
         new = flag_sets.insert(tx, found.id, name, description, now)

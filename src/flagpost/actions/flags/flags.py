@@ -7,7 +7,7 @@ from typing import Any, NotRequired, TypedDict, Unpack
 from flagpost.actions.access import Actor, ActorType, Right
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
-from flagpost.actions.lookup import reach_flag, reach_project, visible_projects
+from flagpost.actions.lookup import get_visible_flag, get_visible_project, visible_projects
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVersion
 from flagpost.flags.model import Definition, FlagStatus
 from flagpost.flags.naming_rules import flag_name_problem, title_problem
@@ -46,7 +46,7 @@ def list_flags(
     if wanted.sort not in SORTS:
         raise InvalidInput(f"Sort by one of {', '.join(SORTS)}.", "sort")
     with ctx.db.read() as tx:
-        return flags.page(tx, reach_project(tx, actor, project).id, wanted, offset, limit)
+        return flags.page(tx, get_visible_project(tx, actor, project).id, wanted, offset, limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def list_rows(
 
 def _candidates(ctx: Context, actor: Actor, project: str, environment: str | None) -> Candidates:
     with ctx.db.read() as tx:
-        home = reach_project(tx, actor, project)
+        home = get_visible_project(tx, actor, project)
     return Candidates(home.id, environment or "", ctx.clock() - ctx.settings.removal_days * DAY_MS)
 
 
@@ -104,7 +104,7 @@ def get_flag(ctx: Context, actor: Actor, project: str, flag: str) -> Flag:
     """One flag, by name or id."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        return reach_flag(tx, reach_project(tx, actor, project), flag)
+        return get_visible_flag(tx, get_visible_project(tx, actor, project), flag)
 
 
 def find_flags(
@@ -133,7 +133,7 @@ def create_flag(ctx: Context, actor: Actor, project: str, **described: Unpack[Ne
     """A new flag, not initiated anywhere."""
     actor.require(Right.EDIT_FLAGS)
     with ctx.db.write() as tx:
-        return add_flag(tx, actor, reach_project(tx, actor, project), ctx.clock(), **described)
+        return add_flag(tx, actor, get_visible_project(tx, actor, project), ctx.clock(), **described)
 
 
 def add_flag(tx: Transaction, actor: Actor, project: Project, now: int, **described: Unpack[NewFlag]) -> Flag:
@@ -188,8 +188,8 @@ def update_flag(
     actor.require(Right.EDIT_FLAGS)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        found = reach_project(tx, actor, project)
-        old = reach_flag(tx, found, flag)
+        found = get_visible_project(tx, actor, project)
+        old = get_visible_flag(tx, found, flag)
         if base_version is not None and base_version != old.version:
             raise StaleVersion(_shown(old), old.version, "somebody", old.updated_at)
         return change_flag(tx, actor, found, old, now, description, tags, owners, rollout_status)
@@ -220,7 +220,7 @@ def change_flag(
     if owners is not None:
         flags.replace_owners(tx, old.id, _owners(tx, actor, owners))
     flags.update(tx, old.id, **values)
-    new = reach_flag(tx, project, old.id)
+    new = get_visible_flag(tx, project, old.id)
     if _shown(new) != _shown(old):
         record_flag(tx, actor, now, new, "updated", before=_shown(old), after=_shown(new))
     return new
@@ -231,7 +231,7 @@ def set_rollout_status(
 ) -> None:
     """Within a save of a definition: the rollout status that its change summary names."""
     status = _rollout_status(tx, project, rollout_status)
-    old = reach_flag(tx, project, flag_id)
+    old = get_visible_flag(tx, project, flag_id)
     if old.rollout_status.id != status.id:
         flags.set_rollout_status(tx, flag_id, status.id, now)
         before, after = {"rolloutStatus": old.rollout_status.name}, {"rolloutStatus": status.name}
@@ -252,19 +252,19 @@ def _set_status(ctx: Context, actor: Actor, project: str, flag: str, status: Fla
     actor.require(Right.EDIT_FLAGS)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        found = reach_project(tx, actor, project)
-        old = reach_flag(tx, found, flag)
+        found = get_visible_project(tx, actor, project)
+        old = get_visible_flag(tx, found, flag)
         if old.status is status:
             raise Conflict(f"“{old.name}” is {status.value} already.")
         if status is FlagStatus.ARCHIVED and (users := definitions.flags_that_depend_on(tx, found.id, old.name)):
             raise Conflict(f"These feature flags depend on “{old.name}”: {', '.join(users)}. Change their rules first.")
         flags.update(tx, old.id, status=status.value, updated_at=now)
-        change_log.note_everywhere(tx, old.id, now)
+        change_log.append_everywhere(tx, old.id, now)
         change_requests.withdraw_all(tx, old.id, now)
         change = "archived" if status is FlagStatus.ARCHIVED else "unarchived"
         record_flag(tx, actor, now, old, change, comment=comment)
-        told = outbox.mark_changed(tx, [old.id], now)
-        new = reach_flag(tx, found, old.id)
+        told = outbox.bump(tx, [old.id], now)
+        new = get_visible_flag(tx, found, old.id)
     if told:
         ctx.wake(actor.account_id)
     return new
@@ -275,11 +275,11 @@ def delete_flag(ctx: Context, actor: Actor, project: str, flag: str) -> None:
     actor.require(Right.EDIT_FLAGS)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        old = reach_flag(tx, reach_project(tx, actor, project), flag)
+        old = get_visible_flag(tx, get_visible_project(tx, actor, project), flag)
         used = [one.environment.name for one in definitions.of_flag(tx, old.id).values()]
         if used:
             raise Conflict(f"“{old.name}” is still set up in {', '.join(sorted(used))}. Remove its definitions first.")
-        told = outbox.mark_changed(tx, [old.id], now)
+        told = outbox.bump(tx, [old.id], now)
         change_requests.withdraw_all(tx, old.id, now)
         flags.delete(tx, old.id)
         record_flag(tx, actor, now, old, "deleted", before=_shown(old))
@@ -290,13 +290,13 @@ def delete_flag(ctx: Context, actor: Actor, project: str, flag: str) -> None:
 def list_tags(ctx: Context, actor: Actor, project: str) -> list[str]:
     """Every tag in use in a project."""
     with ctx.db.read() as tx:
-        return flags.tags_of_project(tx, reach_project(tx, actor, project).id)
+        return flags.tags_of_project(tx, get_visible_project(tx, actor, project).id)
 
 
 def list_owners(ctx: Context, actor: Actor, project: str) -> list[Owner]:
     """Everybody who owns a flag of a project."""
     with ctx.db.read() as tx:
-        return flags.owners_of_project(tx, reach_project(tx, actor, project).id)
+        return flags.owners_of_project(tx, get_visible_project(tx, actor, project).id)
 
 
 def record_flag(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
-from flagpost.actions.lookup import reach_environment, reach_flag, reach_project
+from flagpost.actions.lookup import get_visible_environment, get_visible_flag, get_visible_project
 from flagpost.errors import InvalidInput
 from flagpost.store.db import Transaction
 from flagpost.store.flags import impressions
@@ -70,7 +70,7 @@ def last_traffic(ctx: Context, actor: Actor, project: str, flag: str) -> dict[st
     """When a flag was served last, by the id of the environment; those without traffic are left out."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        return impressions.last_traffic(tx, reach_flag(tx, reach_project(tx, actor, project), flag).id)
+        return impressions.last_traffic(tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id)
 
 
 def live_tail(ctx: Context, actor: Actor, project: str, flag: str, environment: str) -> list[Recent]:
@@ -84,5 +84,5 @@ def live_tail(ctx: Context, actor: Actor, project: str, flag: str, environment: 
 
 def _reach(tx: Transaction, actor: Actor, project: str, flag: str, environment: str) -> tuple[Environment, Flag]:
     actor.require(Right.VIEW_FLAGS)
-    home = reach_project(tx, actor, project)
-    return reach_environment(tx, actor, home, environment), reach_flag(tx, home, flag)
+    home = get_visible_project(tx, actor, project)
+    return get_visible_environment(tx, actor, home, environment), get_visible_flag(tx, home, flag)

@@ -15,7 +15,7 @@ from flagpost.actions.approvals import require_direct_change
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
 from flagpost.actions.jira import issue_links
-from flagpost.actions.lookup import reach_project
+from flagpost.actions.lookup import get_visible_project
 from flagpost.errors import FlagpostError, InvalidInput, Problem
 from flagpost.flags.import_file import FlagLine
 from flagpost.flags.issue_keys import parse_issue_refs
@@ -83,7 +83,7 @@ def import_flags(
     """
     actor.require(Right.EDIT_FLAGS)
     with ctx.db.read() as tx:
-        reach_project(tx, actor, project)
+        get_visible_project(tx, actor, project)
     run = _Import(ctx, actor, project, traffic_type, create_owners, dry_run)
     run.owners = _known_owners(ctx, actor)
     run.issues = issue_links.look_up_issues(ctx, actor, _all_issues(lines), IN_THE_BACKGROUND)
@@ -153,7 +153,7 @@ def _do(run: _Import, line: FlagLine, wanted: list[Issue]) -> Report:
 
 
 def _in_transaction(run: _Import, tx: Transaction, line: FlagLine, wanted: list[Issue]) -> Report:
-    project = reach_project(tx, run.actor, run.project)
+    project = get_visible_project(tx, run.actor, run.project)
     flag = stored_flags.find(tx, project.id, line.name)
     created, remarks = flag is None, tuple[str, ...]()
     if flag is None:

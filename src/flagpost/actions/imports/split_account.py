@@ -19,7 +19,7 @@ from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
 from flagpost.actions.flags.flags import NewFlag
-from flagpost.actions.lookup import reach_environment, reach_flag, reach_project
+from flagpost.actions.lookup import get_visible_environment, get_visible_flag, get_visible_project
 from flagpost.actions.segments import keys as segment_keys
 from flagpost.actions.segments import rule_based, segments
 from flagpost.errors import Conflict
@@ -76,7 +76,7 @@ def _was_changed_here(
 def carry_flag(ctx: Context, actor: Actor, project: str, flag: NewFlag) -> Outcome:
     """A flag and what is said about it; `owners` None leaves them. Conflict where there is one for other traffic."""
     with ctx.db.write() as tx:
-        home, now = reach_project(tx, actor, project), ctx.clock()
+        home, now = get_visible_project(tx, actor, project), ctx.clock()
         old = stored_flags.find(tx, home.id, flag["name"])
         if old is None:
             flags.add_flag(tx, actor, home, now, **flag)
@@ -111,8 +111,8 @@ def carry_definition(
     """A flag's definition in an environment, killed where it is killed there, in one step: it is never live between."""
     told = 0
     with ctx.db.write() as tx:
-        now, home = ctx.clock(), reach_project(tx, actor, project)
-        place = reach_environment(tx, actor, home, environment)
+        now, home = ctx.clock(), get_visible_project(tx, actor, project)
+        place = get_visible_environment(tx, actor, home, environment)
         flag_there, present = _look_at(tx, home, flag, place)
         outcome = _judged(tx, actor, flag_there, present, brought, place)
         if outcome is Outcome.KEPT:
@@ -130,7 +130,7 @@ def carry_definition(
 
 
 def _look_at(tx: Transaction, home: Project, flag: str, place: Environment) -> tuple[Flag, FlagDefinition | None]:
-    found = reach_flag(tx, home, flag)
+    found = get_visible_flag(tx, home, flag)
     return found, stored_definitions.find(tx, found.id, place.id)
 
 
@@ -154,7 +154,7 @@ def _judged(
 
 def _record_seeds(tx: Transaction, actor: Actor, now: int, flag: Flag, place: Environment) -> None:
     """Who gets which share changes, and nothing else: applications hear of it, and the audit log says so."""
-    change_log.note(tx, place.id, flag.id, flag.name, flag.traffic_type.name, now)
+    change_log.append(tx, place.id, flag.id, flag.name, flag.traffic_type.name, now)
     record(
         tx,
         actor,
@@ -206,7 +206,7 @@ def carry_segment(
 ) -> Outcome:
     """A segment. Conflict where there is another of that name: of another kind, or for other traffic."""
     with ctx.db.read() as tx:
-        old = stored_segments.find(tx, reach_project(tx, actor, project).id, name)
+        old = stored_segments.find(tx, get_visible_project(tx, actor, project).id, name)
     if old is None:
         segments.create_segment(
             ctx, actor, project, kind, name=name, traffic_type=traffic_type, description=description

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
 from flagpost.actions.jira.status import IntegrationState, read_state
-from flagpost.actions.lookup import reach_flag, reach_project
+from flagpost.actions.lookup import get_visible_flag, get_visible_project
 from flagpost.errors import InvalidInput
 from flagpost.store.db import Transaction
 from flagpost.store.jira import delivery_log, outbox, reconciliations
 from flagpost.store.jira.delivery_log import HOUR_MS, OUTCOMES, Entry, Hour, LogFilter
-from flagpost.store.jira.outbox import Push
+from flagpost.store.jira.outbox import OutboxEntry
 from flagpost.store.jira.reconciliations import Finding
 
 MOST_SHOWN = 50
@@ -40,7 +40,7 @@ _OTHERWISE = (
 class RefusedFlag:
     """A flag that Jira would not take, in Jira's words (`push.refused`), and what can be done about it."""
 
-    push: Push
+    push: OutboxEntry
     to_do: str
 
 
@@ -56,7 +56,7 @@ class Health:
     since: int
     now: int
     hours: list[Hour]
-    waiting: list[Push]
+    waiting: list[OutboxEntry]
     waiting_since: int | None
     refused: list[RefusedFlag]
 
@@ -83,8 +83,8 @@ def delivery_health(ctx: Context, actor: Actor, period: str = "day") -> Health:
             since=since,
             now=now,
             hours=delivery_log.hours(tx, actor.account_id, since),
-            waiting=outbox.behind(tx, actor.account_id, MOST_SHOWN),
-            waiting_since=outbox.behind_since(tx, actor.account_id),
+            waiting=outbox.pending(tx, actor.account_id, MOST_SHOWN),
+            waiting_since=outbox.pending_since(tx, actor.account_id),
             refused=[RefusedFlag(push, what_to_do(push.refused or "")) for push in refused],
         )
 
@@ -117,7 +117,7 @@ def flag_log(
     actor.require(Right.VIEW_FLAGS)
     given = wanted or LogFilter()
     with ctx.db.read() as tx:
-        one = reach_flag(tx, reach_project(tx, actor, project), flag)
+        one = get_visible_flag(tx, get_visible_project(tx, actor, project), flag)
         return _page(tx, actor, LogFilter(one.id, given.outcome, given.since, given.until), after, limit)
 
 
@@ -125,7 +125,9 @@ def flag_findings(ctx: Context, actor: Actor, project: str, flag: str) -> list[F
     """What was found when the flag was last read back from Jira and was not as it should be, the newest first."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        return reconciliations.latest_of_flag(tx, reach_flag(tx, reach_project(tx, actor, project), flag).id, 5)
+        return reconciliations.latest_of_flag(
+            tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id, 5
+        )
 
 
 def _page(tx: Transaction, actor: Actor, wanted: LogFilter, after: str | None, limit: int) -> LogPage:

@@ -17,7 +17,7 @@ from flagpost.errors import JiraError
 from flagpost.formatting import ago, counted
 from flagpost.jira.client import Answer
 from flagpost.jira.failure_policy import what_to_do
-from flagpost.jira.rate_limits import GET_PERMISSIONS, Busy
+from flagpost.jira.rate_limits import GET_PERMISSIONS, RateLimited
 from flagpost.jira.site_access import APP, OAUTH
 from flagpost.store.jira.integrations import Site
 
@@ -179,7 +179,7 @@ def _way_out(ctx: Context, site: Site) -> Iterator[Finding]:
         answer = credentials.probe(ctx, site.cloud_id, ctx.keyring.flags(site))
         if answer.status == 401 and ctx.keyring.renew(site):
             answer = credentials.probe(ctx, site.cloud_id, ctx.keyring.flags(site))
-    except (Busy, QuotaUsedUp) as error:
+    except (RateLimited, QuotaUsedUp) as error:
         yield advice(f"Whether Jira takes flags was not looked at: {error.message}", "Check again in a minute.")
         return
     except JiraError as error:
@@ -221,7 +221,7 @@ def _issues(ctx: Context, state: IntegrationState, site: Site) -> Iterator[Findi
             site_url=access.site_url,
             params={"permissions": "BROWSE_PROJECTS"},
         )
-    except (Busy, QuotaUsedUp) as error:
+    except (RateLimited, QuotaUsedUp) as error:
         yield advice(f"Whether issues can be looked up was not looked at: {error.message}", "Check again in a minute.")
         return
     except JiraError as error:

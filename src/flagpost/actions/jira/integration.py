@@ -11,7 +11,7 @@ from flagpost.actions.context import Context
 from flagpost.actions.jira.resync import send_again
 from flagpost.actions.jira.site import checked_address, find_site, record_site, require_integration
 from flagpost.actions.jira.status import IntegrationState, get_integration
-from flagpost.actions.lookup import reach_environment, reach_project
+from flagpost.actions.lookup import get_visible_environment, get_visible_project
 from flagpost.actions.projects.projects import grant_view
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem
 from flagpost.jira.removal import LEFT
@@ -52,7 +52,7 @@ def set_up_integration(
         new = integrations.insert(tx, actor.account_id, token.key.id, expected, now, actor.name)
         integrations.replace_projects(tx, new.id, chosen)
         _record(tx, actor, now, new, "created", None, _shown(tx, actor))
-        told = outbox.mark_all_changed(tx, actor.account_id, now)
+        told = outbox.bump_account(tx, actor.account_id, now)
     if told:
         ctx.wake(actor.account_id)
     return token
@@ -74,7 +74,7 @@ def change_projects(ctx: Context, actor: Actor, choices: Sequence[tuple[str, str
         _request_removals(tx, actor, old, chosen, now)
         changed = {(one.project.id, one.environment.id) for one in old} ^ set(chosen)
         for project_id in {project for project, _ in changed}:
-            told += outbox.mark_changed_in_project(tx, project_id, now)
+            told += outbox.bump_project(tx, project_id, now)
         _record(tx, actor, now, integration, "updated", before, _shown(tx, actor))
     if told:
         ctx.wake(actor.account_id)
@@ -132,7 +132,7 @@ def remove_integration(ctx: Context, actor: Actor) -> None:
             _forget(tx, site)
         elif site:
             removals.request(tx, actor.account_id, None, "Everything", now, actor.name)
-        outbox.mark_all_changed(tx, actor.account_id, now)
+        outbox.bump_account(tx, actor.account_id, now)
     ctx.wake(actor.account_id)
 
 
@@ -199,8 +199,8 @@ def _resolve(tx: Transaction, actor: Actor, choices: Sequence[tuple[str, str]]) 
     problems: list[Problem] = []
     for number, (project, environment) in enumerate(choices):
         try:
-            found = reach_project(tx, actor, project)
-            place = reach_environment(tx, actor, found, environment)
+            found = get_visible_project(tx, actor, project)
+            place = get_visible_environment(tx, actor, found, environment)
         except NotFound as error:
             problems.append(Problem(f"projects[{number}]", error.message))
             continue

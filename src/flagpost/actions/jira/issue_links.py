@@ -7,7 +7,7 @@ from typing import Unpack
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
 from flagpost.actions.flags.flags import NewFlag, add_flag, record_flag
-from flagpost.actions.lookup import reach_flag, reach_project
+from flagpost.actions.lookup import get_visible_flag, get_visible_project
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound, Problem
 from flagpost.flags.issue_keys import parse_issue_refs
 from flagpost.flags.model import FlagStatus
@@ -92,7 +92,7 @@ def create_connected_flag(
     checked = check_issues(ctx, actor, refs) if refs else []
     now = ctx.clock()
     with ctx.db.write() as tx:
-        flag = add_flag(tx, actor, reach_project(tx, actor, project), now, **described)
+        flag = add_flag(tx, actor, get_visible_project(tx, actor, project), now, **described)
         if checked:
             add_connections(tx, actor, flag, checked, now)
     if checked:
@@ -105,8 +105,8 @@ def connect_issues(ctx: Context, actor: Actor, project: str, flag: str, refs: Se
     checked = check_issues(ctx, actor, refs)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        found = reach_project(tx, actor, project)
-        one = reach_flag(tx, found, flag)
+        found = get_visible_project(tx, actor, project)
+        one = get_visible_flag(tx, found, flag)
         add_connections(tx, actor, one, checked, now)
     ctx.wake(actor.account_id)
     return list_connections(ctx, actor, project, flag)
@@ -124,9 +124,9 @@ def add_connections(tx: Transaction, actor: Actor, flag: Flag, checked: Sequence
     if issues.count_connections(tx, flag.id) > MAX_ASSOCIATIONS:
         raise InvalidInput(f"A flag can be connected with {MAX_ASSOCIATIONS} issues; Jira takes no more.", "issues")
     if any(issue.state == "unchecked" for issue in saved):  # Jira tells by its answer whether it knows them
-        outbox.mark_changed(tx, [flag.id], now)
+        outbox.bump(tx, [flag.id], now)
     if new:
-        outbox.want(tx, actor.account_id, flag.project_id, flag.id, flag.name, now)
+        outbox.enqueue(tx, actor.account_id, flag.project_id, flag.id, flag.name, now)
         record_flag(tx, actor, now, flag, "connected_issue", after={"issues": new})
     return new
 
@@ -136,11 +136,11 @@ def disconnect_issue(ctx: Context, actor: Actor, project: str, flag: str, issue:
     actor.require(Right.EDIT_FLAGS)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        one = reach_flag(tx, reach_project(tx, actor, project), flag)
+        one = get_visible_flag(tx, get_visible_project(tx, actor, project), flag)
         known = issues.find(tx, actor.account_id, issue)
         if known is None or not issues.disconnect(tx, one.id, known.id):
             raise NotFound(f"“{one.name}” is not connected with {issue}.")
-        outbox.mark_changed(tx, [one.id], now)
+        outbox.bump(tx, [one.id], now)
         record_flag(tx, actor, now, one, "disconnected_issue", before={"issues": [known.key]})
     ctx.wake(actor.account_id)
 
@@ -149,7 +149,7 @@ def list_connections(ctx: Context, actor: Actor, project: str, flag: str) -> lis
     """A flag's issues, by key, with a status that is at most a few minutes old where Jira answers."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        one = reach_flag(tx, reach_project(tx, actor, project), flag)
+        one = get_visible_flag(tx, get_visible_project(tx, actor, project), flag)
         connected = issues.connections_of(tx, one.id)
     if refresh_issues(ctx, actor.account_id, [one.issue for one in connected]):
         with ctx.db.read() as tx:
@@ -163,7 +163,7 @@ def push_status(ctx: Context, actor: Actor, project: str, flag: str) -> PushStat
     """What Jira knows of a flag."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        push = outbox.find(tx, reach_flag(tx, reach_project(tx, actor, project), flag).id)
+        push = outbox.find(tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id)
         site = integrations.site_of_account(tx, actor.account_id)
     if push is None or (site and site.disconnected_at):  # with the app, Jira forgot everything it was told
         return PushStatus("none")
@@ -186,7 +186,7 @@ def projects_for_connect(ctx: Context, actor: Actor) -> list[ChosenProject]:
 
 def _can_see(tx: Transaction, actor: Actor, project: Project) -> bool:
     try:
-        return reach_project(tx, actor, project.id) is not None
+        return get_visible_project(tx, actor, project.id) is not None
     except NotFound:
         return False
 

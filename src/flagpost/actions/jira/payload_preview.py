@@ -6,14 +6,14 @@ from urllib.parse import quote
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
-from flagpost.actions.lookup import reach_flag, reach_project
+from flagpost.actions.lookup import get_visible_flag, get_visible_project
 from flagpost.jira.payload import bulk_request, farewell_payload, flag_payload
 from flagpost.jira.removal import properties
 from flagpost.jira.site_access import OAUTH
 from flagpost.store.db import Transaction
 from flagpost.store.jira import credentials, integrations, issues, outbox, payload_source
 from flagpost.store.jira.integrations import Site
-from flagpost.store.jira.outbox import Push
+from flagpost.store.jira.outbox import OutboxEntry
 from flagpost.store.records import Flag
 
 
@@ -34,10 +34,10 @@ def preview(ctx: Context, actor: Actor, project: str, flag: str) -> Preview:
     """What Jira would be sent of this flag, if it were sent now. Raises NotFound as every action on a flag."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        one = reach_flag(tx, reach_project(tx, actor, project), flag)
+        one = get_visible_flag(tx, get_visible_project(tx, actor, project), flag)
         site = integrations.site_of_account(tx, actor.account_id)
         push = outbox.find(tx, one.id) or _never_told(one, ctx.clock())
-        told = payload_source.flags_to_tell(tx, actor.account_id, [push], ctx.settings.public_url).get(one.id)
+        told = payload_source.load_flag_states(tx, actor.account_id, [push], ctx.settings.public_url).get(one.id)
         reason = "" if told else _why_not(tx, actor, one)
         given = credentials.of_account(tx, actor.account_id)
         refusal = given.delete_refused if given and site and site.way == OAUTH else None
@@ -53,7 +53,7 @@ def preview(ctx: Context, actor: Actor, project: str, flag: str) -> Preview:
     return Preview(f"{reason} Jira was not told of it before, so there is nothing to send.")
 
 
-def _farewell(ctx: Context, site: Site, push: Push, why: str, url: str) -> Preview:
+def _farewell(ctx: Context, site: Site, push: OutboxEntry, why: str, url: str) -> Preview:
     """What is sent where Jira would not delete."""
     if not push.told_issues:
         return Preview(f"{why} It may still be shown.")
@@ -63,8 +63,8 @@ def _farewell(ctx: Context, site: Site, push: Push, why: str, url: str) -> Previ
     return Preview(f"{why} So its issues are told that it is off, and disconnected.", "POST", f"{url}/bulk", body)
 
 
-def _never_told(flag: Flag, now: int) -> Push:
-    return Push(flag.id, flag.project_id, flag.name, now, 0, False, None, None, now, None, None)
+def _never_told(flag: Flag, now: int) -> OutboxEntry:
+    return OutboxEntry(flag.id, flag.project_id, flag.name, now, 0, False, None, None, now, None, None)
 
 
 def _why_not(tx: Transaction, actor: Actor, flag: Flag) -> str:

@@ -6,7 +6,7 @@ from flagpost.actions.access import Actor, Right
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.actions.jira.resync import connected_site
-from flagpost.actions.lookup import reach_flag, reach_project
+from flagpost.actions.lookup import get_visible_flag, get_visible_project
 from flagpost.errors import Conflict, InvalidInput, NotFound
 from flagpost.store.db import Transaction
 from flagpost.store.jira import outbox, reconciliations
@@ -49,7 +49,7 @@ def ask_for_check(ctx: Context, actor: Actor, project: str | None = None, flag: 
 
 
 def _ask_for_one(tx: Transaction, actor: Actor, project: str, flag: str, now: int) -> Check:
-    one = reach_flag(tx, reach_project(tx, actor, project), flag)
+    one = get_visible_flag(tx, get_visible_project(tx, actor, project), flag)
     if outbox.find(tx, one.id) is None:
         raise Conflict(f"“{one.name}” was never connected with an issue, so Jira has nothing of it.")
     running = next(
@@ -68,7 +68,7 @@ def get_check(ctx: Context, actor: Actor, check: str) -> CheckReport:
             raise NotFound("There is no such check.")
         actor.require(Right.MANAGE_INTEGRATIONS if found.flag_id is None else Right.EDIT_FLAGS)
         if found.flag_id and (push := outbox.find(tx, found.flag_id)):
-            reach_project(tx, actor, push.project_id)
+            get_visible_project(tx, actor, push.project_id)
         return _report(tx, found)
 
 

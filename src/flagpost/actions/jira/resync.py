@@ -3,7 +3,7 @@
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
-from flagpost.actions.lookup import reach_flag, reach_project
+from flagpost.actions.lookup import get_visible_flag, get_visible_project
 from flagpost.errors import Conflict, InvalidInput, NotFound
 from flagpost.store.db import Transaction
 from flagpost.store.jira import integrations, outbox, resyncs
@@ -54,11 +54,11 @@ def _everything(tx: Transaction, actor: Actor, site: Site, now: int) -> Backfill
 
 
 def _part(tx: Transaction, actor: Actor, project: str, flag: str | None, now: int) -> Backfill:
-    place = reach_project(tx, actor, project)
+    place = get_visible_project(tx, actor, project)
     if flag is None:
         asked = resyncs.insert(tx, actor.account_id, place.name, now, actor.name, resyncs.PROJECT, project_id=place.id)
     else:
-        one = reach_flag(tx, place, flag)
+        one = get_visible_flag(tx, place, flag)
         if outbox.find(tx, one.id) is None:
             raise Conflict(f"“{one.name}” was never connected with an issue, so there is nothing to send.")
         of = {"project_id": place.id, "flag_id": one.id}
@@ -117,7 +117,7 @@ def _reach(tx: Transaction, actor: Actor, backfill: str) -> Backfill:
         raise NotFound("There is no such back-fill.")
     _require(actor, found.flag_id)
     if found.flag_id is not None and found.project_id is not None:
-        reach_project(tx, actor, found.project_id)
+        get_visible_project(tx, actor, found.project_id)
     return found
 
 

@@ -12,7 +12,7 @@ from flagpost.store.db import Transaction
 from flagpost.store.jira import credentials, integrations, outbox, removals, resyncs
 from flagpost.store.jira.credentials import Credentials
 from flagpost.store.jira.integrations import ChosenProject, Installation, Site
-from flagpost.store.jira.outbox import Push
+from flagpost.store.jira.outbox import OutboxEntry
 from flagpost.store.jira.removals import Removal
 from flagpost.store.jira.resyncs import Progress
 from flagpost.store.records import ApiKey
@@ -48,7 +48,7 @@ class IntegrationState:
     installation: Installation | None
     credentials: Credentials | None
     behind: int
-    refused: list[Push]
+    refused: list[OutboxEntry]
     refused_count: int
     removals: list[Removal]
     backfill: Progress | None
@@ -103,7 +103,7 @@ def read_state(tx: Transaction, account_id: str, now: int) -> IntegrationState:
 def _behind(tx: Transaction, account_id: str, site: Site | None) -> int:
     """Every flag, where all are to be sent again and delivery has yet to begin."""
     everything = site is not None and site.resend_wanted_at is not None
-    return outbox.count_all(tx, account_id) if everything else outbox.count_behind(tx, account_id)
+    return outbox.count_all(tx, account_id) if everything else outbox.count_pending(tx, account_id)
 
 
 def _leaving(site: Site) -> str:

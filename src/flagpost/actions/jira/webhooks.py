@@ -52,7 +52,7 @@ def _note(tx: Transaction, site: Site, told: Mapping[str, Any], kind: str, now: 
         return False
     refs = [ref for ref in (issue_id, _key_in(told["issue"])) if ref] if issue_id else []
     if refs and kind in _ISSUE_DELETED:
-        return bool(outbox.mark_changed(tx, issues.mark_deleted(tx, site.account_id, refs, now), now))
+        return bool(outbox.bump(tx, issues.mark_deleted(tx, site.account_id, refs, now), now))
     if refs:
         issues.mark_due(tx, site.account_id, refs)
     elif project_id:

@@ -7,7 +7,7 @@ from typing import Any
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
-from flagpost.actions.lookup import reach_project
+from flagpost.actions.lookup import get_visible_project
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem
 from flagpost.store.db import Transaction
 from flagpost.store.projects import attributes, projects
@@ -31,7 +31,7 @@ def list_attributes(
 ) -> list[Attribute]:
     """A traffic type's attributes by id, those after `after` whose id or name starts with `prefix`."""
     with ctx.db.read() as tx:
-        kind = _reach_traffic_type(tx, reach_project(tx, actor, project), traffic_type)
+        kind = _reach_traffic_type(tx, get_visible_project(tx, actor, project), traffic_type)
         return attributes.list_attributes(tx, kind.id, prefix, after, limit)
 
 
@@ -47,7 +47,7 @@ def save_attributes(
         raise InvalidInput(problems)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        found = reach_project(tx, actor, project)
+        found = get_visible_project(tx, actor, project)
         kind = _reach_traffic_type(tx, found, traffic_type)
         written = [replace(one, traffic_type_id=kind.id) for one in many]
         before = {one.id: attributes.find_attribute(tx, kind.id, one.id) for one in written}
@@ -62,7 +62,7 @@ def save_attributes(
 def get_attribute(ctx: Context, actor: Actor, project: str, traffic_type: str, attribute: str) -> Attribute:
     """One attribute, by what applications call it."""
     with ctx.db.read() as tx:
-        return _reach(tx, _reach_traffic_type(tx, reach_project(tx, actor, project), traffic_type), attribute)
+        return _reach(tx, _reach_traffic_type(tx, get_visible_project(tx, actor, project), traffic_type), attribute)
 
 
 def delete_attribute(ctx: Context, actor: Actor, project: str, traffic_type: str, attribute: str) -> None:
@@ -70,7 +70,7 @@ def delete_attribute(ctx: Context, actor: Actor, project: str, traffic_type: str
     actor.require(Right.MANAGE_PROJECTS)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        found = reach_project(tx, actor, project)
+        found = get_visible_project(tx, actor, project)
         kind = _reach_traffic_type(tx, found, traffic_type)
         old = _reach(tx, kind, attribute)
         attributes.delete_attribute(tx, old)

@@ -5,7 +5,7 @@ from typing import Any
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
-from flagpost.actions.lookup import reach_environment, reach_project, visible_projects
+from flagpost.actions.lookup import get_visible_environment, get_visible_project, visible_projects
 from flagpost.errors import Conflict, InvalidInput, NotFound
 from flagpost.flags.model import JiraEnvironmentType
 from flagpost.flags.naming_rules import title_problem, traffic_type_problem
@@ -19,14 +19,14 @@ from flagpost.store.segments import segments
 def list_environments(ctx: Context, actor: Actor, project: str) -> list[Environment]:
     """A project's environments; for a key bound to some of them, those."""
     with ctx.db.read() as tx:
-        found = projects.list_environments(tx, reach_project(tx, actor, project).id)
+        found = projects.list_environments(tx, get_visible_project(tx, actor, project).id)
     return [one for one in found if not actor.environment_ids or one.id in actor.environment_ids]
 
 
 def get_environment(ctx: Context, actor: Actor, project: str, environment: str) -> Environment:
     """One environment, by id or name."""
     with ctx.db.read() as tx:
-        return reach_environment(tx, actor, reach_project(tx, actor, project), environment)
+        return get_visible_environment(tx, actor, get_visible_project(tx, actor, project), environment)
 
 
 def create_environment(
@@ -43,7 +43,7 @@ def create_environment(
     actor.require(Right.MANAGE_PROJECTS)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        found = reach_project(tx, actor, project)
+        found = get_visible_project(tx, actor, project)
         _require_free_name(tx, found, name)
         kind = _jira_type(jira_type) if jira_type else _guessed_type(name, production)
         environment = projects.insert_environment(
@@ -68,8 +68,8 @@ def update_environment(
     actor.require(Right.MANAGE_PROJECTS)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        found = reach_project(tx, actor, project)
-        old = reach_environment(tx, actor, found, environment)
+        found = get_visible_project(tx, actor, project)
+        old = get_visible_environment(tx, actor, found, environment)
         if name is not None and name != old.name:
             _require_free_name(tx, found, name)
         wanted = {"name": name, "production": production, "permissions": permissions}
@@ -78,9 +78,9 @@ def update_environment(
         if not values:
             return old
         projects.update_environment(tx, old.id, **values)
-        new = reach_environment(tx, actor, found, old.id)
+        new = get_visible_environment(tx, actor, found, old.id)
         _record(tx, actor, now, new, "updated", _shown(old), _shown(new))
-        told = outbox.mark_changed_in_environment(tx, old.id, now)
+        told = outbox.bump_environment(tx, old.id, now)
     if told:
         ctx.wake(actor.account_id)
     return new
@@ -91,8 +91,8 @@ def delete_environment(ctx: Context, actor: Actor, project: str, environment: st
     actor.require(Right.MANAGE_PROJECTS)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        found = reach_project(tx, actor, project)
-        old = reach_environment(tx, actor, found, environment)
+        found = get_visible_project(tx, actor, project)
+        old = get_visible_environment(tx, actor, found, environment)
         count = projects.count_definitions(tx, old.id)
         if count:
             raise Conflict(f"{count} feature flags are set up in {old.name}. Remove their definitions there first.")
@@ -108,7 +108,7 @@ def delete_environment(ctx: Context, actor: Actor, project: str, environment: st
 def list_traffic_types(ctx: Context, actor: Actor, project: str) -> list[TrafficType]:
     """A project's traffic types, by name."""
     with ctx.db.read() as tx:
-        return projects.list_traffic_types(tx, reach_project(tx, actor, project).id)
+        return projects.list_traffic_types(tx, get_visible_project(tx, actor, project).id)
 
 
 def create_traffic_type(ctx: Context, actor: Actor, project: str, name: str) -> TrafficType:
@@ -118,7 +118,7 @@ def create_traffic_type(ctx: Context, actor: Actor, project: str, name: str) -> 
         raise InvalidInput(problem, "name")
     now = ctx.clock()
     with ctx.db.write() as tx:
-        found = reach_project(tx, actor, project)
+        found = get_visible_project(tx, actor, project)
         if projects.find_traffic_type(tx, found.id, name):
             raise Conflict(f"There is a traffic type “{name}” already.")
         new = projects.insert_traffic_type(tx, found.id, name, now)

@@ -6,7 +6,7 @@ from typing import Any
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
-from flagpost.actions.lookup import reach_place
+from flagpost.actions.lookup import get_visible_project_and_environment
 from flagpost.errors import InvalidInput, NotFound, Problem
 from flagpost.flags.naming_rules import key_problem
 from flagpost.store.db import Transaction
@@ -94,7 +94,7 @@ def delete_identity(ctx: Context, actor: Actor, traffic_type: str, environment: 
 
 
 def _reach_traffic_type(tx: Transaction, actor: Actor, traffic_type: str, environment: str) -> TrafficType:
-    project, _ = reach_place(tx, actor, environment)
+    project, _ = get_visible_project_and_environment(tx, actor, environment)
     kind = projects.find_traffic_type(tx, project.id, traffic_type)
     if kind is None:
         raise NotFound(f"Could not find the traffic type “{traffic_type}” in {project.name}.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flagpost.actions.access import Actor, ActorType, Right
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
-from flagpost.actions.lookup import reach_project, visible_projects
+from flagpost.actions.lookup import get_visible_project, visible_projects
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem
 from flagpost.flags.model import JiraEnvironmentType
 from flagpost.flags.naming_rules import title_problem
@@ -42,7 +42,7 @@ def list_projects(
 def get_project(ctx: Context, actor: Actor, project: str) -> Project:
     """One project, by id or name."""
     with ctx.db.read() as tx:
-        return reach_project(tx, actor, project)
+        return get_visible_project(tx, actor, project)
 
 
 def create_project(
@@ -90,7 +90,7 @@ def update_project(
     actor.require(Right.MANAGE_PROJECTS)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        found = reach_project(tx, actor, project)
+        found = get_visible_project(tx, actor, project)
         values: dict[str, str | bool] = {}
         if name is not None and name != found.name:
             _require_free_name(tx, actor, name)
@@ -100,10 +100,10 @@ def update_project(
         if values:
             projects.update(tx, found.id, **values)
             before = {"name": found.name, "requiresTitleAndComments": found.requires_title_and_comments}
-            after = reach_project(tx, actor, found.id)
+            after = get_visible_project(tx, actor, found.id)
             shown = {"name": after.name, "requiresTitleAndComments": after.requires_title_and_comments}
             _record(tx, actor, now, after, "updated", before=before, after=shown)
-        return reach_project(tx, actor, found.id)
+        return get_visible_project(tx, actor, found.id)
 
 
 def delete_project(ctx: Context, actor: Actor, project: str) -> None:
@@ -111,7 +111,7 @@ def delete_project(ctx: Context, actor: Actor, project: str) -> None:
     actor.require(Right.MANAGE_PROJECTS)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        found = reach_project(tx, actor, project)
+        found = get_visible_project(tx, actor, project)
         count = projects.count_flags(tx, found.id)
         if count:
             raise Conflict(f"{found.name} still has {count} feature flags. Delete them first.")
@@ -122,7 +122,7 @@ def delete_project(ctx: Context, actor: Actor, project: str) -> None:
 def list_rollout_statuses(ctx: Context, actor: Actor, project: str) -> list[RolloutStatus]:
     """The labels a flag of this project can carry."""
     with ctx.db.read() as tx:
-        return projects.list_rollout_statuses(tx, reach_project(tx, actor, project).id)
+        return projects.list_rollout_statuses(tx, get_visible_project(tx, actor, project).id)
 
 
 # View permissions (Split: restrictions) ---------------------------------------------------------------------------
@@ -131,7 +131,7 @@ def list_rollout_statuses(ctx: Context, actor: Actor, project: str) -> list[Roll
 def get_restriction(ctx: Context, actor: Actor, project: str) -> Restriction:
     """Who may view a project."""
     with ctx.db.read() as tx:
-        found = reach_project(tx, actor, project)
+        found = get_visible_project(tx, actor, project)
         return Restriction(found.restricted, projects.list_grants(tx, found.id))
 
 
@@ -148,7 +148,7 @@ def set_restriction(
     if restricted and actor.type is ActorType.API_KEY:
         grants = [*dict.fromkeys([*grants, ("api_key", actor.id)])]
     with ctx.db.write() as tx:
-        found = reach_project(tx, actor, project)
+        found = get_visible_project(tx, actor, project)
         names = projects.names_of(tx, actor.account_id, grants)
         unknown = [f"{kind} {id}" for kind, id in grants if (kind, id) not in names]
         if unknown:
@@ -158,7 +158,7 @@ def set_restriction(
         projects.replace_grants(tx, found.id, grants)
         after = sorted(names.values()) if restricted else ["everybody"]
         _record(tx, actor, now, found, "view_permissions", before={"view": before}, after={"view": after})
-        told = outbox.mark_changed_in_project(tx, found.id, now)
+        told = outbox.bump_project(tx, found.id, now)
         result = Restriction(restricted, projects.list_grants(tx, found.id))
     if told:
         ctx.wake(actor.account_id)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.approvals import require_direct_change
 from flagpost.actions.context import Context
-from flagpost.actions.lookup import reach_place, reach_segment
+from flagpost.actions.lookup import get_visible_project_and_environment, get_visible_segment
 from flagpost.actions.segments.segments import reach_to_change, record_segment
 from flagpost.errors import InvalidInput, NotFound, Problem
 from flagpost.flags.naming_rules import key_problem
@@ -32,10 +32,10 @@ def list_keys(
     """A segment's keys that contain `text`, in order."""
     actor.require(Right.VIEW_SEGMENTS)
     with ctx.db.read() as tx:
-        project, place = reach_place(tx, actor, environment)
+        project, place = get_visible_project_and_environment(tx, actor, environment)
         definition = segments.find_definition(tx, place.id, segment)
         if definition is None or definition.segment.kind not in MADE_OF_KEYS:
-            reach_segment(tx, project, segment, MADE_OF_KEYS)
+            get_visible_segment(tx, project, segment, MADE_OF_KEYS)
             raise NotFound(f"“{segment}” is not in {place.name}.")
         return segment_keys.page(tx, definition.id, text, offset, limit)
 

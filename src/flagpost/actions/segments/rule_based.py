@@ -7,11 +7,11 @@ from typing import Any
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.approvals import require_direct_change
 from flagpost.actions.context import Context
-from flagpost.actions.lookup import reach_environment, reach_project
+from flagpost.actions.lookup import get_visible_environment, get_visible_project
 from flagpost.actions.segments.segments import reach_to_change, record_segment
 from flagpost.actions.segments.usage import missing_segments
 from flagpost.errors import InvalidInput, Problem
-from flagpost.flags.dependency_graph import leads_to
+from flagpost.flags.dependency_graph import reaches
 from flagpost.flags.segment_rules import parse_rules, segments_named
 from flagpost.flags.targeting import SegmentKind
 from flagpost.store.db import Transaction
@@ -36,7 +36,7 @@ def save_rules(
     wanted = parse_rules(body)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        place = reach_environment(tx, actor, reach_project(tx, actor, project), environment)
+        place = get_visible_environment(tx, actor, get_visible_project(tx, actor, project), environment)
         _, place, old = reach_to_change(tx, actor, place.id, segment, (SegmentKind.RULE_BASED,))
         require_direct_change(tx, actor, place, old.segment.id)
         return put_rules(tx, actor, now, place, old, wanted, title, comment)
@@ -78,6 +78,6 @@ def _circle_problems(
 
     problems = []
     for name, path in segments_named(wanted).items():
-        if leads_to(name, own, asked_by):
+        if reaches(name, own, asked_by):
             problems.append(Problem(path, f"“{name}” leads back to “{own}”: a segment cannot be made of itself."))
     return problems

@@ -9,7 +9,12 @@ from flagpost.actions.access import Actor, Right
 from flagpost.actions.approvals import require_direct_change
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
-from flagpost.actions.lookup import reach_environment, reach_place, reach_project, reach_segment
+from flagpost.actions.lookup import (
+    get_visible_environment,
+    get_visible_project,
+    get_visible_project_and_environment,
+    get_visible_segment,
+)
 from flagpost.actions.segments.usage import require_unused
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem
 from flagpost.flags.naming_rules import segment_name_problem
@@ -38,7 +43,7 @@ def list_segments(
     """A project's segments whose name contains `text`, by name."""
     actor.require(Right.VIEW_SEGMENTS)
     with ctx.db.read() as tx:
-        return segments.page(tx, reach_project(tx, actor, project).id, kinds, text, offset, limit)
+        return segments.page(tx, get_visible_project(tx, actor, project).id, kinds, text, offset, limit)
 
 
 def get_segment(
@@ -47,7 +52,7 @@ def get_segment(
     """One segment, by name or id."""
     actor.require(Right.VIEW_SEGMENTS)
     with ctx.db.read() as tx:
-        return reach_segment(tx, reach_project(tx, actor, project), segment, kinds)
+        return get_visible_segment(tx, get_visible_project(tx, actor, project), segment, kinds)
 
 
 def list_in_environment(
@@ -63,7 +68,7 @@ def list_in_environment(
     """The segments that are in an environment, by name."""
     actor.require(Right.VIEW_SEGMENTS)
     with ctx.db.read() as tx:
-        place = reach_environment(tx, actor, reach_project(tx, actor, project), environment)
+        place = get_visible_environment(tx, actor, get_visible_project(tx, actor, project), environment)
         return segments.definitions_page(tx, place.id, kinds, offset, limit)
 
 
@@ -72,7 +77,7 @@ def definitions_of_segment(ctx: Context, actor: Actor, project: str, segment: st
     actor.require(Right.VIEW_SEGMENTS)
     with ctx.db.read() as tx:
         found = segments.definitions_of(
-            tx, reach_segment(tx, reach_project(tx, actor, project), segment, EVERY_KIND).id
+            tx, get_visible_segment(tx, get_visible_project(tx, actor, project), segment, EVERY_KIND).id
         )
     seen = [one for one in found if not actor.environment_ids or one.environment_id in actor.environment_ids]
     return {one.environment_id: one for one in seen}
@@ -84,7 +89,7 @@ def kinds_in_environment(
     """Of what kind those of these segments are that are in an environment, by name."""
     actor.require(Right.VIEW_SEGMENTS)
     with ctx.db.read() as tx:
-        place = reach_environment(tx, actor, reach_project(tx, actor, project), environment)
+        place = get_visible_environment(tx, actor, get_visible_project(tx, actor, project), environment)
         return segments.kinds_of(tx, place.id, names)
 
 
@@ -95,7 +100,7 @@ def create_segment(
     actor.require(Right.EDIT_SEGMENTS)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        found = reach_project(tx, actor, project)
+        found = get_visible_project(tx, actor, project)
         for_type = projects.find_traffic_type(tx, found.id, traffic_type)
         checks = [("name", segment_name_problem(name)), ("description", _description_problem(description))]
         if for_type is None:
@@ -117,10 +122,10 @@ def describe_segment(ctx: Context, actor: Actor, project: str, segment: str, des
         raise InvalidInput(problem, "description")
     now = ctx.clock()
     with ctx.db.write() as tx:
-        found = reach_project(tx, actor, project)
-        old = reach_segment(tx, found, segment, EVERY_KIND)
+        found = get_visible_project(tx, actor, project)
+        old = get_visible_segment(tx, found, segment, EVERY_KIND)
         segments.update(tx, old.id, description)
-        new = reach_segment(tx, found, old.id, EVERY_KIND)
+        new = get_visible_segment(tx, found, old.id, EVERY_KIND)
         record_segment(tx, actor, now, new, "updated", before=_shown(old), after=_shown(new))
 
 
@@ -131,8 +136,8 @@ def delete_segment(
     actor.require(Right.EDIT_SEGMENTS)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        found = reach_project(tx, actor, project)
-        old = reach_segment(tx, found, segment, kinds, locked=True)
+        found = get_visible_project(tx, actor, project)
+        old = get_visible_segment(tx, found, segment, kinds, locked=True)
         require_unused(tx, found, old.name, None)
         if there := segments.definitions_of(tx, old.id):
             names = ", ".join(one.environment_name for one in there)
@@ -148,8 +153,8 @@ def add_to_environment(
     actor.require(Right.EDIT_SEGMENTS)
     now = ctx.clock()
     with ctx.db.write() as tx:
-        project, place = reach_place(tx, actor, environment)
-        found = reach_segment(tx, project, segment, kinds, locked=True)
+        project, place = get_visible_project_and_environment(tx, actor, environment)
+        found = get_visible_segment(tx, project, segment, kinds, locked=True)
         if segments.find_definition(tx, place.id, found.name):
             raise Conflict(f"“{found.name}” is in {place.name} already.")
         body = no_rules() if found.kind is SegmentKind.RULE_BASED else None
@@ -180,10 +185,10 @@ def reach_to_change(
     tx: Transaction, actor: Actor, environment: str, segment: str, kinds: Collection[SegmentKind]
 ) -> tuple[Project, Environment, SegmentDefinition]:
     """A segment in an environment (by id), kept from changes by others until the commit."""
-    project, place = reach_place(tx, actor, environment)
+    project, place = get_visible_project_and_environment(tx, actor, environment)
     definition = segments.find_definition(tx, place.id, segment, locked=True)
     if definition is None or definition.segment.kind not in kinds:
-        reach_segment(tx, project, segment, kinds)
+        get_visible_segment(tx, project, segment, kinds)
         raise NotFound(f"“{segment}” is not in {place.name}. Add it there first.")
     return project, place, definition
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
-from flagpost.actions.lookup import reach_project
+from flagpost.actions.lookup import get_visible_project
 from flagpost.errors import Conflict, Problem
 from flagpost.flags.segment_rules import segments_named
 from flagpost.store.db import Transaction
@@ -33,7 +33,7 @@ def list_uses(ctx: Context, actor: Actor, project: str, segment: str) -> list[Se
     """Everything that uses a segment (by name), in every environment."""
     actor.require(Right.VIEW_SEGMENTS)
     with ctx.db.read() as tx:
-        return _uses(tx, reach_project(tx, actor, project), segment, None)
+        return _uses(tx, get_visible_project(tx, actor, project), segment, None)
 
 
 def require_unused(tx: Transaction, project: Project, segment: str, environment: Environment | None) -> None:

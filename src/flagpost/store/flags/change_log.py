@@ -32,7 +32,7 @@ class ChangedFlag:
     flag_set_ids: tuple[str, ...] = ()
 
 
-def note(tx: Transaction, environment_id: str, flag_id: str, name: str, traffic_type: str, now: int) -> int:
+def append(tx: Transaction, environment_id: str, flag_id: str, name: str, traffic_type: str, now: int) -> int:
     """A flag changed in an environment; the number of this change."""
     number = next_change_number(tx, environment_id, now)
     row = {"flag_name": name, "traffic_type": traffic_type, "change_number": number}
@@ -42,7 +42,7 @@ def note(tx: Transaction, environment_id: str, flag_id: str, name: str, traffic_
     return number
 
 
-def note_everywhere(tx: Transaction, flag_id: str, now: int) -> None:
+def append_everywhere(tx: Transaction, flag_id: str, now: int) -> None:
     """A flag changed as a whole: the same in each environment where it is set up."""
     query = (
         sa.select(definitions.c.environment_id, flags.c.name, traffic_types.c.name.label("traffic_type"))
@@ -52,7 +52,7 @@ def note_everywhere(tx: Transaction, flag_id: str, now: int) -> None:
         .order_by(definitions.c.environment_id)  # rows of environments are locked in one order, by everybody
     )
     for environment_id, name, traffic_type in tx.execute(query).all():
-        note(tx, environment_id, flag_id, name, traffic_type, now)
+        append(tx, environment_id, flag_id, name, traffic_type, now)
 
 
 def numbers(tx: Transaction, environment_ids: Collection[str]) -> dict[str, int]:
@@ -136,5 +136,5 @@ def catch_up(tx: Transaction, now: int) -> int:
     """Number what was missed; how many flags that were."""
     rows = missed(tx)
     for row in rows:
-        note(tx, row.environment_id, row.id, row.name, row.traffic_type, now)
+        append(tx, row.environment_id, row.id, row.name, row.traffic_type, now)
     return len(rows)

@@ -10,11 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from flagpost.flags.rollout import in_words
-from flagpost.jira.payload import FlagToTell
+from flagpost.flags.rollout import describe
+from flagpost.jira.payload import JiraFlagState
 from flagpost.store.db import Condition, Transaction, insert_or
-from flagpost.store.jira.outbox import Answer, Push
-from flagpost.store.schema.jira import push_hours, push_log, pushes
+from flagpost.store.jira.outbox import Answer, OutboxEntry
+from flagpost.store.schema.jira import outbox_entries, push_hours, push_log
 
 HOUR_MS = 3_600_000
 SENT, DELETED, FAREWELL, NOTHING = "sent", "deleted", "farewell", "nothing"
@@ -31,10 +31,10 @@ class Told:
     `what` is `nothing` where there was nothing to tell: that is not logged.
     """
 
-    push: Push
+    push: OutboxEntry
     answer: Answer
     what: str
-    flag: FlagToTell | None = None
+    flag: JiraFlagState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def _row(account_id: str, one: Told, now: int) -> dict[str, Any]:
         "outcome": ACCEPTED if one.answer.refused is None else REFUSED,
         "enabled": state.enabled if state else False if farewell else None,
         "default_value": state.default_value if state else None,
-        "rollout": in_words(state)[:255] if state else "Disconnected in Flagpost" if farewell else None,
+        "rollout": describe(state)[:255] if state else "Disconnected in Flagpost" if farewell else None,
         "issues": len(issues),
         "words": (one.answer.refused or "")[:_LONGEST_WORDS],
         "trace_id": one.answer.trace_id,
@@ -178,8 +178,11 @@ def _conditions(tx: Transaction, account_id: str, wanted: LogFilter) -> Iterable
 
 def _ids(tx: Transaction, account_id: str, flag: str) -> list[str]:
     """The flags that this is the id or name of, also where they are gone: the outbox outlives them."""
-    named, given = pushes.c.flag_name == flag, pushes.c.flag_id == flag
-    each = [sa.select(pushes.c.flag_id).where(one, pushes.c.account_id == account_id) for one in (named, given)]
+    named, given = outbox_entries.c.flag_name == flag, outbox_entries.c.flag_id == flag
+    each = [
+        sa.select(outbox_entries.c.flag_id).where(one, outbox_entries.c.account_id == account_id)
+        for one in (named, given)
+    ]
     return list(tx.scalars(sa.union(*each)))
 
 

@@ -138,7 +138,7 @@ def _merge(tx: Transaction, loser: str, winner: str, now: int) -> None:
     tx.execute(sa.delete(connections).where(connections.c.issue_id == loser, connections.c.flag_id.in_(both)))
     tx.execute(sa.update(connections).where(connections.c.issue_id == loser).values(issue_id=winner))
     tx.execute(sa.delete(issues).where(issues.c.id == loser))
-    outbox.mark_changed(tx, of_loser, now)
+    outbox.bump(tx, of_loser, now)
 
 
 def present(tx: Transaction, issue_id: str) -> Issue | None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from flagpost.store.db import Transaction
 from flagpost.store.jira.integrations import Site, sites
-from flagpost.store.schema.jira import connections, issues, jira_installations, pushes
+from flagpost.store.schema.jira import connections, issues, jira_installations, outbox_entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,14 @@ class Queue:
 
 _ALIVE_WITHIN_SECONDS = 12.0  # after which the others strike a worker's jobs off: see `flagpost.jobs.postgres`
 _BEHIND = (
-    sa.select(pushes.c.account_id, sa.func.count(), sa.func.min(pushes.c.wanted_at))
-    .where(pushes.c.wanted > pushes.c.delivered)
-    .group_by(pushes.c.account_id)
+    sa.select(outbox_entries.c.account_id, sa.func.count(), sa.func.min(outbox_entries.c.wanted_at))
+    .where(outbox_entries.c.wanted > outbox_entries.c.delivered)
+    .group_by(outbox_entries.c.account_id)
 )
 _REFUSED = (
-    sa.select(pushes.c.account_id, sa.func.count()).where(pushes.c.refused.is_not(None)).group_by(pushes.c.account_id)
+    sa.select(outbox_entries.c.account_id, sa.func.count())
+    .where(outbox_entries.c.refused.is_not(None))
+    .group_by(outbox_entries.c.account_id)
 )
 _DUE = sa.select(sa.func.count()).where(
     issues.c.account_id == sa.bindparam("account"),

@@ -15,14 +15,18 @@ from dataclasses import dataclass, fields
 import sqlalchemy as sa
 
 from flagpost.store.db import Transaction, insert_new
-from flagpost.store.schema.jira import jira_integration_projects, pushes
+from flagpost.store.schema.jira import jira_integration_projects, outbox_entries
 from flagpost.telemetry.logging import request_id
 
-NEXT_VERSION = sa.case((pushes.c.wanted < sa.bindparam("now"), sa.bindparam("now")), else_=pushes.c.wanted + 1)
-_BEHIND_SINCE = sa.case((pushes.c.wanted > pushes.c.delivered, pushes.c.wanted_at), else_=sa.bindparam("now"))
+NEXT_VERSION = sa.case(
+    (outbox_entries.c.wanted < sa.bindparam("now"), sa.bindparam("now")), else_=outbox_entries.c.wanted + 1
+)
+_BEHIND_SINCE = sa.case(
+    (outbox_entries.c.wanted > outbox_entries.c.delivered, outbox_entries.c.wanted_at), else_=sa.bindparam("now")
+)
 _LONGEST_WANTED_BY = 1000  # characters; of more requests than that, those of the last
 _BY = sa.bindparam("by", type_=sa.Text)
-_WANTED_BY_SO_FAR = sa.case((pushes.c.wanted > pushes.c.delivered, pushes.c.wanted_by))
+_WANTED_BY_SO_FAR = sa.case((outbox_entries.c.wanted > outbox_entries.c.delivered, outbox_entries.c.wanted_by))
 _WANTED_BY_ALL = _WANTED_BY_SO_FAR + " " + _BY
 _WANTED_BY = sa.case(
     (_BY == "", _WANTED_BY_SO_FAR),
@@ -34,63 +38,67 @@ _WANTED_BY = sa.case(
     else_=_WANTED_BY_ALL,
 )
 RAISED = {"wanted": NEXT_VERSION, "wanted_at": _BEHIND_SINCE, "wanted_by": _WANTED_BY, "put_off_until": None}
-_RAISE_ONE = sa.update(pushes).where(pushes.c.flag_id == sa.bindparam("flag")).values(**RAISED)
+_RAISE_ONE = sa.update(outbox_entries).where(outbox_entries.c.flag_id == sa.bindparam("flag")).values(**RAISED)
 
 
-def hold(tx: Transaction, condition: sa.ColumnElement[bool]) -> None:
+def lock_rows(tx: Transaction, condition: sa.ColumnElement[bool]) -> None:
     """Lock these rows, in one order, before many are changed: two that lock in different orders wait for each other.
 
     PostgreSQL only; SQLite has one writer.
     """
     if tx.dialect.name == "postgresql":
-        tx.execute(sa.select(pushes.c.flag_id).where(condition).order_by(pushes.c.flag_id).with_for_update())
+        tx.execute(
+            sa.select(outbox_entries.c.flag_id).where(condition).order_by(outbox_entries.c.flag_id).with_for_update()
+        )
 
 
 def _raise(tx: Transaction, condition: sa.ColumnElement[bool], now: int) -> int:
-    hold(tx, condition)
-    return tx.execute(sa.update(pushes).where(condition).values(**RAISED), {"now": now, "by": request_id()}).rowcount
+    lock_rows(tx, condition)
+    return tx.execute(
+        sa.update(outbox_entries).where(condition).values(**RAISED), {"now": now, "by": request_id()}
+    ).rowcount
 
 
-def mark_changed(tx: Transaction, flag_ids: Collection[str], now: int) -> int:
+def bump(tx: Transaction, flag_ids: Collection[str], now: int) -> int:
     """Have Jira hear of these flags again. Flags that were never connected have no row and cost nothing.
 
     Returns how many will be told; wake the site after the commit if any.
     """
     if len(flag_ids) == 1:
         return tx.execute(_RAISE_ONE, {"flag": next(iter(flag_ids)), "now": now, "by": request_id()}).rowcount
-    return _raise(tx, pushes.c.flag_id.in_(flag_ids), now) if flag_ids else 0
+    return _raise(tx, outbox_entries.c.flag_id.in_(flag_ids), now) if flag_ids else 0
 
 
-def mark_changed_in_project(tx: Transaction, project_id: str, now: int) -> int:
+def bump_project(tx: Transaction, project_id: str, now: int) -> int:
     """The same for every connected flag of a project."""
-    return _raise(tx, pushes.c.project_id == project_id, now)
+    return _raise(tx, outbox_entries.c.project_id == project_id, now)
 
 
-def mark_changed_in_environment(tx: Transaction, environment_id: str, now: int) -> int:
+def bump_environment(tx: Transaction, environment_id: str, now: int) -> int:
     """The same for every flag that Jira is shown this environment of; nothing where it is no primary environment."""
     shown = sa.select(jira_integration_projects.c.project_id).where(
         jira_integration_projects.c.environment_id == environment_id
     )
-    return _raise(tx, pushes.c.project_id.in_(shown), now)
+    return _raise(tx, outbox_entries.c.project_id.in_(shown), now)
 
 
-def want(tx: Transaction, account_id: str, project_id: str, flag_id: str, flag_name: str, now: int) -> None:
+def enqueue(tx: Transaction, account_id: str, project_id: str, flag_id: str, flag_name: str, now: int) -> None:
     """Have Jira hear of a flag from now on: what its first connection does, and every later one."""
     row = {"flag_id": flag_id, "account_id": account_id, "project_id": project_id, "flag_name": flag_name}
-    if not insert_new(tx, pushes, **row, wanted=now, wanted_at=now, wanted_by=request_id() or None):
-        mark_changed(tx, [flag_id], now)
+    if not insert_new(tx, outbox_entries, **row, wanted=now, wanted_at=now, wanted_by=request_id() or None):
+        bump(tx, [flag_id], now)
 
 
-def mark_all_changed(tx: Transaction, account_id: str, now: int, project_id: str | None = None) -> int:
+def bump_account(tx: Transaction, account_id: str, now: int, project_id: str | None = None) -> int:
     """The same for every connected flag of an account, or of one of its projects: a back-fill."""
-    condition = pushes.c.account_id == account_id
+    condition = outbox_entries.c.account_id == account_id
     if project_id is not None:
-        condition = condition & (pushes.c.project_id == project_id)
+        condition = condition & (outbox_entries.c.project_id == project_id)
     return _raise(tx, condition, now)
 
 
 @dataclass(frozen=True, slots=True)
-class Push:
+class OutboxEntry:
     """What Jira should hear of one flag (`wanted`), and has heard (`delivered`).
 
     `held`: Jira may hold something under this id. `refused`: Jira's words about the version in `delivered`.
@@ -124,73 +132,77 @@ class Push:
         return [one for one in ids[cut_off:] if one]
 
 
-_PUSH = sa.select(*(pushes.c[field.name] for field in fields(Push)))
-_BEHIND = pushes.c.wanted > pushes.c.delivered
+_PUSH = sa.select(*(outbox_entries.c[field.name] for field in fields(OutboxEntry)))
+_BEHIND = outbox_entries.c.wanted > outbox_entries.c.delivered
 
 
 PUT_OFF_MS = 15 * 60_000
 _FURTHEST_MS = PUT_OFF_MS + 60_000  # put off until later than that: the clock was set back since
 _AT = sa.bindparam("now", type_=sa.BigInteger)
 _DUE = sa.or_(
-    pushes.c.put_off_until.is_(None),
-    pushes.c.put_off_until <= _AT,
-    pushes.c.put_off_until > _AT + _FURTHEST_MS,
+    outbox_entries.c.put_off_until.is_(None),
+    outbox_entries.c.put_off_until <= _AT,
+    outbox_entries.c.put_off_until > _AT + _FURTHEST_MS,
 )
-_BEHIND_OF_ACCOUNT = _PUSH.where(pushes.c.account_id == sa.bindparam("account"), _BEHIND).order_by(
-    pushes.c.wanted, pushes.c.project_id
+_BEHIND_OF_ACCOUNT = _PUSH.where(outbox_entries.c.account_id == sa.bindparam("account"), _BEHIND).order_by(
+    outbox_entries.c.wanted, outbox_entries.c.project_id
 )
 
 
-def behind(tx: Transaction, account_id: str, limit: int, now: int | None = None) -> list[Push]:
+def pending(tx: Transaction, account_id: str, limit: int, now: int | None = None) -> list[OutboxEntry]:
     """The flags that Jira has yet to hear of, those that have waited longest first, those of one project together.
 
     With `now`, without those that were put off until later.
     """
     query, values = _BEHIND_OF_ACCOUNT.limit(limit), {"account": account_id}
     rows = tx.execute(query, values) if now is None else tx.execute(query.where(_DUE), {**values, "now": now})
-    return [Push(*row) for row in rows]
+    return [OutboxEntry(*row) for row in rows]
 
 
-def count_behind(tx: Transaction, account_id: str) -> int:
+def count_pending(tx: Transaction, account_id: str) -> int:
     """How many flags Jira has yet to hear of."""
-    return tx.scalar(_count().where(pushes.c.account_id == account_id, _BEHIND)) or 0
+    return tx.scalar(_count().where(outbox_entries.c.account_id == account_id, _BEHIND)) or 0
 
 
-def behind_since(tx: Transaction, account_id: str) -> int | None:
+def pending_since(tx: Transaction, account_id: str) -> int | None:
     """Since when the flag has waited that Jira has yet to hear of for the longest; None where there is none."""
-    query = sa.select(sa.func.min(pushes.c.wanted_at)).where(pushes.c.account_id == account_id, _BEHIND)
+    query = sa.select(sa.func.min(outbox_entries.c.wanted_at)).where(outbox_entries.c.account_id == account_id, _BEHIND)
     found: int | None = tx.scalar(query)
     return found
 
 
 def count_all(tx: Transaction, account_id: str) -> int:
     """How many flags of an account Jira knows, knew or should know."""
-    return tx.scalar(_count().where(pushes.c.account_id == account_id)) or 0
+    return tx.scalar(_count().where(outbox_entries.c.account_id == account_id)) or 0
 
 
 def count_refused(tx: Transaction, account_id: str) -> int:
     """How many flags Jira refused in the version it heard last."""
-    return tx.scalar(_count().where(pushes.c.account_id == account_id, pushes.c.refused.is_not(None))) or 0
+    return (
+        tx.scalar(_count().where(outbox_entries.c.account_id == account_id, outbox_entries.c.refused.is_not(None))) or 0
+    )
 
 
-def refused(tx: Transaction, account_id: str, limit: int) -> list[Push]:
+def refused(tx: Transaction, account_id: str, limit: int) -> list[OutboxEntry]:
     """Flags that Jira refused, by name."""
-    query = _PUSH.where(pushes.c.account_id == account_id, pushes.c.refused.is_not(None))
-    return [Push(*row) for row in tx.execute(query.order_by(pushes.c.flag_name).limit(limit))]
+    query = _PUSH.where(outbox_entries.c.account_id == account_id, outbox_entries.c.refused.is_not(None))
+    return [OutboxEntry(*row) for row in tx.execute(query.order_by(outbox_entries.c.flag_name).limit(limit))]
 
 
 def _accounts_behind() -> sa.Select[str]:
-    first = sa.select(sa.func.min(pushes.c.account_id).label("id")).where(_BEHIND).cte("waiting", recursive=True)
-    after = sa.select(sa.func.min(pushes.c.account_id)).where(_BEHIND, pushes.c.account_id > first.c.id)
+    first = (
+        sa.select(sa.func.min(outbox_entries.c.account_id).label("id")).where(_BEHIND).cte("waiting", recursive=True)
+    )
+    after = sa.select(sa.func.min(outbox_entries.c.account_id)).where(_BEHIND, outbox_entries.c.account_id > first.c.id)
     waiting = first.union_all(sa.select(after.scalar_subquery()).where(first.c.id.is_not(None)))
-    due = sa.exists().where(pushes.c.account_id == waiting.c.id, _BEHIND, _DUE)
+    due = sa.exists().where(outbox_entries.c.account_id == waiting.c.id, _BEHIND, _DUE)
     return sa.select(waiting.c.id).where(waiting.c.id.is_not(None), due)
 
 
 _ACCOUNTS_BEHIND = _accounts_behind()
 
 
-def accounts_behind(tx: Transaction, now: int) -> list[str]:
+def accounts_with_pending(tx: Transaction, now: int) -> list[str]:
     """The accounts whose Jira has yet to hear of something that was not put off.
 
     Goes from each account to the next in the index of what waits: in the middle of a back-fill every sweep of every
@@ -199,27 +211,29 @@ def accounts_behind(tx: Transaction, now: int) -> list[str]:
     return list(tx.scalars(_ACCOUNTS_BEHIND, {"now": now}))
 
 
-def find(tx: Transaction, flag_id: str) -> Push | None:
+def find(tx: Transaction, flag_id: str) -> OutboxEntry | None:
     """The row of one flag; None where it was never connected."""
-    row = tx.execute(_PUSH.where(pushes.c.flag_id == flag_id)).first()
-    return Push(*row) if row else None
+    row = tx.execute(_PUSH.where(outbox_entries.c.flag_id == flag_id)).first()
+    return OutboxEntry(*row) if row else None
 
 
-def put_off(tx: Transaction, flag_id: str, until: int, words: str) -> None:
+def defer(tx: Transaction, flag_id: str, until: int, words: str) -> None:
     """Do not tell Jira of this flag before then, unless it changes: Jira failed at it, with these words."""
-    tx.execute(sa.update(pushes).where(pushes.c.flag_id == flag_id).values(put_off_until=until, refused=words))
+    tx.execute(
+        sa.update(outbox_entries).where(outbox_entries.c.flag_id == flag_id).values(put_off_until=until, refused=words)
+    )
 
 
-def mark_held(tx: Transaction, flag_ids: Collection[str]) -> None:
+def mark_may_exist_remotely(tx: Transaction, flag_ids: Collection[str]) -> None:
     """Before the first send: from now on Jira may hold these, whatever becomes of the answer."""
-    mine = pushes.c.flag_id.in_(flag_ids)
-    hold(tx, mine)
-    tx.execute(sa.update(pushes).where(mine).values(held=True))
+    mine = outbox_entries.c.flag_id.in_(flag_ids)
+    lock_rows(tx, mine)
+    tx.execute(sa.update(outbox_entries).where(mine).values(held=True))
 
 
-def forget_held(tx: Transaction, account_id: str) -> None:
+def forget_remote_flags(tx: Transaction, account_id: str) -> None:
     """Jira holds nothing of this account any more: the app was uninstalled, or another site is connected."""
-    tx.execute(sa.update(pushes).where(pushes.c.account_id == account_id).values(held=False))
+    tx.execute(sa.update(outbox_entries).where(outbox_entries.c.account_id == account_id).values(held=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,18 +258,18 @@ class Answer:
 DELETES_LATE_MS = 10 * 60_000  # for how long after a delete Jira may still work it off
 READ_BACK_AFTER_MS = 60_000
 _NOW, _HELD = sa.bindparam("b_now", type_=sa.BigInteger), sa.bindparam("b_held", type_=sa.Boolean)
-_ENDS_RESEND = pushes.c.resend_version <= sa.bindparam("b_version")
+_ENDS_RESEND = outbox_entries.c.resend_version <= sa.bindparam("b_version")
 _RECORD = (
-    sa.update(pushes)
-    .where(pushes.c.flag_id == sa.bindparam("b_flag"), pushes.c.delivered <= sa.bindparam("b_version"))
+    sa.update(outbox_entries)
+    .where(outbox_entries.c.flag_id == sa.bindparam("b_flag"), outbox_entries.c.delivered <= sa.bindparam("b_version"))
     .values(
-        resend_id=sa.case((_ENDS_RESEND, sa.null()), else_=pushes.c.resend_id),
-        resend_only=sa.case((_ENDS_RESEND, sa.false()), else_=pushes.c.resend_only),
-        deleted_at=sa.case((pushes.c.held & ~_HELD, _NOW), else_=pushes.c.deleted_at),
+        resend_id=sa.case((_ENDS_RESEND, sa.null()), else_=outbox_entries.c.resend_id),
+        resend_only=sa.case((_ENDS_RESEND, sa.false()), else_=outbox_entries.c.resend_only),
+        deleted_at=sa.case((outbox_entries.c.held & ~_HELD, _NOW), else_=outbox_entries.c.deleted_at),
         read_back_at=sa.case(
-            (pushes.c.held & ~_HELD, _NOW + READ_BACK_AFTER_MS),
-            (_HELD & (pushes.c.deleted_at > _NOW - DELETES_LATE_MS), _NOW + READ_BACK_AFTER_MS),
-            else_=pushes.c.read_back_at,
+            (outbox_entries.c.held & ~_HELD, _NOW + READ_BACK_AFTER_MS),
+            (_HELD & (outbox_entries.c.deleted_at > _NOW - DELETES_LATE_MS), _NOW + READ_BACK_AFTER_MS),
+            else_=outbox_entries.c.read_back_at,
         ),
     )
 )
@@ -286,9 +300,9 @@ def record_answers(tx: Transaction, answers: Iterable[Answer], now: int) -> None
         for answer in answers
     ]
     if rows:
-        hold(tx, pushes.c.flag_id.in_([row["b_flag"] for row in rows]))
+        lock_rows(tx, outbox_entries.c.flag_id.in_([row["b_flag"] for row in rows]))
         tx.execute(_RECORD, rows)
 
 
 def _count() -> sa.Select[int]:
-    return sa.select(sa.func.count()).select_from(pushes)
+    return sa.select(sa.func.count()).select_from(outbox_entries)

@@ -7,11 +7,11 @@ import sqlalchemy as sa
 from flagpost.flags.definition_json import load
 from flagpost.flags.model import FlagStatus
 from flagpost.flags.rollout import flag_state
-from flagpost.jira.payload import FlagToTell
+from flagpost.jira.payload import JiraFlagState
 from flagpost.store.db import Transaction
 from flagpost.store.jira import issues
 from flagpost.store.jira.integrations import ChosenProject, chosen_projects
-from flagpost.store.jira.outbox import Push
+from flagpost.store.jira.outbox import OutboxEntry
 from flagpost.store.schema.core import definitions, flags
 
 _STATES = (
@@ -26,7 +26,9 @@ _STATES = (
 )
 
 
-def flags_to_tell(tx: Transaction, account_id: str, wanted: Collection[Push], public_url: str) -> dict[str, FlagToTell]:
+def load_flag_states(
+    tx: Transaction, account_id: str, wanted: Collection[OutboxEntry], public_url: str
+) -> dict[str, JiraFlagState]:
     """For each of these flags what Jira is to show, by flag id; a flag that Jira must not show is left out.
 
     That is one that was deleted, has no connection left to an issue Jira knows, or is of a project that the
@@ -47,10 +49,10 @@ def flags_to_tell(tx: Transaction, account_id: str, wanted: Collection[Push], pu
 
 def _told(
     row: sa.Row[tuple[object, ...]], place: ChosenProject, refs: tuple[str, ...], sequence: int, url: str
-) -> FlagToTell:
+) -> JiraFlagState:
     definition = load(row.body) if row.body is not None else None
     state = flag_state(definition, killed=bool(row.killed), archived=row.status == FlagStatus.ARCHIVED.value)
-    return FlagToTell(
+    return JiraFlagState(
         id=row.id,
         name=row.name,
         environment_name=place.environment.name,

@@ -8,8 +8,8 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.store.db import Transaction
-from flagpost.store.jira.outbox import DELETES_LATE_MS, Push
-from flagpost.store.schema.jira import connections, issues, jira_drift_checks, jira_drift_findings, pushes
+from flagpost.store.jira.outbox import DELETES_LATE_MS, OutboxEntry
+from flagpost.store.schema.jira import connections, issues, jira_drift_checks, jira_drift_findings, outbox_entries
 
 NIGHTLY, ASKED, FLAG, LATER = "nightly", "asked", "flag", "later"
 DONE, BUDGET, UNREADABLE, GONE = "done", "budget", "unreadable", "gone"
@@ -86,7 +86,7 @@ class Counts:
 class Candidate:
     """A flag to be read back. `deleted_at`: when Jira was last asked to delete it."""
 
-    push: Push
+    push: OutboxEntry
     deleted_at: int | None
     names: dict[str, set[str]] = field(default_factory=dict)
 
@@ -189,36 +189,38 @@ def forget_older(tx: Transaction, account_id: str) -> None:
 # What they read ---------------------------------------------------------------------------------------------------
 
 
-_CANDIDATE = sa.select(*(pushes.c[one.name] for one in fields(Push)), pushes.c.deleted_at)
-_MAY_BE_THERE = pushes.c.held | pushes.c.deleted_at.is_not(None)
+_CANDIDATE = sa.select(*(outbox_entries.c[one.name] for one in fields(OutboxEntry)), outbox_entries.c.deleted_at)
+_MAY_BE_THERE = outbox_entries.c.held | outbox_entries.c.deleted_at.is_not(None)
 
 
 def candidates(tx: Transaction, account_id: str, after: str, until: str, limit: int) -> list[Candidate]:
     """The next flags that Jira holds, or held, by their ids; `until`: the last one that counts, empty for no bound."""
-    query = _CANDIDATE.where(pushes.c.account_id == account_id, pushes.c.flag_id > after, _MAY_BE_THERE)
+    query = _CANDIDATE.where(outbox_entries.c.account_id == account_id, outbox_entries.c.flag_id > after, _MAY_BE_THERE)
     if until:
-        query = query.where(pushes.c.flag_id <= until)
-    return _candidates(tx, query.order_by(pushes.c.flag_id).limit(limit))
+        query = query.where(outbox_entries.c.flag_id <= until)
+    return _candidates(tx, query.order_by(outbox_entries.c.flag_id).limit(limit))
 
 
 def candidate(tx: Transaction, flag_id: str) -> list[Candidate]:
     """One flag, where it was ever connected."""
-    return _candidates(tx, _CANDIDATE.where(pushes.c.flag_id == flag_id))
+    return _candidates(tx, _CANDIDATE.where(outbox_entries.c.flag_id == flag_id))
 
 
 def accounts_to_read_back(tx: Transaction, now: int) -> set[str]:
     """The accounts that have any flag to be read back by now."""
-    return set(tx.scalars(sa.select(pushes.c.account_id).where(pushes.c.read_back_at <= now).distinct()))
+    return set(
+        tx.scalars(sa.select(outbox_entries.c.account_id).where(outbox_entries.c.read_back_at <= now).distinct())
+    )
 
 
 def due(tx: Transaction, account_id: str, now: int, limit: int) -> list[Candidate]:
     """Those that were to be read back by now."""
-    query = _CANDIDATE.where(pushes.c.read_back_at <= now, pushes.c.account_id == account_id)
-    return _candidates(tx, query.order_by(pushes.c.read_back_at).limit(limit))
+    query = _CANDIDATE.where(outbox_entries.c.read_back_at <= now, outbox_entries.c.account_id == account_id)
+    return _candidates(tx, query.order_by(outbox_entries.c.read_back_at).limit(limit))
 
 
 def _candidates(tx: Transaction, query: sa.Select[Any]) -> list[Candidate]:
-    found = [Candidate(Push(*row[:-1]), row[-1]) for row in tx.execute(query)]
+    found = [Candidate(OutboxEntry(*row[:-1]), row[-1]) for row in tx.execute(query)]
     named = _names(tx, [one.push.flag_id for one in found])
     return [Candidate(one.push, one.deleted_at, named.get(one.push.flag_id, {})) for one in found]
 
@@ -236,36 +238,40 @@ def _names(tx: Transaction, flag_ids: Collection[str]) -> dict[str, dict[str, se
 
 def count_candidates(tx: Transaction, account_id: str) -> int:
     """How many flags a whole check reads."""
-    query = sa.select(sa.func.count()).select_from(pushes).where(pushes.c.account_id == account_id, _MAY_BE_THERE)
+    query = (
+        sa.select(sa.func.count())
+        .select_from(outbox_entries)
+        .where(outbox_entries.c.account_id == account_id, _MAY_BE_THERE)
+    )
     return tx.scalar(query) or 0
 
 
-def repair(tx: Transaction, seen: Push, now: int, *, above: int = 0, held: bool) -> bool:
+def repair(tx: Transaction, seen: OutboxEntry, now: int, *, above: int = 0, held: bool) -> bool:
     """Have Jira hear of a flag once more, in a version above this one; False where it changed since it was seen."""
     version = max(now, seen.wanted + 1, above + 1)
-    raised = sa.update(pushes).where(_unchanged(seen))
+    raised = sa.update(outbox_entries).where(_unchanged(seen))
     return tx.execute(raised.values(wanted=version, wanted_at=now, held=held, read_back_at=None)).rowcount == 1
 
 
-def read_back_at(tx: Transaction, seen: Push, when: int | None) -> bool:
+def read_back_at(tx: Transaction, seen: OutboxEntry, when: int | None) -> bool:
     """When to read a flag back again; None: no more. False where it changed since it was seen."""
-    return tx.execute(sa.update(pushes).where(_unchanged(seen)).values(read_back_at=when)).rowcount == 1
+    return tx.execute(sa.update(outbox_entries).where(_unchanged(seen)).values(read_back_at=when)).rowcount == 1
 
 
 def put_off(tx: Transaction, flag_ids: Collection[str], when: int | None) -> None:
     """Read these back later, or no more (None), whatever they are: they cannot be judged now."""
-    tx.execute(sa.update(pushes).where(pushes.c.flag_id.in_(flag_ids)).values(read_back_at=when))
+    tx.execute(sa.update(outbox_entries).where(outbox_entries.c.flag_id.in_(flag_ids)).values(read_back_at=when))
 
 
-def note_gone(tx: Transaction, seen: Push, now: int) -> None:
+def note_gone(tx: Transaction, seen: OutboxEntry, now: int) -> None:
     """Jira was seen to hold nothing of a deleted flag: it need not be looked at again, once no delete can be late."""
-    long_ago = pushes.c.deleted_at < now - DELETES_LATE_MS
-    tx.execute(sa.update(pushes).where(_unchanged(seen), long_ago).values(deleted_at=None))
+    long_ago = outbox_entries.c.deleted_at < now - DELETES_LATE_MS
+    tx.execute(sa.update(outbox_entries).where(_unchanged(seen), long_ago).values(deleted_at=None))
 
 
-def _unchanged(seen: Push) -> sa.ColumnElement[bool]:
-    same = (pushes.c.wanted == seen.wanted) & (pushes.c.delivered == seen.wanted)
-    return (pushes.c.flag_id == seen.flag_id) & same
+def _unchanged(seen: OutboxEntry) -> sa.ColumnElement[bool]:
+    same = (outbox_entries.c.wanted == seen.wanted) & (outbox_entries.c.delivered == seen.wanted)
+    return (outbox_entries.c.flag_id == seen.flag_id) & same
 
 
 # What they found --------------------------------------------------------------------------------------------------

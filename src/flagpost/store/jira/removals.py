@@ -7,7 +7,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.store.db import Condition, Transaction
-from flagpost.store.schema.jira import jira_removals, pushes
+from flagpost.store.schema.jira import jira_removals, outbox_entries
 
 SAMPLE = 20
 
@@ -37,10 +37,10 @@ class Removal:
 def request(tx: Transaction, account_id: str, project_id: str | None, name: str, now: int, by: str) -> str | None:
     """Have Jira forget the flags it may hold of a project, or of the account; None where it holds none."""
     held = _held(account_id, project_id)
-    count = tx.scalar(sa.select(sa.func.count()).select_from(pushes).where(held)) or 0
+    count = tx.scalar(sa.select(sa.func.count()).select_from(outbox_entries).where(held)) or 0
     if not count:
         return None
-    sample = list(tx.scalars(sa.select(pushes.c.flag_id).where(held).order_by(sa.func.random()).limit(SAMPLE)))
+    sample = list(tx.scalars(sa.select(outbox_entries.c.flag_id).where(held).order_by(sa.func.random()).limit(SAMPLE)))
     row = {"account_id": account_id, "project_id": project_id, "name": name, "requested_at": now, "requested_by": by}
     removal_id = str(uuid4())
     tx.execute(sa.insert(jira_removals).values(id=removal_id, flags=count, sample=sample, **row))
@@ -48,20 +48,22 @@ def request(tx: Transaction, account_id: str, project_id: str | None, name: str,
 
 
 def _held(account_id: str, project_id: str | None) -> Condition:
-    condition = (pushes.c.account_id == account_id) & pushes.c.held
-    return condition if project_id is None else condition & (pushes.c.project_id == project_id)
+    condition = (outbox_entries.c.account_id == account_id) & outbox_entries.c.held
+    return condition if project_id is None else condition & (outbox_entries.c.project_id == project_id)
 
 
 def held_flags(tx: Transaction, removal: Removal) -> list[tuple[str, int]]:
     """The flags of a removal that Jira may still hold, each with the version it should hear of."""
-    query = sa.select(pushes.c.flag_id, pushes.c.wanted).where(_held(removal.account_id, removal.project_id))
+    query = sa.select(outbox_entries.c.flag_id, outbox_entries.c.wanted).where(
+        _held(removal.account_id, removal.project_id)
+    )
     return [(flag_id, wanted) for flag_id, wanted in tx.execute(query)]
 
 
 def note_asked(tx: Transaction, removal: Removal, now: int) -> None:
     """Jira was asked to delete these as a whole, and may do so a little later, whatever is sent meanwhile."""
     held = _held(removal.account_id, removal.project_id)
-    tx.execute(sa.update(pushes).where(held).values(deleted_at=now))
+    tx.execute(sa.update(outbox_entries).where(held).values(deleted_at=now))
 
 
 def unfinished(tx: Transaction, account_id: str) -> list[Removal]:

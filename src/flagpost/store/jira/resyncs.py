@@ -19,8 +19,8 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.store.db import Condition, Transaction
-from flagpost.store.jira.outbox import NEXT_VERSION, RAISED, hold
-from flagpost.store.schema.jira import jira_backfills, push_log, pushes
+from flagpost.store.jira.outbox import NEXT_VERSION, RAISED, lock_rows
+from flagpost.store.schema.jira import jira_backfills, outbox_entries, push_log
 from flagpost.telemetry.logging import request_id
 
 SITE, PROJECT, FLAG = "site", "project", "flag"
@@ -82,7 +82,7 @@ class Progress:
 
 _BACKFILL = sa.select(*(jira_backfills.c[field.name] for field in fields(Backfill)))
 _OPEN = jira_backfills.c.outcome.is_(None)
-_HAS_ROWS = sa.exists().where(pushes.c.resend_id == jira_backfills.c.id)
+_HAS_ROWS = sa.exists().where(outbox_entries.c.resend_id == jira_backfills.c.id)
 
 
 def insert(tx: Transaction, account_id: str, name: str, now: int, by: str, scope: str = SITE, **of: str) -> Backfill:
@@ -109,15 +109,15 @@ def insert(tx: Transaction, account_id: str, name: str, now: int, by: str, scope
 def begin(tx: Transaction, backfill: Backfill, now: int) -> int:
     """Raise every flag that it covers; how many. One that another back-fill has yet to send is this one's now."""
     end_finished(tx, backfill.account_id, now)
-    alone = (pushes.c.wanted == pushes.c.delivered) | (
-        pushes.c.resend_only & (pushes.c.wanted == pushes.c.resend_version)
+    alone = (outbox_entries.c.wanted == outbox_entries.c.delivered) | (
+        outbox_entries.c.resend_only & (outbox_entries.c.wanted == outbox_entries.c.resend_version)
     )
-    hold(tx, _covered(backfill))
+    lock_rows(tx, _covered(backfill))
     raised = (
-        sa.update(pushes)
+        sa.update(outbox_entries)
         .where(_covered(backfill))
         .values(
-            resend_only=alone & pushes.c.held,
+            resend_only=alone & outbox_entries.c.held,
             resend_id=backfill.id,
             resend_version=NEXT_VERSION,
             **RAISED,
@@ -134,10 +134,12 @@ def begin(tx: Transaction, backfill: Backfill, now: int) -> int:
 
 def _covered(backfill: Backfill) -> Condition:
     if backfill.flag_id is not None:
-        return pushes.c.flag_id == backfill.flag_id
+        return outbox_entries.c.flag_id == backfill.flag_id
     if backfill.project_id is not None:
-        return (pushes.c.account_id == backfill.account_id) & (pushes.c.project_id == backfill.project_id)
-    return pushes.c.account_id == backfill.account_id
+        return (outbox_entries.c.account_id == backfill.account_id) & (
+            outbox_entries.c.project_id == backfill.project_id
+        )
+    return outbox_entries.c.account_id == backfill.account_id
 
 
 def end_finished(tx: Transaction, account_id: str, now: int) -> None:
@@ -152,11 +154,13 @@ def _end(tx: Transaction, which: Condition, outcome: str, now: int, by: str | No
 
 def cancel(tx: Transaction, backfill: Backfill, now: int, by: str) -> int:
     """End one that is under way; how many of its flags are not sent. What Jira must hear of anyway goes on."""
-    mine = pushes.c.resend_id == backfill.id
-    hold(tx, mine)
-    for_it_alone = mine & pushes.c.resend_only & (pushes.c.wanted == pushes.c.resend_version)
-    spared = tx.execute(sa.update(pushes).where(for_it_alone).values(delivered=pushes.c.wanted)).rowcount
-    tx.execute(sa.update(pushes).where(mine).values(resend_id=None, resend_only=False))
+    mine = outbox_entries.c.resend_id == backfill.id
+    lock_rows(tx, mine)
+    for_it_alone = mine & outbox_entries.c.resend_only & (outbox_entries.c.wanted == outbox_entries.c.resend_version)
+    spared = tx.execute(
+        sa.update(outbox_entries).where(for_it_alone).values(delivered=outbox_entries.c.wanted)
+    ).rowcount
+    tx.execute(sa.update(outbox_entries).where(mine).values(resend_id=None, resend_only=False))
     _end(tx, (jira_backfills.c.id == backfill.id) & _OPEN, CANCELLED, now, by)
     return spared
 
@@ -164,9 +168,11 @@ def cancel(tx: Transaction, backfill: Backfill, now: int, by: str) -> int:
 def end_all(tx: Transaction, account_id: str, now: int, by: str) -> None:
     """End every one of an account without touching its flags: there is no site any more, or another one."""
     _end(tx, _OPEN & (jira_backfills.c.account_id == account_id), CANCELLED, now, by)
-    mine = pushes.c.account_id == account_id
+    mine = outbox_entries.c.account_id == account_id
     tx.execute(
-        sa.update(pushes).where(mine & pushes.c.resend_id.is_not(None)).values(resend_id=None, resend_only=False)
+        sa.update(outbox_entries)
+        .where(mine & outbox_entries.c.resend_id.is_not(None))
+        .values(resend_id=None, resend_only=False)
     )
 
 
@@ -204,7 +210,12 @@ def progress(tx: Transaction, backfill: Backfill, now: int) -> Progress:
     """How far one is: counted, so that it is the same for everybody who looks, and after a restart."""
     if backfill.outcome is not None:
         return Progress(backfill, 0, 0.0)
-    left = tx.scalar(sa.select(sa.func.count()).select_from(pushes).where(pushes.c.resend_id == backfill.id)) or 0
+    left = (
+        tx.scalar(
+            sa.select(sa.func.count()).select_from(outbox_entries).where(outbox_entries.c.resend_id == backfill.id)
+        )
+        or 0
+    )
     since = max(backfill.started_at or now, now - _RATE_WINDOW_MS)
     told = sa.select(sa.func.count()).select_from(push_log)
     told = told.where(push_log.c.account_id == backfill.account_id, push_log.c.at >= since)

@@ -122,7 +122,7 @@ connections = sa.Table(
 )
 # One row for each flag that Jira knows, knew or should know: the outbox. `wanted` and `delivered` are sequence ids
 # (Atlassian: updateSequenceId). The row outlives its flag, so that a delete is delivered too and no id is used twice.
-pushes = sa.Table(
+outbox_entries = sa.Table(
     "pushes",
     metadata,
     sa.Column("flag_id", Id, primary_key=True),
@@ -199,7 +199,7 @@ jira_removals = sa.Table(
     time_column("finished_at", nullable=True),
     sa.Index(None, "account_id", "requested_at"),
 )
-# Each time that a site, a project or a flag was sent again. What is left of it are the rows of `pushes` that name it.
+# Each time that a site, a project or a flag was sent again. What is left of it are the `outbox_entries` that name it.
 jira_backfills = sa.Table(
     "jira_backfills",
     metadata,

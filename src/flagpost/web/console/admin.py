@@ -15,7 +15,7 @@ from flagpost.actions.projects import environments, projects
 from flagpost.errors import FlagpostError
 from flagpost.flags.model import JiraEnvironmentType
 from flagpost.store.records import Owner
-from flagpost.web.console.page import MOST_PROJECTS, Form, go, many, problems_of, show, words
+from flagpost.web.console.page import MOST_PROJECTS, Form, form_list, form_text, problems_of, redirect, render_page
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -31,7 +31,7 @@ def _attempt(act: Callable[[], Any], page: Callable[[FlagpostError], Response], 
         act()
     except FlagpostError as error:
         return page(error)
-    return go(target)
+    return redirect(target)
 
 
 def _page(
@@ -39,7 +39,7 @@ def _page(
 ) -> Response:
     status, problems = (error.status, problems_of(error)) if error else (200, [])
     nav = f"admin-{name}"
-    return show(request, ctx, who, f"admin_{name}.html", nav=nav, status=status, problems=problems, **values)
+    return render_page(request, ctx, who, f"admin_{name}.html", nav=nav, status=status, problems=problems, **values)
 
 
 # Projects -----------------------------------------------------------------------------------------------------------
@@ -75,9 +75,9 @@ def _grantees(ctx: Context, who: SignedIn) -> list[Owner]:
 @router.post("/projects")
 def create_project(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
     """A new project, with Staging and Production."""
-    asks = words(form, "requires") == "yes"
+    asks = form_text(form, "requires") == "yes"
     return _attempt(
-        lambda: projects.create_project(ctx, who.actor, words(form, "name"), requires_title_and_comments=asks),
+        lambda: projects.create_project(ctx, who.actor, form_text(form, "name"), requires_title_and_comments=asks),
         lambda error: _projects(request, ctx, who, error),
         "/admin/projects",
     )
@@ -88,14 +88,16 @@ def change_project(request: Request, ctx: Ctx, who: Person, project: str, form: 
     """Rename, ask for titles and comments, choose who may view it, or delete."""
 
     def act() -> None:
-        if words(form, "act") == "delete":
+        if form_text(form, "act") == "delete":
             projects.delete_project(ctx, who.actor, project)
             return
-        asks = words(form, "requires") == "yes"
-        name = words(form, "name")
+        asks = form_text(form, "requires") == "yes"
+        name = form_text(form, "name")
         projects.update_project(ctx, who.actor, project, name=name, requires_title_and_comments=asks)
-        grants = [(kind, id) for kind, _, id in (text.partition(":") for text in many(form, "grants"))]
-        projects.set_restriction(ctx, who.actor, project, restricted=words(form, "restricted") == "yes", grants=grants)
+        grants = [(kind, id) for kind, _, id in (text.partition(":") for text in form_list(form, "grants"))]
+        projects.set_restriction(
+            ctx, who.actor, project, restricted=form_text(form, "restricted") == "yes", grants=grants
+        )
 
     return _attempt(act, lambda error: _projects(request, ctx, who, error), "/admin/projects")
 
@@ -133,24 +135,24 @@ def _environments(
 @router.post("/environments")
 def change_environments(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
     """Create, change or delete an environment or a traffic type."""
-    project = words(form, "project")
+    project = form_text(form, "project")
 
     def act() -> None:
-        values: dict[str, Any] = {"production": words(form, "production") == "yes"}
-        values["jira_type"] = words(form, "jira_type") or None
+        values: dict[str, Any] = {"production": form_text(form, "production") == "yes"}
+        values["jira_type"] = form_text(form, "jira_type") or None
         values["permissions"] = _permissions(ctx, who, project, form)
-        match words(form, "act"):
+        match form_text(form, "act"):
             case "delete":
-                environments.delete_environment(ctx, who.actor, project, words(form, "environment"))
+                environments.delete_environment(ctx, who.actor, project, form_text(form, "environment"))
             case "update":
-                place = words(form, "environment")
-                environments.update_environment(ctx, who.actor, project, place, name=words(form, "name"), **values)
+                place = form_text(form, "environment")
+                environments.update_environment(ctx, who.actor, project, place, name=form_text(form, "name"), **values)
             case "add-type":
-                environments.create_traffic_type(ctx, who.actor, project, words(form, "name"))
+                environments.create_traffic_type(ctx, who.actor, project, form_text(form, "name"))
             case "delete-type":
-                environments.delete_traffic_type(ctx, who.actor, words(form, "type"))
+                environments.delete_traffic_type(ctx, who.actor, form_text(form, "type"))
             case _:
-                environments.create_environment(ctx, who.actor, project, words(form, "name"), **values)
+                environments.create_environment(ctx, who.actor, project, form_text(form, "name"), **values)
 
     target = f"/admin/environments?project={project}"
     return _attempt(act, lambda error: _environments(request, ctx, who, project, error), target)
@@ -158,12 +160,15 @@ def change_environments(request: Request, ctx: Ctx, who: Person, form: Form) -> 
 
 def _permissions(ctx: Context, who: SignedIn, project: str, form: Form) -> dict[str, Any] | None:
     """An environment's permissions with what the form says of approvals; None where it says nothing new."""
-    place = words(form, "environment")
+    place = form_text(form, "environment")
     kept = environments.get_environment(ctx, who.actor, project, place).permissions if place else {}
     present = kept.get("changePermissions") or {}
-    wanted = {"areApprovalsRequired": words(form, "approvals") == "yes", "allowKills": words(form, "kills") == "yes"}
+    wanted = {
+        "areApprovalsRequired": form_text(form, "approvals") == "yes",
+        "allowKills": form_text(form, "kills") == "yes",
+    }
     before = {"areApprovalsRequired": False, "allowKills": True} | present
-    if {name: before[name] for name in wanted} == wanted or words(form, "act") not in ("update", "create"):
+    if {name: before[name] for name in wanted} == wanted or form_text(form, "act") not in ("update", "create"):
         return None
     return {**kept, "changePermissions": {**present, **wanted}}
 
@@ -208,21 +213,21 @@ def _keys(
 @router.post("/api-keys")
 def create_key(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
     """A new key, shown once."""
-    project, _, environment = words(form, "scope").partition(":")
-    kind, days = words(form, "kind", "admin"), words(form, "days")
+    project, _, environment = form_text(form, "scope").partition(":")
+    kind, days = form_text(form, "kind", "admin"), form_text(form, "days")
     try:
         _, secret = api_keys.create_api_key(
             ctx,
             who.actor,
-            name=words(form, "name"),
+            name=form_text(form, "name"),
             kind=kind,
-            roles=[words(form, "role")] if kind == "admin" else [],
+            roles=[form_text(form, "role")] if kind == "admin" else [],
             project=project or None,
             environments=[environment] if environment else [],
             expires_at=ctx.clock() + int(days) * 86_400_000 if days in dict(_LIVES) and days else None,
         )
     except FlagpostError as error:
-        typed = {field: words(form, field) for field in _OF_A_KEY}
+        typed = {field: form_text(form, field) for field in _OF_A_KEY}
         return _keys(request, ctx, who, error, typed=typed)
     return _keys(request, ctx, who, secret=secret)
 
@@ -231,7 +236,7 @@ def create_key(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
 def revoke_key(ctx: Ctx, who: Person, key: str) -> Response:
     """End a key at once."""
     api_keys.revoke_api_key(ctx, who.actor, key)
-    return go("/admin/api-keys")
+    return redirect("/admin/api-keys")
 
 
 # Users and groups ---------------------------------------------------------------------------------------------------
@@ -254,11 +259,11 @@ def _users(
 @router.post("/users")
 def change_users(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
     """Invite somebody, make a new link, change a role, deactivate or bring back."""
-    user, link = words(form, "user"), ""
+    user, link = form_text(form, "user"), ""
     try:
-        match words(form, "act"):
+        match form_text(form, "act"):
             case "role":
-                users.update_user(ctx, who.actor, user, role=words(form, "role"))
+                users.update_user(ctx, who.actor, user, role=form_text(form, "role"))
             case "deactivate":
                 users.update_user(ctx, who.actor, user, active=False)
             case "activate":
@@ -266,11 +271,11 @@ def change_users(request: Request, ctx: Ctx, who: Person, form: Form) -> Respons
             case "link":
                 link = users.new_password_link(ctx, who.actor, user).url
             case _:
-                email, name, role = (words(form, field) for field in ("email", "name", "role"))
+                email, name, role = (form_text(form, field) for field in ("email", "name", "role"))
                 link = users.invite_user(ctx, who.actor, email=email, name=name, role=role).url
     except FlagpostError as error:
         return _users(request, ctx, who, error)
-    return _users(request, ctx, who, link=link) if link else go("/admin/users")
+    return _users(request, ctx, who, link=link) if link else redirect("/admin/users")
 
 
 @router.get("/groups")
@@ -289,14 +294,14 @@ def change_groups(request: Request, ctx: Ctx, who: Person, form: Form) -> Respon
     """Create a group, choose its members, or delete it."""
 
     def act() -> None:
-        match words(form, "act"):
+        match form_text(form, "act"):
             case "delete":
-                users.delete_group(ctx, who.actor, words(form, "group"))
+                users.delete_group(ctx, who.actor, form_text(form, "group"))
             case "members":
-                users.set_members(ctx, who.actor, words(form, "group"), many(form, "members"))
+                users.set_members(ctx, who.actor, form_text(form, "group"), form_list(form, "members"))
             case _:
-                name = words(form, "name")
-                users.create_group(ctx, who.actor, name, words(form, "description"), many(form, "members"))
+                name = form_text(form, "name")
+                users.create_group(ctx, who.actor, name, form_text(form, "description"), form_list(form, "members"))
 
     return _attempt(act, lambda error: _groups(request, ctx, who, error), "/admin/groups")
 
@@ -308,4 +313,4 @@ def change_groups(request: Request, ctx: Ctx, who: Person, form: Form) -> Respon
 def audit_page(request: Request, ctx: Ctx, who: Person, offset: int = 0) -> Response:
     """What changed in the whole account, the newest first."""
     page = audit.list_account_audit(ctx, who.actor, offset=max(offset, 0))
-    return show(request, ctx, who, "audit.html", nav="admin-audit", page=page, places=[])
+    return render_page(request, ctx, who, "audit.html", nav="admin-audit", page=page, places=[])

@@ -15,7 +15,7 @@ from flagpost.errors import FlagpostError, NotFound
 from flagpost.flags.diff import Change, describe
 from flagpost.store.change_requests.requests import ChangeRequest
 from flagpost.store.schema.change_requests import OPEN
-from flagpost.web.console.page import Form, go, problems_of, show, words
+from flagpost.web.console.page import Form, form_text, problems_of, redirect, render_page
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -46,7 +46,7 @@ def list_page(request: Request, ctx: Ctx, who: Person, project: str, state: str 
     found = projects.get_project(ctx, who.actor, project)
     statuses = DECIDED if state == "decided" else OPEN
     page = change_requests.list_of_project(ctx, who.actor, found.id, statuses, offset=max(offset, 0))
-    return show(
+    return render_page(
         request,
         ctx,
         who,
@@ -69,7 +69,7 @@ def request_page(request: Request, ctx: Ctx, who: Person, project: str, id: str)
 @router.post("/{id}")
 def act(request: Request, ctx: Ctx, who: Person, project: str, id: str, form: Form) -> Response:
     """Say something, approve, reject or withdraw."""
-    comment, button = words(form, "comment"), words(form, "act")
+    comment, button = form_text(form, "comment"), form_text(form, "act")
     try:
         if button in reviews.DECISIONS:
             reviews.decide(ctx, who.actor, id, button, comment)
@@ -77,7 +77,7 @@ def act(request: Request, ctx: Ctx, who: Person, project: str, id: str, form: Fo
             change_requests.add_comment(ctx, who.actor, id, comment)
     except FlagpostError as error:
         return _page(request, ctx, who, project, id, error, comment)
-    return go(f"/projects/{project}/change-requests/{id}")
+    return redirect(f"/projects/{project}/change-requests/{id}")
 
 
 def _page(
@@ -93,7 +93,7 @@ def _page(
     one = change_requests.get_change_request(ctx, who.actor, id)
     if one.project_id != found.id:
         raise NotFound
-    return show(
+    return render_page(
         request,
         ctx,
         who,

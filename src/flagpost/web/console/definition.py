@@ -23,7 +23,7 @@ from flagpost.store.records import FlagDefinition
 from flagpost.web.console import editor
 from flagpost.web.console.editor import Draft
 from flagpost.web.console.flag import OneFlag, ask, load, show_tab
-from flagpost.web.console.page import SUGGESTED, Form, go, listed, problems_of, words
+from flagpost.web.console.page import SUGGESTED, Form, form_text, listed, problems_of, redirect
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -61,17 +61,17 @@ def tab(
 @router.post(_ONE + "/definition")
 def change(request: Request, ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
     """A button of the editor: one that changes the form, or *Review changes*."""
-    one = load(ctx, who, project, flag, words(form, "environment"))
+    one = load(ctx, who, project, flag, form_text(form, "environment"))
     who.actor.require(Right.EDIT_FLAGS)
     base = _base(form)
     body = editor.from_form((name, value) for name, value in form.multi_items() if isinstance(value, str))
     body = editor.with_unseen(body, Draft.of(one.definition).body() if one.definition else None)
-    button = words(form, "button")
+    button = form_text(form, "button")
     if button != "review":
         return _edit(request, ctx, who, one, editor.press(body, button) if button else body, base)
     try:
         draft = Draft.read(body)
-        place = (one.project.id, one.flag.id, words(form, "environment"))
+        place = (one.project.id, one.flag.id, form_text(form, "environment"))
         dependencies.check_dependencies(ctx, who.actor, *place, draft.definition, draft.flag_sets)
     except FlagpostError as error:
         return _edit(request, ctx, who, one, body, base, error)
@@ -81,24 +81,24 @@ def change(request: Request, ctx: Ctx, who: Person, project: str, flag: str, for
 @router.post(_ONE + "/definition/save")
 def save(request: Request, ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
     """Save what the change summary showed."""
-    one = load(ctx, who, project, flag, words(form, "environment"))
-    draft = Draft.read(_json(words(form, "body")))
+    one = load(ctx, who, project, flag, form_text(form, "environment"))
+    draft = Draft.read(_json(form_text(form, "body")))
     base = _base(form)
-    if words(form, "button") == "back":
+    if form_text(form, "button") == "back":
         return _edit(request, ctx, who, one, draft.body(), base)
-    said: dict[str, Any] = {name: words(form, name) for name in ("title", "comment", "rollout_status")}
-    asked = {name: words(form, name) for name in ("approvers", "scheduled_for")}
+    said: dict[str, Any] = {name: form_text(form, name) for name in ("title", "comment", "rollout_status")}
+    asked = {name: form_text(form, name) for name in ("approvers", "scheduled_for")}
     try:
-        if words(form, "button") == "ask":
+        if form_text(form, "button") == "ask":
             return _ask(ctx, who, one, draft, form)
-        _save(ctx, who, one, draft, base, words(form, "environment"), said)
+        _save(ctx, who, one, draft, base, form_text(form, "environment"), said)
     except StaleVersion as error:
         return _summary(request, ctx, who, one, draft, error.current_version, error, said)
     except FlagpostError as error:
         if any(problem.path.startswith(editor.FIELDS) for problem in problems_of(error)):
             return _edit(request, ctx, who, one, draft.body(), base, error)
         return _summary(request, ctx, who, one, draft, base, error, said | asked)
-    return go(one.url + one.here)
+    return redirect(one.url + one.here)
 
 
 def _save(
@@ -114,7 +114,7 @@ def _save(
 
 def _ask(ctx: Context, who: SignedIn, one: OneFlag, draft: Draft, form: Form) -> Response:
     """Ask for what the change summary showed, to be approved by somebody else."""
-    at = editor.read_date(words(form, "scheduled_for"))
+    at = editor.read_date(form_text(form, "scheduled_for"))
     if isinstance(at, str):
         raise InvalidInput("This is not a time.", "scheduled_for")
     proposal = Proposal(
@@ -122,10 +122,10 @@ def _ask(ctx: Context, who: SignedIn, one: OneFlag, draft: Draft, form: Form) ->
         one.flag.name,
         "UPDATE" if one.definition else "CREATE",
         dump(draft.definition),
-        words(form, "title"),
-        words(form, "comment"),
-        listed(words(form, "approvers")),
-        words(form, "rollout_status") or None,
+        form_text(form, "title"),
+        form_text(form, "comment"),
+        listed(form_text(form, "approvers")),
+        form_text(form, "rollout_status") or None,
         at,
         "UTC" if at else None,
         draft.flag_sets,
@@ -134,7 +134,7 @@ def _ask(ctx: Context, who: SignedIn, one: OneFlag, draft: Draft, form: Form) ->
 
 
 def _base(form: Form) -> int:
-    text = words(form, "base", "0")
+    text = form_text(form, "base", "0")
     return int(text) if text.isdigit() and len(text) < 10 else 0
 
 

@@ -4,9 +4,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from flagpost.errors import FlagpostError
-from flagpost.serving.explain import read_attributes, try_flag
+from flagpost.serving.explain import explain_flag, read_attributes
 from flagpost.web.console.flag import load, show_tab
-from flagpost.web.console.page import Form, words
+from flagpost.web.console.page import Form, form_text
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx, Served
 
@@ -35,10 +35,10 @@ def evaluate(
 ) -> Response:
     """Who was typed, and what they get."""
     one = load(ctx, who, project, flag, environment)
-    typed = {name: words(form, name) for name in _FIELDS}
+    typed = {name: form_text(form, name) for name in _FIELDS}
     place = one.environment.id if one.environment else ""
     try:
-        tried = try_flag(
+        tried = explain_flag(
             ctx,
             served,
             who.actor,

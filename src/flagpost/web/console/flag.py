@@ -20,7 +20,7 @@ from flagpost.errors import ApprovalRequired, FlagpostError, InvalidInput
 from flagpost.store.records import Flag, FlagDefinition, Project
 from flagpost.web.console.environment_picker import InEnvironment, choose
 from flagpost.web.console.jira_health import asked_of_log, filter_of_log, shown_log
-from flagpost.web.console.page import Form, go, listed, many, problems_of, show, words
+from flagpost.web.console.page import Form, form_list, form_text, listed, problems_of, redirect, render_page
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -67,7 +67,7 @@ def show_tab(
     waiting = (
         change_requests.open_in_environment(ctx, who.actor, one.project.id, place.id, [one.flag.id]) if place else {}
     )
-    return show(
+    return render_page(
         request,
         ctx,
         who,
@@ -86,36 +86,36 @@ def show_tab(
 @router.post(_ONE + "/kill")
 def kill(ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
     """Kill, once the flag's name or KILL was typed."""
-    one = load(ctx, who, project, flag, words(form, "environment"))
-    if words(form, "confirm") not in (one.flag.name, "KILL"):
+    one = load(ctx, who, project, flag, form_text(form, "environment"))
+    if form_text(form, "confirm") not in (one.flag.name, "KILL"):
         raise InvalidInput(f"To kill “{one.flag.name}”, type its name or KILL.")
     try:
-        definitions.kill(ctx, who.actor, project, flag, words(form, "environment"), **_summary(form))
+        definitions.kill(ctx, who.actor, project, flag, form_text(form, "environment"), **_summary(form))
     except ApprovalRequired:
         return ask(ctx, who, one, Proposal("flag", one.flag.name, "KILL", **_summary(form)))
-    return go(one.url + one.here)
+    return redirect(one.url + one.here)
 
 
 @router.post(_ONE + "/restore")
 def restore(ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
     """Undo a kill."""
-    one = load(ctx, who, project, flag, words(form, "environment"))
+    one = load(ctx, who, project, flag, form_text(form, "environment"))
     try:
-        definitions.restore(ctx, who.actor, project, flag, words(form, "environment"), **_summary(form))
+        definitions.restore(ctx, who.actor, project, flag, form_text(form, "environment"), **_summary(form))
     except ApprovalRequired:
         return ask(ctx, who, one, Proposal("flag", one.flag.name, "RESTORE", **_summary(form)))
-    return go(one.url + one.here)
+    return redirect(one.url + one.here)
 
 
 def ask(ctx: Context, who: SignedIn, one: OneFlag, proposal: Proposal) -> Response:
     """Where a change has to be approved first, ask for it, and show the request."""
     place = one.environment.id if one.environment else ""
     new = change_requests.submit(ctx, who.actor, one.project.id, place, proposal)
-    return go(f"/projects/{one.project.id}/change-requests/{new.request.id}")
+    return redirect(f"/projects/{one.project.id}/change-requests/{new.request.id}")
 
 
 def _summary(form: Form) -> dict[str, Any]:
-    return {"title": words(form, "title"), "comment": words(form, "comment")}
+    return {"title": form_text(form, "title"), "comment": form_text(form, "comment")}
 
 
 @router.get(_ONE + "/integrations")
@@ -152,12 +152,12 @@ def log_tab(request: Request, ctx: Ctx, who: Person, project: str, flag: str) ->
 def act_on_jira(request: Request, ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
     """Send a flag again, or have it read back from Jira, as the button says."""
     one = load(ctx, who, project, flag, None)
-    ask = resync.send_again if words(form, "act") == "resend" else reconciliation.ask_for_check
+    ask = resync.send_again if form_text(form, "act") == "resend" else reconciliation.ask_for_check
     try:
         ask(ctx, who.actor, one.project.id, one.flag.id)
     except FlagpostError as error:
         return _integrations(request, ctx, who, one, error)
-    return go(one.url + "/integrations")
+    return redirect(one.url + "/integrations")
 
 
 @router.post(_ONE + "/issues")
@@ -165,17 +165,17 @@ def connect(request: Request, ctx: Ctx, who: Person, project: str, flag: str, fo
     """Connect with one or more issues."""
     one = load(ctx, who, project, flag, None)
     try:
-        issue_links.connect_issues(ctx, who.actor, one.project.id, one.flag.id, [words(form, "issues")])
+        issue_links.connect_issues(ctx, who.actor, one.project.id, one.flag.id, [form_text(form, "issues")])
     except FlagpostError as error:
-        return _integrations(request, ctx, who, one, error, words(form, "issues"))
-    return go(one.url + "/integrations")
+        return _integrations(request, ctx, who, one, error, form_text(form, "issues"))
+    return redirect(one.url + "/integrations")
 
 
 @router.post(_ONE + "/issues/{issue}/disconnect")
 def disconnect(ctx: Ctx, who: Person, project: str, flag: str, issue: str) -> Response:
     """Take a connection away."""
     issue_links.disconnect_issue(ctx, who.actor, project, flag, issue)
-    return go(f"/projects/{project}/flags/{flag}/integrations")
+    return redirect(f"/projects/{project}/flags/{flag}/integrations")
 
 
 def _integrations(
@@ -224,26 +224,26 @@ def save_settings(request: Request, ctx: Ctx, who: Person, project: str, flag: s
 
 def _act(ctx: Context, who: SignedIn, one: OneFlag, form: Form) -> Response:
     place = (ctx, who.actor, one.project.id, one.flag.id)
-    match words(form, "act"):
+    match form_text(form, "act"):
         case "archive":
             flags.archive_flag(*place)
         case "unarchive":
             flags.unarchive_flag(*place)
         case "delete":
             flags.delete_flag(*place)
-            return go(f"/projects/{one.project.id}/flags")
+            return redirect(f"/projects/{one.project.id}/flags")
         case "remove":
-            definitions.remove_definition(*place, words(form, "environment"))
+            definitions.remove_definition(*place, form_text(form, "environment"))
         case _:
             flags.update_flag(
                 *place,
-                base_version=int(words(form, "version", "0")) or None,
-                description=words(form, "description"),
-                tags=listed(words(form, "tags")),
-                owners=[(kind, id) for kind, _, id in (text.partition(":") for text in many(form, "owners"))],
-                rollout_status=words(form, "rollout_status") or None,
+                base_version=int(form_text(form, "version", "0")) or None,
+                description=form_text(form, "description"),
+                tags=listed(form_text(form, "tags")),
+                owners=[(kind, id) for kind, _, id in (text.partition(":") for text in form_list(form, "owners"))],
+                rollout_status=form_text(form, "rollout_status") or None,
             )
-    return go(one.url + "/settings")
+    return redirect(one.url + "/settings")
 
 
 def _settings(

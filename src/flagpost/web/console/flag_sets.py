@@ -11,7 +11,7 @@ from flagpost.actions.flags import flag_sets
 from flagpost.actions.projects import environments, projects
 from flagpost.errors import FlagpostError
 from flagpost.store.flags.flag_sets import FlagSet, Member
-from flagpost.web.console.page import Form, go, problems_of, show, words
+from flagpost.web.console.page import Form, form_text, problems_of, redirect, render_page
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -45,12 +45,12 @@ def list_page(request: Request, ctx: Ctx, who: Person, project: str) -> Response
 @router.post("")
 def create(request: Request, ctx: Ctx, who: Person, project: str, form: Form) -> Response:
     """A new flag set."""
-    typed = {name: words(form, name) for name in ("name", "description")}
+    typed = {name: form_text(form, name) for name in ("name", "description")}
     try:
         flag_sets.create_flag_set(ctx, who.actor, project, **typed)
     except FlagpostError as error:
         return _list(request, ctx, who, project, error, typed)
-    return go(f"/projects/{project}/flag-sets")
+    return redirect(f"/projects/{project}/flag-sets")
 
 
 @router.post("/{flag_set}/delete")
@@ -60,7 +60,7 @@ def delete(request: Request, ctx: Ctx, who: Person, project: str, flag_set: str)
         flag_sets.delete_flag_set(ctx, who.actor, flag_set)
     except FlagpostError as error:
         return _list(request, ctx, who, project, error, kept=flag_set)
-    return go(f"/projects/{project}/flag-sets")
+    return redirect(f"/projects/{project}/flag-sets")
 
 
 def _list(
@@ -75,7 +75,7 @@ def _list(
     found = projects.get_project(ctx, who.actor, project)
     members = flag_sets.list_members(ctx, who.actor, found.id)
     sets = flag_sets.list_flag_sets(ctx, who.actor, found.id, limit=None)
-    return show(
+    return render_page(
         request,
         ctx,
         who,

@@ -18,7 +18,7 @@ from flagpost.errors import FlagpostError, InvalidInput
 from flagpost.store.flags.flags import FlagFilter
 from flagpost.store.flags.stale_flags import Kind
 from flagpost.store.records import Project
-from flagpost.web.console.page import SUGGESTED, Form, go, listed, many, problems_of, show, words
+from flagpost.web.console.page import SUGGESTED, Form, form_list, form_text, listed, problems_of, redirect, render_page
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -46,7 +46,7 @@ def list_page(request: Request, ctx: Ctx, who: Person, project: str, offset: int
         offset=max(offset, 0),
         limit=PAGE,
     )
-    return show(
+    return render_page(
         request,
         ctx,
         who,
@@ -108,24 +108,24 @@ def new_page(request: Request, ctx: Ctx, who: Person) -> Response:
 @router.post("/flags/new")
 def create(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
     """Create a flag, and connect it with the issues that were entered."""
-    values = {name: words(form, name) for name in ("name", "traffic_type", "description", "tags", "issues")}
-    if words(form, "switch"):
-        return _new_page(request, ctx, who, words(form, "project"), values)
+    values = {name: form_text(form, name) for name in ("name", "traffic_type", "description", "tags", "issues")}
+    if form_text(form, "switch"):
+        return _new_page(request, ctx, who, form_text(form, "project"), values)
     try:
         made = issue_links.create_connected_flag(
             ctx,
             who.actor,
-            words(form, "project"),
+            form_text(form, "project"),
             [values["issues"]] if values["issues"] else [],
             name=values["name"],
             traffic_type=values["traffic_type"],
             description=values["description"],
             tags=listed(values["tags"]),
-            owners=[_owner(one) for one in many(form, "owners")] or None,
+            owners=[_owner(one) for one in form_list(form, "owners")] or None,
         )
     except FlagpostError as error:
-        return _new_page(request, ctx, who, words(form, "project"), values, error)
-    return go(f"/projects/{made.project_id}/flags/{made.id}")
+        return _new_page(request, ctx, who, form_text(form, "project"), values, error)
+    return redirect(f"/projects/{made.project_id}/flags/{made.id}")
 
 
 def _owner(text: str) -> tuple[str, str]:
@@ -143,7 +143,7 @@ def _new_page(
 ) -> Response:
     who.actor.require(Right.EDIT_FLAGS)
     chosen = projects.get_project(ctx, who.actor, project) if project else _first(ctx, who, bool(values["issues"]))
-    return show(
+    return render_page(
         request,
         ctx,
         who,
@@ -181,10 +181,12 @@ def connect_page(request: Request, ctx: Ctx, who: Person) -> Response:
 def connect(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
     """Connect the chosen flag with the issue."""
     try:
-        issue_links.connect_issues(ctx, who.actor, words(form, "project"), words(form, "flag"), [words(form, "issue")])
+        issue_links.connect_issues(
+            ctx, who.actor, form_text(form, "project"), form_text(form, "flag"), [form_text(form, "issue")]
+        )
     except FlagpostError as error:
-        return _connect_page(request, ctx, who, {"issue": words(form, "issue"), "q": words(form, "q")}, error)
-    return go(f"/projects/{words(form, 'project')}/flags/{words(form, 'flag')}/integrations")
+        return _connect_page(request, ctx, who, {"issue": form_text(form, "issue"), "q": form_text(form, "q")}, error)
+    return redirect(f"/projects/{form_text(form, 'project')}/flags/{form_text(form, 'flag')}/integrations")
 
 
 def _connect_page(
@@ -194,7 +196,7 @@ def _connect_page(
     chosen = [one.project.id for one in issue_links.projects_for_connect(ctx, who.actor)]
     text = str(asked.get("q", ""))
     found = flags.find_flags(ctx, who.actor, text, project_ids=chosen, limit=SHOWN_BY_SEARCH) if chosen else []
-    return show(
+    return render_page(
         request,
         ctx,
         who,
@@ -216,7 +218,7 @@ def audit_page(request: Request, ctx: Ctx, who: Person, project: str, offset: in
     found = projects.get_project(ctx, who.actor, project)
     page = audit.list_audit(ctx, who.actor, found.id, offset=max(offset, 0))
     places = environments.list_environments(ctx, who.actor, found.id)
-    return show(request, ctx, who, "audit.html", project=found, nav="audit", page=page, places=places)
+    return render_page(request, ctx, who, "audit.html", project=found, nav="audit", page=page, places=places)
 
 
 @router.get("/projects/{project}/environments")
@@ -224,4 +226,4 @@ def environments_page(request: Request, ctx: Ctx, who: Person, project: str) -> 
     """Where a project's flags apply."""
     found = projects.get_project(ctx, who.actor, project)
     places = environments.list_environments(ctx, who.actor, found.id)
-    return show(request, ctx, who, "environments.html", project=found, nav="environments", environments=places)
+    return render_page(request, ctx, who, "environments.html", project=found, nav="environments", environments=places)

@@ -11,7 +11,7 @@ from flagpost.actions.jira.diagnostics import Finding, check_integration
 from flagpost.actions.jira.status import get_integration
 from flagpost.actions.projects import environments, projects
 from flagpost.errors import FlagpostError
-from flagpost.web.console.page import MOST_PROJECTS, Form, go, many, problems_of, show, words
+from flagpost.web.console.page import MOST_PROJECTS, Form, form_list, form_text, problems_of, redirect, render_page
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -37,14 +37,16 @@ def choose(request: Request, ctx: Ctx, who: Person) -> Response:
 @router.post("/jira")
 def save(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
     """Set the integration up and show its token once; or save other projects."""
-    chosen = {project: words(form, f"environment-{project}") for project in many(form, "projects")}
+    chosen = {project: form_text(form, f"environment-{project}") for project in form_list(form, "projects")}
     try:
         if get_integration(ctx, who.actor).key:
             integration.change_projects(ctx, who.actor, list(chosen.items()))
-            return go(f"{_HOME}?tab=configured")
-        token = integration.set_up_integration(ctx, who.actor, list(chosen.items()), site=words(form, "site") or None)
+            return redirect(f"{_HOME}?tab=configured")
+        token = integration.set_up_integration(
+            ctx, who.actor, list(chosen.items()), site=form_text(form, "site") or None
+        )
     except FlagpostError as error:
-        return _choose(request, ctx, who, chosen, error, words(form, "site"))
+        return _choose(request, ctx, who, chosen, error, form_text(form, "site"))
     return _page(request, ctx, who, "configured", token.secret)
 
 
@@ -52,7 +54,7 @@ def save(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
 def act(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
     """Whatever the page's buttons say: about the token, the site, sending again, checking, removing."""
     try:
-        match words(form, "act"):
+        match form_text(form, "act"):
             case "check":
                 return _page(request, ctx, who, "configured", findings=check_integration(ctx, who.actor))
             case "address":
@@ -64,14 +66,14 @@ def act(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
             case "revoke":
                 integration.revoke_token(ctx, who.actor)
             case "grant":
-                integration.grant_project(ctx, who.actor, words(form, "project"))
+                integration.grant_project(ctx, who.actor, form_text(form, "project"))
             case "resend":
                 integration.resend(ctx, who.actor)
             case "remove":
                 integration.remove_integration(ctx, who.actor)
     except FlagpostError as error:
         return _page(request, ctx, who, "configured", error=error)
-    return go(f"{_HOME}?tab=configured")
+    return redirect(f"{_HOME}?tab=configured")
 
 
 def _page(
@@ -84,7 +86,7 @@ def _page(
     findings: list[Finding] | None = None,
 ) -> Response:
     state = get_integration(ctx, who.actor)
-    return show(
+    return render_page(
         request,
         ctx,
         who,
@@ -109,7 +111,7 @@ def _choose(
     site: str = "",
 ) -> Response:
     visible = projects.list_projects(ctx, who.actor, limit=MOST_PROJECTS).items
-    return show(
+    return render_page(
         request,
         ctx,
         who,

@@ -10,7 +10,7 @@ from flagpost.actions.jira import credentials as actions
 from flagpost.actions.jira.credentials import Webhook
 from flagpost.actions.jira.status import get_integration
 from flagpost.errors import FlagpostError
-from flagpost.web.console.page import Form, go, problems_of, show, words
+from flagpost.web.console.page import Form, form_text, problems_of, redirect, render_page
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -28,12 +28,12 @@ def page(request: Request, ctx: Ctx, who: Person) -> Response:
 @router.post("")
 def save(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
     """Try the credentials, and connect the site with them."""
-    typed = {name: words(form, name) for name in ("site", "client_id")}
+    typed = {name: form_text(form, name) for name in ("site", "client_id")}
     try:
-        actions.connect_with_credentials(ctx, who.actor, **typed, client_secret=words(form, "client_secret"))
+        actions.connect_with_credentials(ctx, who.actor, **typed, client_secret=form_text(form, "client_secret"))
     except FlagpostError as error:
         return _page(request, ctx, who, typed=typed, error=error)
-    return go("/admin/integrations?tab=configured")
+    return redirect("/admin/integrations?tab=configured")
 
 
 @router.post("/issues")
@@ -41,9 +41,9 @@ def look_up_issues(request: Request, ctx: Ctx, who: Person, form: Form) -> Respo
     """Set or remove the API token; make or remove the webhook's secret."""
     webhook = None
     try:
-        match words(form, "act"):
+        match form_text(form, "act"):
             case "token":
-                actions.set_api_token(ctx, who.actor, email=words(form, "email"), token=words(form, "token"))
+                actions.set_api_token(ctx, who.actor, email=form_text(form, "email"), token=form_text(form, "token"))
             case "remove-token":
                 actions.remove_api_token(ctx, who.actor)
             case "webhook":
@@ -51,8 +51,8 @@ def look_up_issues(request: Request, ctx: Ctx, who: Person, form: Form) -> Respo
             case "remove-webhook":
                 actions.remove_webhook(ctx, who.actor)
     except FlagpostError as error:
-        return _page(request, ctx, who, typed={"email": words(form, "email")}, error=error)
-    return _page(request, ctx, who, webhook=webhook) if webhook else go(_HERE)
+        return _page(request, ctx, who, typed={"email": form_text(form, "email")}, error=error)
+    return _page(request, ctx, who, webhook=webhook) if webhook else redirect(_HERE)
 
 
 def _page(
@@ -65,7 +65,7 @@ def _page(
     error: FlagpostError | None = None,
 ) -> Response:
     state = get_integration(ctx, who.actor)
-    return show(
+    return render_page(
         request,
         ctx,
         who,

@@ -15,7 +15,7 @@ from flagpost.actions.jira.delivery_health import PERIODS
 from flagpost.errors import FlagpostError, InvalidInput
 from flagpost.store.jira.delivery_log import OUTCOMES, LogFilter
 from flagpost.web.console.delivery_chart import HEIGHT, WIDTH, chart
-from flagpost.web.console.page import Form, go, problems_of, show, words
+from flagpost.web.console.page import Form, form_text, problems_of, redirect, render_page
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -34,23 +34,23 @@ def health_page(request: Request, ctx: Ctx, who: Person, period: str = "day") ->
 def act(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
     """Read everything back, send a flag again, or send again and cancel, as the button says."""
     try:
-        match words(form, "act"):
+        match form_text(form, "act"):
             case "check":
                 reconciliation.ask_for_check(ctx, who.actor)
             case "resend":
-                where = (words(form, "project") or None, words(form, "flag") or None)
+                where = (form_text(form, "project") or None, form_text(form, "flag") or None)
                 resync.send_again(ctx, who.actor, *where)
             case "cancel":
-                resync.cancel(ctx, who.actor, words(form, "backfill"))
+                resync.cancel(ctx, who.actor, form_text(form, "backfill"))
     except FlagpostError as error:
         return _health(request, ctx, who, "day", error)
-    back = "/admin/integrations?tab=configured" if words(form, "back") == "configured" else _HOME
-    return go(back)
+    back = "/admin/integrations?tab=configured" if form_text(form, "back") == "configured" else _HOME
+    return redirect(back)
 
 
 def _health(request: Request, ctx: Context, who: SignedIn, period: str, error: FlagpostError | None = None) -> Response:
     health = delivery_health.delivery_health(ctx, who.actor, period)
-    return show(
+    return render_page(
         request,
         ctx,
         who,
@@ -84,7 +84,7 @@ def log_page(request: Request, ctx: Ctx, who: Person) -> Response:
         error = problem
     values = {**shown_log(asked, found), "problems": problems_of(error) if error else []}
     status = error.status if error else 200
-    return show(request, ctx, who, "integration_log.html", nav="admin-integrations", status=status, **values)
+    return render_page(request, ctx, who, "integration_log.html", nav="admin-integrations", status=status, **values)
 
 
 def asked_of_log(request: Request) -> dict[str, str]:

@@ -6,7 +6,7 @@ from fastapi.responses import Response
 from flagpost.actions.accounts.sessions import SignedIn
 from flagpost.actions.context import Context
 from flagpost.actions.jira import account_links
-from flagpost.web.console.page import Form, go, show, words
+from flagpost.web.console.page import Form, form_text, redirect, render_page
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -28,10 +28,10 @@ def new_code(request: Request, ctx: Ctx, who: Person) -> Response:
 @router.post("/end")
 def end(ctx: Ctx, who: Person, form: Form) -> Response:
     """End one of one's own links."""
-    account_links.end_link(ctx, who.actor, words(form, "account"))
-    return go("/jira/link")
+    account_links.end_link(ctx, who.actor, form_text(form, "account"))
+    return redirect("/jira/link")
 
 
 def _page(request: Request, ctx: Context, who: SignedIn, code: str = "") -> Response:
     links = account_links.links_of(ctx, who.actor)
-    return show(request, ctx, who, "jira_link.html", links=links, code=code, minutes=account_links.CODE_MINUTES)
+    return render_page(request, ctx, who, "jira_link.html", links=links, code=code, minutes=account_links.CODE_MINUTES)

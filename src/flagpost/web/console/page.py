@@ -35,7 +35,7 @@ async def _form(request: Request) -> FormData:
 Form = Annotated[FormData, Depends(_form)]
 
 
-def show(
+def render_page(
     request: Request,
     ctx: Context,
     who: SignedIn,
@@ -53,18 +53,18 @@ def show(
     return page(request, template, status=status, me=who, shell=shell, **shown)
 
 
-def go(url: str) -> RedirectResponse:
+def redirect(url: str) -> RedirectResponse:
     """On to another page after a form was sent."""
     return RedirectResponse(url, 303)
 
 
-def words(form: FormData, name: str, default: str = "") -> str:
+def form_text(form: FormData, name: str, default: str = "") -> str:
     """One text field of a form, without blanks around it."""
     value = form.get(name, default)
     return value.strip() if isinstance(value, str) else default
 
 
-def many(form: FormData, name: str) -> list[str]:
+def form_list(form: FormData, name: str) -> list[str]:
     """Every value of a field that can be chosen more than once."""
     return [value for value in form.getlist(name) if isinstance(value, str) and value]
 

@@ -26,7 +26,7 @@ from flagpost.store.segments.segments import Segment, SegmentDefinition
 from flagpost.web.console import editor
 from flagpost.web.console.definition import MATCHER_GROUPS
 from flagpost.web.console.environment_picker import InEnvironment, choose
-from flagpost.web.console.page import SUGGESTED, Form, go, problems_of, show, words
+from flagpost.web.console.page import SUGGESTED, Form, form_text, problems_of, redirect, render_page
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
 
@@ -83,7 +83,7 @@ def _list(
     found = projects.get_project(ctx, who.actor, project)
     kinds = (SegmentKind(kind),) if kind in KIND_NAMES else segments.EVERY_KIND
     page = segments.list_segments(ctx, who.actor, found.id, kinds, text=q.strip(), offset=max(offset, 0), limit=20)
-    return show(
+    return render_page(
         request,
         ctx,
         who,
@@ -103,20 +103,20 @@ def _list(
 @router.post("")
 def create(request: Request, ctx: Ctx, who: Person, project: str, form: Form) -> Response:
     """A new segment, put into every environment that is ticked."""
-    kind = words(form, "kind")
+    kind = form_text(form, "kind")
     try:
         new = segments.create_segment(
             ctx,
             who.actor,
             project,
             SegmentKind(kind) if kind in KIND_NAMES else SegmentKind.STANDARD,
-            name=words(form, "name"),
-            traffic_type=words(form, "traffic_type"),
-            description=words(form, "description"),
+            name=form_text(form, "name"),
+            traffic_type=form_text(form, "traffic_type"),
+            description=form_text(form, "description"),
         )
     except FlagpostError as error:
         return _list(request, ctx, who, project, error=error)
-    return go(f"/projects/{new.project_id}/segments/{new.id}")
+    return redirect(f"/projects/{new.project_id}/segments/{new.id}")
 
 
 @router.get("/names")
@@ -144,20 +144,20 @@ def segment_page(
 @router.post("/{segment}")
 def change(request: Request, ctx: Ctx, who: Person, project: str, segment: str, form: Form) -> Response:
     """What a button of the page does."""
-    one = _load(ctx, who, project, segment, words(form, "environment"))
+    one = _load(ctx, who, project, segment, form_text(form, "environment"))
     try:
         return _act(ctx, who, one, form)
     except FlagpostError as error:
-        return _page(request, ctx, who, one, error, typed=words(form, "keys"))
+        return _page(request, ctx, who, one, error, typed=form_text(form, "keys"))
 
 
 @router.post("/{segment}/upload")
 def upload(request: Request, ctx: Ctx, who: Person, project: str, segment: str, form: FormWithFile) -> Response:
     """A file of keys, all of it or nothing."""
-    one = _load(ctx, who, project, segment, words(form, "environment"))
+    one = _load(ctx, who, project, segment, form_text(form, "environment"))
     try:
         keys = segment_keys.keys_of_csv(_content(form))
-        return _add_keys(ctx, who, one, keys, replace=words(form, "replace") == "yes", said=_said(form))
+        return _add_keys(ctx, who, one, keys, replace=form_text(form, "replace") == "yes", said=_said(form))
     except FlagpostError as error:
         return _page(request, ctx, who, one, error)
 
@@ -165,11 +165,11 @@ def upload(request: Request, ctx: Ctx, who: Person, project: str, segment: str, 
 @router.post("/{segment}/rules")
 def rules(request: Request, ctx: Ctx, who: Person, project: str, segment: str, form: Form) -> Response:
     """A button of the rules' form: one that changes the form, or *Save*."""
-    one = _load(ctx, who, project, segment, words(form, "environment"))
+    one = _load(ctx, who, project, segment, form_text(form, "environment"))
     body = editor.from_form((name, value) for name, value in form.multi_items() if isinstance(value, str))
-    body["excludedKeys"] = editor.texts(words(form, "excludedKeys"))
-    body["excludedSegments"] = _excluded(ctx, who, one, editor.texts(words(form, "excludedSegments")))
-    button = words(form, "button")
+    body["excludedKeys"] = editor.texts(form_text(form, "excludedKeys"))
+    body["excludedSegments"] = _excluded(ctx, who, one, editor.texts(form_text(form, "excludedSegments")))
+    button = form_text(form, "button")
     if button != "save":
         return _page(request, ctx, who, one, body=editor.press(body, button) if button else body)
     try:
@@ -180,23 +180,23 @@ def rules(request: Request, ctx: Ctx, who: Person, project: str, segment: str, f
 
 def _act(ctx: Context, who: SignedIn, one: OneSegment, form: FormData) -> Response:
     place = one.environment.id if one.environment else ""
-    if key := words(form, "remove"):
+    if key := form_text(form, "remove"):
         return _remove_keys(ctx, who, one, [key], _said(form))
-    match words(form, "act"):
+    match form_text(form, "act"):
         case "describe":
-            segments.describe_segment(ctx, who.actor, one.project.id, one.segment.id, words(form, "description"))
+            segments.describe_segment(ctx, who.actor, one.project.id, one.segment.id, form_text(form, "description"))
         case "delete":
             segments.delete_segment(ctx, who.actor, one.project.id, one.segment.id)
-            return go(f"/projects/{one.project.id}/segments")
+            return redirect(f"/projects/{one.project.id}/segments")
         case "add":
             segments.add_to_environment(ctx, who.actor, place, one.segment.id)
         case "remove":
             segments.remove_from_environment(ctx, who.actor, place, one.segment.id)
         case "add-keys":
-            return _add_keys(ctx, who, one, editor.texts(words(form, "keys")), replace=False, said=_said(form))
+            return _add_keys(ctx, who, one, editor.texts(form_text(form, "keys")), replace=False, said=_said(form))
         case "remove-keys":
-            return _remove_keys(ctx, who, one, editor.texts(words(form, "keys")), _said(form))
-    return go(one.url + one.here)
+            return _remove_keys(ctx, who, one, editor.texts(form_text(form, "keys")), _said(form))
+    return redirect(one.url + one.here)
 
 
 def _add_keys(
@@ -209,7 +209,7 @@ def _add_keys(
         segment_keys.add_keys(ctx, who.actor, place, one.segment.id, keys, replace=replace, kinds=(kind,), **said)
     except ApprovalRequired:
         return _ask(ctx, who, one, "UPDATE", {"keys": keys, "replace": replace}, said)
-    return go(one.url + one.here)
+    return redirect(one.url + one.here)
 
 
 def _remove_keys(ctx: Context, who: SignedIn, one: OneSegment, keys: list[str], said: dict[str, str]) -> Response:
@@ -220,7 +220,7 @@ def _remove_keys(ctx: Context, who: SignedIn, one: OneSegment, keys: list[str], 
         segment_keys.remove_keys(ctx, who.actor, place, one.segment.id, keys, kinds=(one.segment.kind,), **said)
     except ApprovalRequired:
         return _ask(ctx, who, one, "ARCHIVE", {"keys": keys}, said)
-    return go(one.url + one.here)
+    return redirect(one.url + one.here)
 
 
 def _save_rules(ctx: Context, who: SignedIn, one: OneSegment, body: dict[str, Any], said: dict[str, str]) -> Response:
@@ -229,7 +229,7 @@ def _save_rules(ctx: Context, who: SignedIn, one: OneSegment, body: dict[str, An
         rule_based.save_rules(ctx, who.actor, one.project.id, place, one.segment.id, body, **said)
     except ApprovalRequired:
         return _ask(ctx, who, one, "UPDATE", body, said)
-    return go(one.url + one.here)
+    return redirect(one.url + one.here)
 
 
 def _ask(
@@ -240,11 +240,11 @@ def _ask(
     place = one.environment.id if one.environment else ""
     proposal = Proposal(kind, one.segment.name, operation, wanted, said["title"], said["comment"])
     new = change_requests.submit(ctx, who.actor, one.project.id, place, proposal)
-    return go(f"/projects/{one.project.id}/change-requests/{new.request.id}")
+    return redirect(f"/projects/{one.project.id}/change-requests/{new.request.id}")
 
 
 def _said(form: FormData) -> dict[str, str]:
-    return {"title": words(form, "title"), "comment": words(form, "comment")}
+    return {"title": form_text(form, "title"), "comment": form_text(form, "comment")}
 
 
 def _content(form: FormData) -> bytes:
@@ -290,7 +290,7 @@ def _page(
                 ctx, who.actor, one.environment.id, one.segment.id, text=q, offset=offset, limit=_KEYS_A_PAGE
             )
         waiting = change_requests.open_of_segment(ctx, who.actor, one.environment.id, one.segment.id) or ""
-    return show(
+    return render_page(
         request,
         ctx,
         who,

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from flagpost.actions.accounts import sessions
 from flagpost.actions.projects import projects
 from flagpost.errors import FlagpostError
-from flagpost.web.console.page import Form, go, problems_of, show, words
+from flagpost.web.console.page import Form, form_text, problems_of, redirect, render_page
 from flagpost.web.guard import SECURE_SESSION_COOKIE, SESSION_COOKIE, Person, anyone
 from flagpost.web.state import Ctx
 from flagpost.web.templating import page
@@ -34,11 +34,11 @@ def sign_in(request: Request, ctx: Ctx, form: Form) -> Response:
     agent = request.headers.get("user-agent", "")[:200]
     try:
         token = sessions.sign_in(
-            ctx, words(form, "email"), str(form.get("password", "")), address=address, user_agent=agent
+            ctx, form_text(form, "email"), str(form.get("password", "")), address=address, user_agent=agent
         )
     except FlagpostError as error:
         return _entrance(request, _SIGN_IN, ("email",), form, error)
-    return _welcome(request, token, words(form, "next"))
+    return _welcome(request, token, form_text(form, "next"))
 
 
 @router.get("/setup/{token}", dependencies=_open)
@@ -55,8 +55,8 @@ def setup(request: Request, ctx: Ctx, token: str, form: Form) -> Response:
         session = sessions.create_first_admin(
             ctx,
             token,
-            email=words(form, "email"),
-            name=words(form, "name"),
+            email=form_text(form, "email"),
+            name=form_text(form, "name"),
             password=str(form.get("password", "")),
             user_agent=request.headers.get("user-agent", "")[:200],
         )
@@ -78,7 +78,7 @@ def accept(request: Request, ctx: Ctx, token: str, form: Form) -> Response:
     try:
         agent = request.headers.get("user-agent", "")[:200]
         session = sessions.accept_invitation(
-            ctx, token, name=words(form, "name"), password=str(form.get("password", "")), user_agent=agent
+            ctx, token, name=form_text(form, "name"), password=str(form.get("password", "")), user_agent=agent
         )
     except FlagpostError as error:
         return _entrance(request, _invited(), ("name",), form, error)
@@ -89,7 +89,7 @@ def accept(request: Request, ctx: Ctx, token: str, form: Form) -> Response:
 def sign_out(ctx: Ctx, who: Person) -> Response:
     """End this session."""
     sessions.sign_out(ctx, who)
-    response = go("/signin")
+    response = redirect("/signin")
     response.delete_cookie(SESSION_COOKIE)
     response.delete_cookie(SECURE_SESSION_COOKIE, secure=True)
     return response
@@ -99,13 +99,15 @@ def sign_out(ctx: Ctx, who: Person) -> Response:
 def home(request: Request, ctx: Ctx, who: Person) -> Response:
     """The flags of the first project, or what to do where there is none."""
     visible = projects.list_projects(ctx, who.actor, limit=1).items
-    return go(f"/projects/{visible[0].id}/flags") if visible else show(request, ctx, who, "no_project.html")
+    return (
+        redirect(f"/projects/{visible[0].id}/flags") if visible else render_page(request, ctx, who, "no_project.html")
+    )
 
 
 @router.get("/profile")
 def profile(request: Request, ctx: Ctx, who: Person) -> Response:
     """Who one is, one's password, and where one is signed in."""
-    return show(request, ctx, who, "profile.html", sessions=sessions.list_sessions(ctx, who))
+    return render_page(request, ctx, who, "profile.html", sessions=sessions.list_sessions(ctx, who))
 
 
 @router.post("/profile/password")
@@ -115,15 +117,17 @@ def change_password(request: Request, ctx: Ctx, who: Person, form: Form) -> Resp
         sessions.change_password(ctx, who, str(form.get("old_password", "")), str(form.get("new_password", "")))
     except FlagpostError as error:
         stays = sessions.list_sessions(ctx, who)
-        return show(request, ctx, who, "profile.html", sessions=stays, problems=problems_of(error), status=error.status)
-    return go("/profile")
+        return render_page(
+            request, ctx, who, "profile.html", sessions=stays, problems=problems_of(error), status=error.status
+        )
+    return redirect("/profile")
 
 
 @router.post("/profile/sessions/{session_id}/end")
 def end_session(ctx: Ctx, who: Person, session_id: str) -> Response:
     """End one of one's own sessions."""
     sessions.end_session(ctx, who, session_id)
-    return go("/profile")
+    return redirect("/profile")
 
 
 def _invited() -> dict[str, str]:
@@ -150,7 +154,7 @@ def _entrance(
 
 def _welcome(request: Request, token: str, target: str) -> Response:
     local = target.startswith("/") and not target.startswith(("//", "/\\"))
-    response = go(target if local else "/")
+    response = redirect(target if local else "/")
     secure = request.url.scheme == "https"
     name = SECURE_SESSION_COOKIE if secure else SESSION_COOKIE
     response.set_cookie(name, token, httponly=True, samesite="lax", secure=secure, max_age=90 * 86_400, path="/")

@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute
 from flagpost.flags.conditions import Reason
 from flagpost.flags.evaluation import Evaluation
 from flagpost.serving.environment import ServedEnvironment
-from flagpost.serving.impression_buffer import Traffic
+from flagpost.serving.impression_buffer import ImpressionBuffer
 from flagpost.serving.impressions import tidy
 from flagpost.serving.keys import SdkKey
 from flagpost.serving.ofrep import failure
@@ -66,7 +66,7 @@ async def _one(request: Request, key: SdkKey) -> Response:
 
 
 def _count(request: Request, environment_id: str, flag: str, target: str, evaluation: Evaluation) -> None:
-    traffic: Traffic = request.app.state.traffic
+    traffic: ImpressionBuffer = request.app.state.traffic
     traffic.count(environment_id, flag, evaluation.treatment)
     if traffic.is_watched(environment_id, flag):
         now = request.app.state.context.clock()

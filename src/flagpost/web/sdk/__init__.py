@@ -1,6 +1,6 @@
 """What Split's SDKs and OpenFeature's providers call: raw routes, answered from memory."""
 
-from flagpost.web.sdk.response_cache import RememberedAnswers
+from flagpost.web.sdk.response_cache import ResponseCache
 from flagpost.web.sdk.routes import Applications, mounts
 
-__all__ = ["Applications", "RememberedAnswers", "mounts"]
+__all__ = ["Applications", "ResponseCache", "mounts"]

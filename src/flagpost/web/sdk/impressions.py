@@ -19,8 +19,8 @@ from starlette.routing import BaseRoute
 
 from flagpost.actions.context import Context
 from flagpost.errors import InvalidInput, TooLarge
-from flagpost.serving.impression_buffer import Traffic
-from flagpost.serving.impressions import Heard, read_bulk, read_counts
+from flagpost.serving.impression_buffer import ImpressionBuffer
+from flagpost.serving.impressions import Impressions, read_bulk, read_counts
 from flagpost.serving.keys import SdkKey
 from flagpost.web.body_limits import MOST_BYTES
 from flagpost.web.sdk.authenticated_routes import for_anyone, for_applications, holder_of
@@ -73,7 +73,7 @@ def _from_beacon(keep: Keep) -> Callable[[Request], Awaitable[Response]]:
 
 
 async def _keep_bulk(request: Request, key: SdkKey, entries: Any, mode: str, size: int) -> Response:
-    traffic: Traffic = request.app.state.traffic
+    traffic: ImpressionBuffer = request.app.state.traffic
     watched = partial(traffic.is_watched, key.environment_id)
     return await _kept(request, key, read_bulk(entries, mode, _now(request), watched), size)
 
@@ -87,8 +87,8 @@ def _now(request: Request) -> int:
     return ctx.clock()
 
 
-async def _kept(request: Request, key: SdkKey, heard: Heard, size: int) -> Response:
-    traffic: Traffic = request.app.state.traffic
+async def _kept(request: Request, key: SdkKey, heard: Impressions, size: int) -> Response:
+    traffic: ImpressionBuffer = request.app.state.traffic
     await asyncio.wrap_future(traffic.hear(key.environment_id, heard, size))
     return Response()
 

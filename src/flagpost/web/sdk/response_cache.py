@@ -55,7 +55,7 @@ def note_what_it_is_made_from(scope: Scope, served: ServedEnvironment) -> None:
     scope["state"]["answer_made_from"] = weakref.ref(served)
 
 
-class RememberedAnswers:
+class ResponseCache:
     """ASGI middleware: answers what it remembers, and remembers what is answered further in."""
 
     def __init__(self, app: ASGIApp) -> None:

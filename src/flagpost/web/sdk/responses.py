@@ -4,7 +4,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from flagpost.serving.environment import Prepared, ServedEnvironment
+from flagpost.serving.environment import EncodedResponse, ServedEnvironment
 from flagpost.serving.environments import Environments
 from flagpost.serving.keys import SdkKey
 
@@ -16,7 +16,7 @@ async def served_to(request: Request, key: SdkKey) -> ServedEnvironment:
     return known if known else await run_in_threadpool(environments.load, key.project_id, key.environment_id)
 
 
-def sent(request: Request, answer: Prepared) -> Response:
+def sent(request: Request, answer: EncodedResponse) -> Response:
     """The answer; 304 where the caller says by its tag that it has it (HTTP: If-None-Match)."""
     headers = {"ETag": answer.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding, Authorization"}
     if answer.etag in tags_of(request):

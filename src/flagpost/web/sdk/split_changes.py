@@ -16,7 +16,7 @@ from flagpost.actions.context import Context
 from flagpost.errors import InvalidInput
 from flagpost.flags.split_wire_format import Spec
 from flagpost.flags.targeting import SegmentKind
-from flagpost.serving.environment import Prepared, ServedKeys, prepared
+from flagpost.serving.environment import EncodedResponse, ServedKeys, encode_response
 from flagpost.serving.keys import SdkKey
 from flagpost.store.segments import keys as segment_keys
 from flagpost.store.segments.keys import KeyChanges
@@ -65,7 +65,7 @@ async def _segment_changes(request: Request, key: SdkKey) -> Response:
     return sent(request, await run_in_threadpool(_since, ctx, segment, since))
 
 
-def _since(ctx: Context, segment: ServedKeys, since: int) -> Prepared:
+def _since(ctx: Context, segment: ServedKeys, since: int) -> EncodedResponse:
     """What became of the keys after this number; all of them for one that is not given yet, as after a restore.
 
     In a thread: a hundred thousand keys take a while to be written and packed.
@@ -100,16 +100,16 @@ def _asked_key(request: Request) -> str:
     return asked
 
 
-def _segment(name: str, since: int, changed: KeyChanges) -> Prepared:
+def _segment(name: str, since: int, changed: KeyChanges) -> EncodedResponse:
     body = {"name": name, "added": changed.added, "removed": changed.removed, "since": since, "till": changed.number}
-    return prepared(json.dumps(body, separators=(",", ":")).encode())
+    return encode_response(json.dumps(body, separators=(",", ":")).encode())
 
 
 async def _memberships(request: Request, key: SdkKey) -> Response:
     served = await served_to(request, key)
-    return sent(request, prepared(served.memberships(_asked_key(request))))
+    return sent(request, encode_response(served.memberships(_asked_key(request))))
 
 
 async def _my_segments(request: Request, key: SdkKey) -> Response:
     served = await served_to(request, key)
-    return sent(request, prepared(served.my_segments(_asked_key(request))))
+    return sent(request, encode_response(served.my_segments(_asked_key(request))))
