@@ -20,13 +20,13 @@ from flagpost.actions.context import Context, now_ms
 from flagpost.actions.jira import secret_rotation
 from flagpost.errors import SetupError
 from flagpost.jira.client import JiraClient
-from flagpost.jira.delivery import Delivery, waiting_sites
+from flagpost.jira.delivery import Delivery, accounts_to_deliver
 from flagpost.jira.failure_policy import FailurePolicy
 from flagpost.jira.invocation_token import InvocationVerifier
 from flagpost.jira.issue_refresh import Refresher
 from flagpost.jira.issues import IssueReader
-from flagpost.jira.rate_limits import Limits
-from flagpost.jira.reconciliation import DriftChecker
+from flagpost.jira.rate_limits import RateLimiter
+from flagpost.jira.reconciliation import Reconciler
 from flagpost.jira.retention import Retention
 from flagpost.jira.secret_box import secret_box
 from flagpost.jira.site_access import Keyring
@@ -77,13 +77,13 @@ def context_on(database: Database, settings: Settings, clock: Callable[[], int] 
     box = secret_box(settings)
     keyring = Keyring(database, client, box, clock)
     refresh_ms = settings.issue_refresh_seconds * 1000
-    trouble = FailurePolicy(database, clock)
+    failure_policy = FailurePolicy(database, clock)
     return Context(
         db=database,
         settings=settings,
         jira=client,
         keyring=keyring,
-        issues=IssueReader(client, keyring, Limits(), trouble, clock, time.sleep, refresh_ms),
+        issues=IssueReader(client, keyring, RateLimiter(), failure_policy, clock, time.sleep, refresh_ms),
         box=box,
         verifier=InvocationVerifier(settings, client, database, clock),
         clock=clock,
@@ -93,9 +93,9 @@ def context_on(database: Database, settings: Settings, clock: Callable[[], int] 
 def _engine(context: Context, *, works: bool = True) -> Engine:
     """Deliveries in this process on SQLite; on PostgreSQL, in whichever process works."""
     db, settings, reader = context.db, context.settings, context.issues
-    delivery = Delivery(db, context.jira, context.keyring, reader.limits, context.clock, settings.public_url)
+    delivery = Delivery(db, context.jira, context.keyring, reader.limiter, context.clock, settings.public_url)
     refresher = Refresher(db, context.jira, reader, context.clock, settings.issue_refresh_budget)
-    waiting = partial(waiting_sites, db, context.clock)
+    waiting = partial(accounts_to_deliver, db, context.clock)
     publish = partial(reviews.publish_due, context)
     runs = (refresher.run, publish, drift_checker(context).run, _retention(context).run)
     chores = [each_as_request(run) for run in runs]
@@ -104,14 +104,14 @@ def _engine(context: Context, *, works: bool = True) -> Engine:
     return PostgresEngine(db, delivery.deliver, waiting, settings.sweep_seconds, chores, works=works)
 
 
-def drift_checker(context: Context) -> DriftChecker:
+def drift_checker(context: Context) -> Reconciler:
     """What reads flags back from Jira, with these settings."""
-    settings, limits = context.settings, context.issues.limits
-    return DriftChecker(
+    settings, limiter = context.settings, context.issues.limiter
+    return Reconciler(
         context.db,
         context.jira,
         context.keyring,
-        limits,
+        limiter,
         context.clock,
         settings.public_url,
         settings.drift_check_hour,

@@ -53,11 +53,11 @@ def _of_site(one: SiteFigures, now: int) -> Iterator[_Sample]:
     name = (site.site_url,)
     for state in metrics.SITE_STATES:
         yield metrics.SITE_STATE, (*name, state), float(state == _state(site, now))
-    yield metrics.BEHIND, name, one.behind
-    yield metrics.OLDEST, name, 0.0 if one.oldest_wanted_at is None else max(0, now - one.oldest_wanted_at) / 1000
+    yield metrics.BEHIND, name, one.pending
+    yield metrics.OLDEST, name, 0.0 if one.pending_since is None else max(0, now - one.pending_since) / 1000
     yield metrics.REFUSED, name, one.refused
-    under_way = site.backfill_started_at is not None and site.backfill_finished_at is None
-    yield metrics.BACKFILL, name, min(one.behind, site.backfill_total) if under_way else 0
+    under_way = site.resync_started_at is not None and site.resync_finished_at is None
+    yield metrics.BACKFILL, name, min(one.pending, site.resync_total) if under_way else 0
     yield metrics.ISSUES_DUE, name, one.issues_due
     yield metrics.SITE_MOVED, name, float(site.moved_to is not None)
     if site.last_success_at is not None:
@@ -70,8 +70,8 @@ def _state(site: Site, now: int) -> str:
     """The one that decides: of several, the one that lasts longest."""
     if site.disconnected_at:
         return "disconnected"
-    if site.stopped_reason:
+    if site.suspended_reason:
         return "stopped"
-    if (site.quiet_until or 0) > now:
+    if (site.quota_resets_at or 0) > now:
         return "quiet"
     return "paused" if (site.paused_until or 0) > now else "delivering"

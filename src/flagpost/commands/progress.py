@@ -41,12 +41,12 @@ class _Stand:
 def send_again(settings: Settings, project: str | None, flag: str | None, *, wait: bool) -> None:
     """Send everything, a project or a flag again, with a bar until Jira has heard of all of it."""
     with operator_context(settings) as (ctx, operator):
-        asked = resync.send_again(ctx, operator, project, flag).backfill
+        asked = resync.send_again(ctx, operator, project, flag).resync
         if not wait:
             print("It is sent as soon as Jira takes it.")
             return
         if _follow(ctx, operator, "Sending", lambda: _stand(resync.get_backfill(ctx, operator, asked.id))):
-            ended = resync.get_backfill(ctx, operator, asked.id).backfill
+            ended = resync.get_backfill(ctx, operator, asked.id).resync
             refused = get_integration(ctx, operator).refused_count
             print(_ended(ended) + (f" Jira refuses {counted(refused, 'flag')} now." if refused else ""))
 
@@ -54,7 +54,7 @@ def send_again(settings: Settings, project: str | None, flag: str | None, *, wai
 def cancel(settings: Settings) -> None:
     """End every back-fill that is under way. Conflict where there is none."""
     with operator_context(settings) as (ctx, operator):
-        running = [one.backfill for one in resync.list_backfills(ctx, operator) if one.under_way]
+        running = [one.resync for one in resync.list_backfills(ctx, operator) if one.running]
         if not running:
             raise Conflict("Nothing is being sent again.")
         for one in running:
@@ -75,7 +75,7 @@ def check_drift(settings: Settings, project: str | None, flag: str | None, *, wa
             return True
         report = reconciliation.get_check(ctx, operator, asked.id)
     for one in report.findings:
-        print(f"{one.flag_name}: {one.words} {'It is sent again.' if one.repaired else ''}".rstrip())
+        print(f"{one.flag_name}: {one.message} {'It is sent again.' if one.repaired else ''}".rstrip())
     print(_checked(report))
     return report.check.differed == 0 and report.check.outcome in (reconciliations.DONE, reconciliations.BUDGET)
 
@@ -107,10 +107,10 @@ def _until_over(ctx: Context, operator: Actor, bar: Progress, task: TaskID, look
 def _stand(progress: rows.Progress) -> _Stand:
     left = progress.seconds_left
     more = f"{progress.rate:.0f} a second" + (f", {counted(left, 'second')} left" if left is not None else "")
-    return _Stand(progress.done, progress.backfill.total, more, not progress.under_way)
+    return _Stand(progress.done, progress.resync.total, more, not progress.running)
 
 
-def _ended(one: rows.Backfill) -> str:
+def _ended(one: rows.Resync) -> str:
     if one.outcome == rows.CANCELLED:
         return f"Cancelled by {one.ended_by}."
     if one.outcome == rows.REPLACED:
@@ -120,15 +120,17 @@ def _ended(one: rows.Backfill) -> str:
 
 def _check_stand(report: CheckReport) -> _Stand:
     one = report.check
-    more = f"{one.differed} differ" + (f". {one.words}" if one.words else "")
-    return _Stand(one.read + one.waiting, one.total, more, one.outcome is not None)
+    more = f"{one.differed} differ" + (f". {one.message}" if one.message else "")
+    return _Stand(one.read + one.skipped, one.total, more, one.outcome is not None)
 
 
 def _checked(report: CheckReport) -> str:
     one = report.check
     parts = [f"{counted(one.read, 'flag')} read back, {one.differed} differed, {one.repaired} sent again."]
     parts += (
-        [f"{counted(one.waiting, 'flag')} left out: a change is on its way, or Jira refused it."] if one.waiting else []
+        [f"{counted(one.skipped, 'flag')} left out: a change is on its way, or Jira refused it."] if one.skipped else []
     )
-    parts += [f"{counted(one.later, 'flag')} told moments ago, and read again in a minute."] if one.later else []
-    return " ".join([*parts, one.words]).strip()
+    parts += (
+        [f"{counted(one.postponed, 'flag')} sent moments ago, and read again in a minute."] if one.postponed else []
+    )
+    return " ".join([*parts, one.message]).strip()

@@ -136,7 +136,7 @@ def test_every_environment_stands_in_plain_words_and_the_last_save_is_said(
     definitions.kill(ctx, replace(admin, name="Zoe"), "Shop", "pay", "Staging")
     shown = issue_panel.show(ctx, ELI)
     (flag,) = shown.flags
-    assert [(one.environment, one.words, one.environment_id in shown.primary) for one in flag.standings] == [
+    assert [(one.environment, one.words, one.environment_id in shown.primary) for one in flag.environments] == [
         ("Demo", "Not set up yet", False),
         ("Staging", "Off (killed)", False),
         ("Production", "On for 90 %", True),
@@ -255,7 +255,7 @@ def test_an_archived_flag_is_shown_and_not_found(ctx: Context, admin: Actor) -> 
     flags.archive_flag(ctx, admin, "Shop", "pay")
     flags.archive_flag(ctx, admin, "Shop", "basket")
     (flag,) = issue_panel.show(ctx, ELI).flags
-    assert {one.words for one in flag.standings} == {"Off (archived)"}
+    assert {one.words for one in flag.environments} == {"Off (archived)"}
     assert issue_panel.search(ctx, ELI, "") == ([], False)
     with pytest.raises(Conflict, match="archived"):
         issue_panel.connect(ctx, ELI, id_of(ctx, admin, "Shop", "basket"))

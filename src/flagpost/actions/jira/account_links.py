@@ -18,7 +18,7 @@ from flagpost.store.accounts import users
 from flagpost.store.accounts.users import OneTimeLink, User
 from flagpost.store.db import Transaction
 from flagpost.store.jira import account_links
-from flagpost.store.jira.account_links import Link
+from flagpost.store.jira.account_links import AccountLink
 from flagpost.store.jira.integrations import Site
 
 CODE_MINUTES = 10
@@ -82,7 +82,7 @@ def unlink(ctx: Context, site: Site, atlassian_id: str) -> None:
         _unlink(tx, visitor(tx, site.account_id, atlassian_id).actor, atlassian_id, ctx.clock())
 
 
-def links_of(ctx: Context, actor: Actor) -> list[Link]:
+def links_of(ctx: Context, actor: Actor) -> list[AccountLink]:
     """The Atlassian accounts that act as this user."""
     with ctx.db.read() as tx:
         return account_links.links_of(tx, actor.id)

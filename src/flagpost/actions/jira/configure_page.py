@@ -69,8 +69,8 @@ def keep_token(ctx: Context, invocation: Invocation, system_token: str | None) -
             site = _take_over(tx, invocation, now)
         elif site and invocation.site_url and invocation.site_url != site.site_url:
             integrations.update_site(tx, site.id, site_url=invocation.site_url, moved_to=None)
-        if site and system_token and site.stopped_reason:
-            integrations.update_site(tx, site.id, stopped_reason=None, failures=0, paused_until=None)
+        if site and system_token and site.suspended_reason:
+            integrations.update_site(tx, site.id, suspended_reason=None, failures=0, paused_until=None)
     if site:
         ctx.wake(site.account_id)
 
@@ -79,7 +79,7 @@ def uninstalled(ctx: Context, invocation: Invocation) -> None:
     """The app leaves the site, and Jira forgets everything it was told. The connections stay, for another time."""
     now = ctx.clock()
     with ctx.db.write() as tx:
-        integrations.forget_installation(tx, invocation.installation_id, now)
+        integrations.mark_uninstalled(tx, invocation.installation_id, now)
         site = integrations.site_of_installation(tx, invocation.installation_id)
         if site is None or site.disconnected_at:
             return
@@ -113,7 +113,7 @@ def _integration_of(tx: Transaction, token: str, now: int) -> Integration:
 def _require_no_credentials(tx: Transaction, account_id: str) -> None:
     """One way into a site at a time: with two, each flag would be on its issues twice."""
     site = integrations.site_of_account(tx, account_id)
-    if site and site.way == OAUTH and not site.disconnected_at:
+    if site and site.auth_method == OAUTH and not site.disconnected_at:
         raise Conflict(
             "This site is connected with OAuth credentials. To use the app instead, remove the integration in "
             "Flagpost, wait until Jira has forgotten its flags, and set it up again."
@@ -125,14 +125,14 @@ def _connect(tx: Transaction, integration: Integration, invocation: Invocation, 
     old = integrations.site_of_account(tx, integration.account_id)
     if old and not old.disconnected_at and old.installation_id == invocation.installation_id:
         integrations.update_site(tx, old.id, site_url=site_url, moved_to=None)
-        integrations.want_everything(tx, old.id, now)
+        integrations.request_resync(tx, old.id, now)
         return old
     return integrations.save_site(
         tx,
         integration.account_id,
         cloud_id=invocation.cloud_id,
         site_url=site_url,
-        way=APP,
+        auth_method=APP,
         installation_id=invocation.installation_id,
         now=now,
     )
@@ -145,7 +145,7 @@ def _take_over(tx: Transaction, invocation: Invocation, now: int) -> Site | None
     on one site (one from each of Forge's environments) would have everything sent again at each other's hourly call.
     """
     site = integrations.site_of_cloud(tx, invocation.cloud_id)
-    if site is None or site.way != APP or integrations.find(tx, site.account_id) is None:
+    if site is None or site.auth_method != APP or integrations.find(tx, site.account_id) is None:
         return None
     mine = integrations.find_installation(tx, invocation.installation_id)
     if not (mine and mine.installed_at >= site.connected_at) and _lives(tx, site, now):
@@ -155,7 +155,7 @@ def _take_over(tx: Transaction, invocation: Invocation, now: int) -> Site | None
         site.account_id,
         cloud_id=site.cloud_id,
         site_url=invocation.site_url or site.site_url,
-        way=APP,
+        auth_method=APP,
         installation_id=invocation.installation_id,
         now=now,
     )
@@ -168,7 +168,7 @@ def _lives(tx: Transaction, site: Site, now: int) -> bool:
 
 
 def _remember(ctx: Context, tx: Transaction, invocation: Invocation, system_token: str | None, now: int) -> None:
-    integrations.remember_installation(
+    integrations.save_installation(
         tx,
         invocation.installation_id,
         now,

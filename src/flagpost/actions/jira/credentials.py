@@ -21,10 +21,11 @@ from flagpost.actions.jira.site import (
     require_integration,
 )
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound, Problem
-from flagpost.jira.client import Answer, JiraUnreachable, basic, bearer
-from flagpost.jira.payload import bulk_request, farewell_payload
+from flagpost.jira.client import JiraUnreachable, basic, bearer
+from flagpost.jira.payload import bulk_request, tombstone_payload
 from flagpost.jira.rate_limits import BULK, DELETE_BY_PROPERTIES, GET_MYSELF
 from flagpost.jira.removal import LEFT, UNPROVEN, properties
+from flagpost.jira.response import JiraResponse
 from flagpost.jira.site_access import OAUTH, CredentialsRefused, FlagsAccess, api_pool, oauth_pool
 from flagpost.store.db import Transaction
 from flagpost.store.jira import credentials, integrations, removals
@@ -149,22 +150,22 @@ def _try(ctx: Context, site: FoundSite, client_id: str, client_secret: str) -> N
     if answer.status == 404:
         raise InvalidInput(f"These credentials do not belong to {site.url}. Were they made on another site?", "site")
     if not answer.ok:
-        raise JiraError(f"Jira would not take a flag just now: {answer.words()} Try again in a minute.")
+        raise JiraError(f"Jira would not take a flag just now: {answer.error_message()} Try again in a minute.")
 
 
-def _probe_with(ctx: Context, site: FoundSite, client_id: str, client_secret: str) -> Answer:
+def _probe_with(ctx: Context, site: FoundSite, client_id: str, client_secret: str) -> JiraResponse:
     token = ctx.keyring.tokens.token(client_id, client_secret)
     url = ctx.jira.oauth_flags_url(site.cloud_id)
     return probe(ctx, site.cloud_id, FlagsAccess(url, bearer(token), oauth_pool(client_id)))
 
 
-def probe(ctx: Context, cloud_id: str, access: FlagsAccess) -> Answer:
+def probe(ctx: Context, cloud_id: str, access: FlagsAccess) -> JiraResponse:
     """Send a flag for an issue that does not exist: Jira answers as for any, and stores nothing (Atlassian).
 
     Raises as `asking.ask`.
     """
     now = ctx.clock()
-    flag = farewell_payload("flagpost-check", "flagpost-check", now, [_NO_ISSUE], ctx.settings.public_url, now)
+    flag = tombstone_payload("flagpost-check", "flagpost-check", now, [_NO_ISSUE], ctx.settings.public_url, now)
     body = bulk_request([flag], {"check": "flagpost"})
     return ask(ctx, cloud_id, access.pool, BULK, f"{access.url}/bulk", authorization=access.authorization, json=body)
 
@@ -174,16 +175,18 @@ def _old_site(tx: Transaction, account_id: str) -> Site | None:
     old = integrations.site_of_account(tx, account_id)
     if old is None or old.disconnected_at:
         return None
-    if old.way != OAUTH:
+    if old.auth_method != OAUTH:
         raise Conflict("The site is connected through the app, which does all that credentials do. Uninstall it first.")
     return old
 
 
 def _connect(tx: Transaction, account_id: str, found: FoundSite, old: Site | None, now: int) -> Site:
     if old is None:
-        return integrations.save_site(tx, account_id, cloud_id=found.cloud_id, site_url=found.url, way=OAUTH, now=now)
+        return integrations.save_site(
+            tx, account_id, cloud_id=found.cloud_id, site_url=found.url, auth_method=OAUTH, now=now
+        )
     integrations.update_site(tx, old.id, site_url=found.url, moved_to=None)
-    integrations.want_everything(tx, old.id, now)
+    integrations.request_resync(tx, old.id, now)
     return old
 
 
@@ -201,14 +204,14 @@ def set_api_token(ctx: Context, actor: Actor, *, email: str, token: str) -> Cred
         raise InvalidInput("Enter the email address of the Atlassian account, and its API token.", "token")
     given = _given(ctx, actor)
     url = _where_it_works(ctx, given, basic(email, token))
-    values = {"api_email": email, "api_token": ctx.box.encrypt(token), "api_base_url": url, "api_refused": None}
+    values = {"api_email": email, "api_token": ctx.box.encrypt(token), "api_base_url": url, "api_refusal": None}
     return _update(ctx, actor, given, "set_api_token", {"email": email}, **values)
 
 
 def remove_api_token(ctx: Context, actor: Actor) -> Credentials:
     """Forget the API token: issues are not looked up any more, and keys are accepted as they are typed."""
     actor.require(Right.MANAGE_INTEGRATIONS)
-    nothing = dict.fromkeys(("api_email", "api_token", "api_base_url", "api_refused"))
+    nothing = dict.fromkeys(("api_email", "api_token", "api_base_url", "api_refusal"))
     return _update(ctx, actor, _given(ctx, actor), "removed_api_token", None, **nothing)
 
 
@@ -233,7 +236,7 @@ def _where_it_works(ctx: Context, given: Credentials, authorization: str) -> str
     if all(answer.status in (401, 403, 404) for answer in answers):
         said = "Jira does not accept this email address and API token. A token with scopes needs read:jira-work."
         raise InvalidInput(said, "token")
-    raise JiraError(f"Jira could not be asked just now: {answers[-1].words()}")
+    raise JiraError(f"Jira could not be asked just now: {answers[-1].error_message()}")
 
 
 # The webhook ------------------------------------------------------------------------------------------------------

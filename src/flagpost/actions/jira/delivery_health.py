@@ -9,7 +9,7 @@ from flagpost.actions.lookup import get_visible_flag, get_visible_project
 from flagpost.errors import InvalidInput
 from flagpost.store.db import Transaction
 from flagpost.store.jira import delivery_log, outbox, reconciliations
-from flagpost.store.jira.delivery_log import HOUR_MS, OUTCOMES, Entry, Hour, LogFilter
+from flagpost.store.jira.delivery_log import HOUR_MS, OUTCOMES, Hour, LogEntry, LogFilter
 from flagpost.store.jira.outbox import OutboxEntry
 from flagpost.store.jira.reconciliations import Finding
 
@@ -38,7 +38,7 @@ _OTHERWISE = (
 
 @dataclass(frozen=True, slots=True)
 class RefusedFlag:
-    """A flag that Jira would not take, in Jira's words (`push.refused`), and what can be done about it."""
+    """A flag that Jira would not take, in Jira's words (`push.refusal`), and what can be done about it."""
 
     push: OutboxEntry
     to_do: str
@@ -65,7 +65,7 @@ class Health:
 class LogPage:
     """A page of the log, the newest first. `next`: the cursor of the page after it; None on the last."""
 
-    entries: list[Entry]
+    entries: list[LogEntry]
     next: str | None
 
 
@@ -85,7 +85,7 @@ def delivery_health(ctx: Context, actor: Actor, period: str = "day") -> Health:
             hours=delivery_log.hours(tx, actor.account_id, since),
             waiting=outbox.pending(tx, actor.account_id, MOST_SHOWN),
             waiting_since=outbox.pending_since(tx, actor.account_id),
-            refused=[RefusedFlag(push, what_to_do(push.refused or "")) for push in refused],
+            refused=[RefusedFlag(push, what_to_do(push.refusal or "")) for push in refused],
         )
 
 
@@ -125,7 +125,7 @@ def flag_findings(ctx: Context, actor: Actor, project: str, flag: str) -> list[F
     """What was found when the flag was last read back from Jira and was not as it should be, the newest first."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        return reconciliations.latest_of_flag(
+        return reconciliations.findings_of_flag(
             tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id, 5
         )
 

@@ -177,10 +177,10 @@ def confirm_address(ctx: Context, actor: Actor) -> IntegrationState:
     if found.cloud_id != site.cloud_id:
         raise Conflict(f"{found.url} is another Jira site. Connect that one by itself, if it is yours.")
     with ctx.db.write() as tx:
-        go_on = {"stopped_reason": None, "paused_until": None, "failures": 0}
+        go_on = {"suspended_reason": None, "paused_until": None, "failures": 0}
         integrations.update_site(tx, site.id, site_url=found.url, moved_to=None, **go_on)
         credentials.move(tx, actor.account_id, site.site_url, found.url)
-        integrations.expect_site(tx, actor.account_id, found.url)
+        integrations.move_expected_site(tx, actor.account_id, found.url)
         record_site(tx, actor, ctx.clock(), site, "moved_site", {"site": site.site_url}, {"site": found.url})
     ctx.wake(actor.account_id)
     return get_integration(ctx, actor)

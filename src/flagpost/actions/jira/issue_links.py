@@ -11,7 +11,7 @@ from flagpost.actions.lookup import get_visible_flag, get_visible_project
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound, Problem
 from flagpost.flags.issue_keys import parse_issue_refs
 from flagpost.flags.model import FlagStatus
-from flagpost.jira.issues import WHILE_SOMEBODY_WAITS, Patience
+from flagpost.jira.issues import INTERACTIVE, Patience
 from flagpost.jira.payload import MAX_ASSOCIATIONS
 from flagpost.store.db import Transaction
 from flagpost.store.jira import integrations, issues, outbox
@@ -60,7 +60,7 @@ def check_issues(ctx: Context, actor: Actor, refs: Sequence[str]) -> list[Issue]
 
 
 def look_up_issues(
-    ctx: Context, actor: Actor, refs: Sequence[str], patience: Patience = WHILE_SOMEBODY_WAITS
+    ctx: Context, actor: Actor, refs: Sequence[str], patience: Patience = INTERACTIVE
 ) -> dict[str, Issue | None]:
     """What Jira has for each of these keys or numeric ids; None where it has, or shows, nothing.
 
@@ -74,7 +74,7 @@ def look_up_issues(
         result = ctx.issues.look_up(site, refs, patience)
     except JiraError:
         return _as_typed(refs)
-    return {ref: result.found.get(ref) for ref in refs} | _as_typed(sorted(result.unasked))
+    return {ref: result.found.get(ref) for ref in refs} | _as_typed(sorted(result.not_asked))
 
 
 def _as_typed(refs: Sequence[str]) -> dict[str, Issue | None]:
@@ -167,13 +167,13 @@ def push_status(ctx: Context, actor: Actor, project: str, flag: str) -> PushStat
         site = integrations.site_of_account(tx, actor.account_id)
     if push is None or (site and site.disconnected_at):  # with the app, Jira forgot everything it was told
         return PushStatus("none")
-    if site and site.resend_wanted_at is not None:
-        return PushStatus("waiting", since=site.resend_wanted_at)
-    if push.waiting:
-        return PushStatus("waiting", since=push.wanted_at)
-    if push.refused:
-        return PushStatus("refused", push.refused, push.delivered_at)
-    return PushStatus("delivered" if push.held else "none", since=push.delivered_at)
+    if site and site.resync_requested_at is not None:
+        return PushStatus("waiting", since=site.resync_requested_at)
+    if push.pending:
+        return PushStatus("waiting", since=push.pending_since)
+    if push.refusal:
+        return PushStatus("refused", push.refusal, push.delivered_at)
+    return PushStatus("delivered" if push.may_exist_remotely else "none", since=push.delivered_at)
 
 
 def projects_for_connect(ctx: Context, actor: Actor) -> list[ChosenProject]:
@@ -205,7 +205,7 @@ def refresh_issues(ctx: Context, account_id: str, known: Sequence[Issue]) -> boo
     if site is None:
         return False
     try:
-        told = ctx.issues.bring_up_to_date(site, stale, WHILE_SOMEBODY_WAITS)
+        told = ctx.issues.bring_up_to_date(site, stale, INTERACTIVE)
     except JiraError:
         return False
     if told:
@@ -218,7 +218,7 @@ def _site_to_ask(ctx: Context, account_id: str) -> Site | None:
     now = ctx.clock()
     with ctx.db.read() as tx:
         site = integrations.site_of_account(tx, account_id)
-    return site if site and site.may_be_asked(now) and (site.paused_until or 0) <= now else None
+    return site if site and site.may_call(now) and (site.paused_until or 0) <= now else None
 
 
 def _shown(connection: Connection, site: Site | None) -> ConnectedIssue:

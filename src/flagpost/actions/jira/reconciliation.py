@@ -10,7 +10,7 @@ from flagpost.actions.lookup import get_visible_flag, get_visible_project
 from flagpost.errors import Conflict, InvalidInput, NotFound
 from flagpost.store.db import Transaction
 from flagpost.store.jira import outbox, reconciliations
-from flagpost.store.jira.reconciliations import Check, Finding
+from flagpost.store.jira.reconciliations import Finding, Reconciliation
 
 SHOWN = 10
 MOST_FINDINGS = 200
@@ -20,7 +20,7 @@ MOST_FINDINGS = 200
 class CheckReport:
     """A check, and up to two hundred of what it found."""
 
-    check: Check
+    check: Reconciliation
     findings: list[Finding]
 
 
@@ -48,7 +48,7 @@ def ask_for_check(ctx: Context, actor: Actor, project: str | None = None, flag: 
         return _report(tx, asked)
 
 
-def _ask_for_one(tx: Transaction, actor: Actor, project: str, flag: str, now: int) -> Check:
+def _ask_for_one(tx: Transaction, actor: Actor, project: str, flag: str, now: int) -> Reconciliation:
     one = get_visible_flag(tx, get_visible_project(tx, actor, project), flag)
     if outbox.find(tx, one.id) is None:
         raise Conflict(f"“{one.name}” was never connected with an issue, so Jira has nothing of it.")
@@ -79,5 +79,5 @@ def list_checks(ctx: Context, actor: Actor) -> list[CheckReport]:
         return [_report(tx, one) for one in reconciliations.latest(tx, actor.account_id, SHOWN)]
 
 
-def _report(tx: Transaction, check: Check) -> CheckReport:
+def _report(tx: Transaction, check: Reconciliation) -> CheckReport:
     return CheckReport(check, reconciliations.findings(tx, check, MOST_FINDINGS))

@@ -8,7 +8,7 @@ from flagpost.errors import Conflict, InvalidInput, NotFound
 from flagpost.store.db import Transaction
 from flagpost.store.jira import integrations, outbox, resyncs
 from flagpost.store.jira.integrations import Site
-from flagpost.store.jira.resyncs import Backfill, Progress
+from flagpost.store.jira.resyncs import Progress, Resync
 
 SHOWN = 10
 
@@ -46,14 +46,14 @@ def _require(actor: Actor, flag: str | None) -> None:
     actor.require(Right.MANAGE_INTEGRATIONS if flag is None else Right.EDIT_FLAGS)
 
 
-def _everything(tx: Transaction, actor: Actor, site: Site, now: int) -> Backfill:
+def _everything(tx: Transaction, actor: Actor, site: Site, now: int) -> Resync:
     """Begun by the delivery, which knows whether Jira holds anything yet; asked for twice, it is done once."""
-    integrations.want_everything(tx, site.id, now)
-    waiting = resyncs.waiting_for_site(tx, actor.account_id)
+    integrations.request_resync(tx, site.id, now)
+    waiting = resyncs.requested_of_site(tx, actor.account_id)
     return waiting or resyncs.insert(tx, actor.account_id, site.site_url, now, actor.name)
 
 
-def _part(tx: Transaction, actor: Actor, project: str, flag: str | None, now: int) -> Backfill:
+def _part(tx: Transaction, actor: Actor, project: str, flag: str | None, now: int) -> Resync:
     place = get_visible_project(tx, actor, project)
     if flag is None:
         asked = resyncs.insert(tx, actor.account_id, place.name, now, actor.name, resyncs.PROJECT, project_id=place.id)
@@ -83,17 +83,17 @@ def cancel(ctx: Context, actor: Actor, backfill: str) -> Progress:
         spared = resyncs.cancel(tx, found, now, actor.name)
         if found.started_at is not None and not spared:
             raise Conflict("What is left of it is news to Jira, so all of it has to be sent.")
-        if found.scope == resyncs.SITE and site and site.backfill_finished_at is None:
-            integrations.update_site(tx, site.id, backfill_finished_at=now)
+        if found.scope == resyncs.SITE and site and site.resync_finished_at is None:
+            integrations.update_site(tx, site.id, resync_finished_at=now)
         _record(tx, actor, now, found, "cancelled_resend")
         ended = _reach(tx, actor, backfill)
     return Progress(ended, 0, 0.0)
 
 
 def _take_back(tx: Transaction, site: Site) -> None:
-    if site.backfill_started_at is None:
+    if site.resync_started_at is None:
         raise Conflict("Jira holds nothing yet, so there is nothing to cancel: all of this is news to it.")
-    integrations.update_site(tx, site.id, resend_wanted_at=None)
+    integrations.update_site(tx, site.id, resync_requested_at=None)
 
 
 def get_backfill(ctx: Context, actor: Actor, backfill: str) -> Progress:
@@ -110,7 +110,7 @@ def list_backfills(ctx: Context, actor: Actor) -> list[Progress]:
         return [resyncs.progress(tx, one, now) for one in resyncs.latest(tx, actor.account_id, SHOWN)]
 
 
-def _reach(tx: Transaction, actor: Actor, backfill: str) -> Backfill:
+def _reach(tx: Transaction, actor: Actor, backfill: str) -> Resync:
     """One that the actor may see: of a flag, whoever may change that flag; of more, whoever manages integrations."""
     found = resyncs.find(tx, actor.account_id, backfill)
     if found is None:
@@ -121,7 +121,7 @@ def _reach(tx: Transaction, actor: Actor, backfill: str) -> Backfill:
     return found
 
 
-def _record(tx: Transaction, actor: Actor, now: int, what: Backfill, change: str) -> None:
+def _record(tx: Transaction, actor: Actor, now: int, what: Resync, change: str) -> None:
     record(
         tx,
         actor,

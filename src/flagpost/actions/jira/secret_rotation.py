@@ -13,7 +13,7 @@ def encrypt_with_newest_key(ctx: Context) -> int:
     if changed:
         with ctx.db.write() as tx:
             for column, id, old, new in changed:
-                credentials.encrypt_anew(tx, column, id, old, new)
+                credentials.replace_encrypted(tx, column, id, old, new)
     return len(changed)
 
 

@@ -9,8 +9,9 @@ from flagpost.actions.access import Actor
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound
-from flagpost.jira.client import Answer, JiraAddressRefused, JiraUnreachable
+from flagpost.jira.client import JiraAddressRefused, JiraUnreachable
 from flagpost.jira.hosts import is_loopback, split_address
+from flagpost.jira.response import JiraResponse
 from flagpost.store.db import Transaction
 from flagpost.store.jira import integrations
 from flagpost.store.jira.integrations import Integration, Site
@@ -69,7 +70,7 @@ def find_site(ctx: Context, url: str) -> FoundSite:
     return FoundSite(url, cloud_id)
 
 
-def _no_site(host: str, answer: Answer) -> Exception:
+def _no_site(host: str, answer: JiraResponse) -> Exception:
     if answer.status == 429 or answer.status >= 500:
         return JiraError(f"{host} is out of order just now ({answer.status}). Try again in a minute.")
     if host.endswith(".atlassian.net"):

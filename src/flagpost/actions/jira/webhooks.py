@@ -54,9 +54,9 @@ def _note(tx: Transaction, site: Site, told: Mapping[str, Any], kind: str, now: 
     if refs and kind in _ISSUE_DELETED:
         return bool(outbox.bump(tx, issues.mark_deleted(tx, site.account_id, refs, now), now))
     if refs:
-        issues.mark_due(tx, site.account_id, refs)
+        issues.mark_changed(tx, site.account_id, refs)
     elif project_id:
-        issues.mark_project_due(tx, site.account_id, project_id)
+        issues.mark_project_changed(tx, site.account_id, project_id)
     return False
 
 
@@ -139,13 +139,13 @@ def _said_at(body: Mapping[str, Any], now: int) -> int:
 
 def _describe(ctx: Context, tx: Transaction, site: Site, described: Mapping[str, Any], said_at: int) -> bool:
     try:
-        seen = replace(ctx.issues.issue(described), checked_at=said_at)
+        seen = replace(ctx.issues.parse(described), checked_at=said_at)
     except JiraError as error:
         raise InvalidInput(error.message, "issue") from None
     known = issues.find(tx, site.account_id, seen.jira_id or "") or issues.find(tx, site.account_id, seen.key)
     if known is None or (known.checked_at or 0) > said_at:
         return False
-    return bool(jira_issues.store(tx, site.account_id, known, seen, ctx.clock()))
+    return bool(jira_issues.store_described(tx, site.account_id, known, seen, ctx.clock()))
 
 
 def _rename(tx: Transaction, site: Site, project: Mapping[str, Any], said_at: int) -> None:

@@ -1,4 +1,4 @@
-"""What Jira's panel on an issue shows, read in one go and one moment."""
+"""What the panel on a Jira issue shows, in one query."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from flagpost.store.schema.jira import connections, issues
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How a flag stands in one environment; `saved_by` and `saved_at` are None where it was never set up there."""
+class EnvironmentState:
+    """A flag in one environment. `saved_by` and `saved_at` are None where it has no definition there."""
 
     environment_id: str
     environment: str
@@ -28,19 +28,19 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class FlagOnIssue:
-    """A flag that is connected with an issue. `issue` is what its connection calls that: the numeric id, or the key."""
+    """A flag that is connected with an issue. `issue`: the issue's numeric id where it is known, else its key."""
 
     id: str
     name: str
     project_id: str
     project: str
     issue: str
-    standings: tuple[Standing, ...]
+    environments: tuple[EnvironmentState, ...]
 
     @property
-    def last_save(self) -> Standing | None:
-        """Where it was saved last."""
-        saved = [one for one in self.standings if one.saved_at is not None]
+    def last_save(self) -> EnvironmentState | None:
+        """The environment in which it was saved last."""
+        saved = [one for one in self.environments if one.saved_at is not None]
         return max(saved, key=lambda one: one.saved_at or 0, default=None)
 
 
@@ -67,7 +67,7 @@ _SHOWN = (
     .where(issues.c.account_id == sa.bindparam("account"), projects.c.id.in_(sa.bindparam("projects", expanding=True)))
     .order_by(flags.c.name, flags.c.id, environments.c.production, environments.c.name)
 )
-# A key goes to another issue when projects are renamed; so it counts only until the issue's numeric id is known.
+# Renaming projects can give a key to another issue, so the key counts only until the numeric id is known.
 _THIS_ISSUE = sa.or_(
     issues.c.jira_id == sa.bindparam("jira_id"), issues.c.jira_id.is_(None) & (issues.c.key == sa.bindparam("key"))
 )
@@ -87,18 +87,18 @@ def flags_on_issue(
 
 def _flag(rows: list[Any]) -> FlagOnIssue:
     first = rows[0]
-    standings = {row.environment_id: _standing(row) for row in rows}
-    return FlagOnIssue(first.id, first.name, first.project_id, first.project, first.issue, tuple(standings.values()))
+    states = {row.environment_id: _state(row) for row in rows}
+    return FlagOnIssue(first.id, first.name, first.project_id, first.project, first.issue, tuple(states.values()))
 
 
-def _standing(row: Any) -> Standing:
+def _state(row: Any) -> EnvironmentState:
     definition = load(row.body) if row.body is not None else None
     state = flag_state(definition, killed=bool(row.killed), archived=row.status == FlagStatus.ARCHIVED.value)
     words = plainly(definition, state)
-    return Standing(row.environment_id, row.environment, state, words, row.updated_by, row.updated_at)
+    return EnvironmentState(row.environment_id, row.environment, state, words, row.updated_by, row.updated_at)
 
 
 def project_of_flag(tx: Transaction, flag_id: str, project_ids: Collection[str]) -> str | None:
-    """Which of these projects a flag is in, by its id."""
+    """Which of these projects the flag with this id is in; None where it is in none of them."""
     query = sa.select(flags.c.project_id).where(flags.c.id == flag_id, flags.c.project_id.in_(project_ids))
     return tx.scalar(query)

@@ -1,4 +1,4 @@
-"""What Jira is to be told of flags, read in one go and one moment."""
+"""What Jira should show of flags, read from the database in one go."""
 
 from collections.abc import Collection
 
@@ -27,28 +27,30 @@ _STATES = (
 
 
 def load_flag_states(
-    tx: Transaction, account_id: str, wanted: Collection[OutboxEntry], public_url: str
+    tx: Transaction, account_id: str, entries: Collection[OutboxEntry], public_url: str
 ) -> dict[str, JiraFlagState]:
-    """For each of these flags what Jira is to show, by flag id; a flag that Jira must not show is left out.
+    """What Jira should show for each of these entries, by flag id; a flag that Jira must not show is left out.
 
-    That is one that was deleted, has no connection left to an issue Jira knows, or is of a project that the
+    Such a flag was deleted, or has no connection with an issue that Jira knows, or is in a project that the
     integration does not cover or its token may not see.
     """
     chosen = {one.project.id: one for one in chosen_projects(tx, account_id) if one.visible}
-    covered = [push.flag_id for push in wanted if push.project_id in chosen]
+    covered = {entry.flag_id: entry for entry in entries if entry.project_id in chosen}
+    if not covered:
+        return {}
     connected = issues.issues_of_flags(tx, covered)
     environments = [one.environment.id for one in chosen.values()]
-    sequences = {push.flag_id: push.wanted for push in wanted}
-    told = {}
-    for row in tx.execute(_STATES, {"flags": covered, "environments": environments}) if covered else ():
+    states = {}
+    for row in tx.execute(_STATES, {"flags": list(covered), "environments": environments}):
         refs = tuple(issue.jira_id or issue.key for issue in connected.get(row.id, ()) if not issue.gone)
         if refs:
-            told[row.id] = _told(row, chosen[row.project_id], refs, sequences[row.id], public_url)
-    return told
+            place, version = chosen[row.project_id], covered[row.id].latest_version
+            states[row.id] = _state(row, place, refs, version, public_url)
+    return states
 
 
-def _told(
-    row: sa.Row[tuple[object, ...]], place: ChosenProject, refs: tuple[str, ...], sequence: int, url: str
+def _state(
+    row: sa.Row[tuple[object, ...]], place: ChosenProject, refs: tuple[str, ...], version: int, public_url: str
 ) -> JiraFlagState:
     definition = load(row.body) if row.body is not None else None
     state = flag_state(definition, killed=bool(row.killed), archived=row.status == FlagStatus.ARCHIVED.value)
@@ -58,8 +60,8 @@ def _told(
         environment_name=place.environment.name,
         environment_type=place.environment.jira_type.value,
         state=state,
-        url=f"{url}/projects/{row.project_id}/flags/{row.id}?environment={place.environment.id}",
+        url=f"{public_url}/projects/{row.project_id}/flags/{row.id}?environment={place.environment.id}",
         last_updated=row.saved_at or row.updated_at,
-        sequence=sequence,
+        version=version,
         issues=refs,
     )
