@@ -13,12 +13,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from flagpost.actions.context import Context
+from flagpost.actions.segments.changes import list_key_changes
 from flagpost.errors import InvalidInput
 from flagpost.flags.split_wire_format import Spec
 from flagpost.flags.targeting import SegmentKind
 from flagpost.serving.environment import EncodedResponse, ServedKeys, encode_response
 from flagpost.serving.keys import SdkKey
-from flagpost.store.segments import keys as segment_keys
 from flagpost.store.segments.keys import KeyChanges
 from flagpost.web.sdk.authenticated_routes import SERVER_ONLY, for_applications
 from flagpost.web.sdk.response_cache import note_what_it_is_made_from
@@ -72,9 +72,7 @@ def _since(ctx: Context, segment: ServedKeys, since: int) -> EncodedResponse:
     """
     if since < 0 or since > segment.number:
         return _segment(segment.name, since, KeyChanges(sorted(segment.keys), [], segment.number))
-    with ctx.db.read() as tx:
-        changed = segment_keys.changed_since(tx, segment.definition, since)
-    return _segment(segment.name, since, changed)
+    return _segment(segment.name, since, list_key_changes(ctx, segment.definition, since))
 
 
 def _spec(told: QueryParams) -> Spec:
