@@ -75,7 +75,7 @@ def test_a_live_tail_shows_who_got_what_and_is_followed_only_while_somebody_look
     with ctx.db.read() as tx:
         assert impressions.watched(tx, ctx.clock()) == {}
     page = console.admin.get(f"{url}/traffic?environment={place}&live=yes").text
-    assert "Nothing has come yet" in page
+    assert "No impression arrived yet" in page
     with ctx.db.write() as tx:
         ((_, name),) = watched = impressions.watched(tx, ctx.clock())
         assert name == "new_checkout"

@@ -37,18 +37,6 @@ def check_dependencies(
         require_flag_sets(tx, found, flag_sets)
 
 
-def treatments_of(
-    ctx: Context, actor: Actor, project: str, environment: str, flags: Collection[str]
-) -> dict[str, list[str]]:
-    """The treatments that these flags (by name) have in an environment; one that is not set up there is left out."""
-    actor.require(Right.VIEW_FLAGS)
-    with ctx.db.read() as tx:
-        found = get_visible_project(tx, actor, project)
-        place = get_visible_environment(tx, actor, found, environment)
-        there = definitions.by_flag(tx, found.id, place.id, flags)
-    return {name: [treatment.name for treatment in one.treatments] for name, one in there.items()}
-
-
 def require_dependencies(
     tx: Transaction, project: Project, environment: Environment, flag: str, definition: Definition
 ) -> None:
@@ -59,10 +47,10 @@ def require_dependencies(
 
     def asked_by(flags: set[str]) -> Iterator[str]:
         for one in definitions.by_flag(tx, project.id, environment.id, flags).values():
-            yield from (asked for _, asked in _flags_asked(one))
+            yield from (asked for _, asked in flags_asked(one))
 
     problems = missing_segments(tx, environment, dump(definition))
-    for path, other in _flags_asked(definition):
+    for path, other in flags_asked(definition):
         if other == flag:
             problems.append(Problem(path, "A flag cannot ask for a treatment of its own. Choose another flag."))
         elif not definitions.flag_exists(tx, project.id, other):
@@ -75,7 +63,7 @@ def require_dependencies(
         raise InvalidInput(problems)
 
 
-def _flags_asked(definition: Definition) -> Iterator[tuple[str, str]]:
+def flags_asked(definition: Definition) -> Iterator[tuple[str, str]]:
     """The other flags whose treatments are asked for, each with its path."""
     for number, one in enumerate(definition.prerequisites):
         yield f"prerequisites[{number}].splitName", one.flag

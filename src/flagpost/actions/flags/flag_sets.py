@@ -11,7 +11,7 @@ from flagpost.errors import Conflict, InvalidInput, NotFound, Problem
 from flagpost.flags.naming_rules import flag_set_name_problem
 from flagpost.store.db import Transaction
 from flagpost.store.flags import flag_sets
-from flagpost.store.flags.flag_sets import FlagSet, Member
+from flagpost.store.flags.flag_sets import FlagSet
 from flagpost.store.records import Project
 
 MAX_DESCRIPTION = 10_000
@@ -24,13 +24,6 @@ def list_flag_sets(
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
         return flag_sets.page(tx, get_visible_project(tx, actor, project).id, after, limit)
-
-
-def list_members(ctx: Context, actor: Actor, project: str) -> dict[str, list[Member]]:
-    """The flags in each of a project's sets, by the set's id: a flag once for each environment it is in the set in."""
-    actor.require(Right.VIEW_FLAGS)
-    with ctx.db.read() as tx:
-        return flag_sets.members(tx, get_visible_project(tx, actor, project).id)
 
 
 def get_flag_set(ctx: Context, actor: Actor, flag_set_id: str) -> FlagSet:

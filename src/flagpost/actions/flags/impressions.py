@@ -18,6 +18,15 @@ _SHOWN = 50
 
 
 @dataclass(frozen=True, slots=True)
+class Period:
+    """From `start` up to `end` in steps of `step` milliseconds, all on the boundaries of steps (UTC)."""
+
+    start: int
+    end: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class Traffic:
     """How often each treatment of a flag was served in an environment, from `start` up to `end`.
 
@@ -45,15 +54,24 @@ def traffic_of_flag(
     end: int | None,
 ) -> Traffic:
     """What was served by the `hour` or the `day`; by default the last day of hours, or the last thirty of days."""
-    first, last, step = _time(ctx.clock(), by, start, end)
+    period = read_period(ctx.clock(), by, start, end)
     with ctx.db.read() as tx:
         place, one = _reach(tx, actor, project, flag, environment)
-        columns = impressions.sums(tx, place.id, one.id, first, last, step)
-        return Traffic(place, first, last, step, columns, impressions.last_traffic(tx, one.id).get(place.id))
+        return read_traffic(tx, place, one.id, period)
 
 
-def _time(now: int, by: str, start: int | None, end: int | None) -> tuple[int, int, int]:
-    """From the beginning of a step to the end of one."""
+def read_traffic(tx: Transaction, place: Environment, flag_id: str, period: Period) -> Traffic:
+    """Within a transaction: what was served of a flag in a period."""
+    columns = impressions.sums(tx, place.id, flag_id, period.start, period.end, period.step)
+    last_at = impressions.last_traffic(tx, flag_id).get(place.id)
+    return Traffic(place, period.start, period.end, period.step, columns, last_at)
+
+
+def read_period(now: int, by: str, start: int | None, end: int | None) -> Period:
+    """The period from `start` to `end` (milliseconds), widened to whole steps of an `hour` or a `day`.
+
+    Without a start it covers the last 24 hours, or the last 30 days. InvalidInput where it is empty or too long.
+    """
     if by not in STEPS:
         raise InvalidInput(f"Choose one of {', '.join(STEPS)}.", "by")
     step, many = STEPS[by], {"hour": 24, "day": 30}[by]
@@ -63,14 +81,7 @@ def _time(now: int, by: str, start: int | None, end: int | None) -> tuple[int, i
         raise InvalidInput("The time ends before it begins.", "start")
     if last - first > MOST_STEPS * step:
         raise InvalidInput(f"Ask for {MOST_STEPS} {by}s at most.", "start")
-    return first, last, step
-
-
-def last_traffic(ctx: Context, actor: Actor, project: str, flag: str) -> dict[str, int]:
-    """When a flag was served last, by the id of the environment; those without traffic are left out."""
-    actor.require(Right.VIEW_FLAGS)
-    with ctx.db.read() as tx:
-        return impressions.last_traffic(tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id)
+    return Period(first, last, step)
 
 
 def live_tail(ctx: Context, actor: Actor, project: str, flag: str, environment: str) -> list[Recent]:

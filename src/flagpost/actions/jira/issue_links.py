@@ -7,7 +7,7 @@ from typing import Unpack
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
 from flagpost.actions.flags.flags import NewFlag, add_flag, record_flag
-from flagpost.actions.lookup import get_visible_flag, get_visible_project
+from flagpost.actions.lookup import get_visible_flag, get_visible_project, visible_projects
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound, Problem
 from flagpost.flags.issue_keys import parse_issue_refs
 from flagpost.flags.model import FlagStatus
@@ -17,7 +17,8 @@ from flagpost.store.db import Transaction
 from flagpost.store.jira import integrations, issues, outbox
 from flagpost.store.jira.integrations import ChosenProject, Site
 from flagpost.store.jira.issues import Connection, Issue
-from flagpost.store.records import Flag, Project
+from flagpost.store.projects import projects
+from flagpost.store.records import Flag
 
 FRESH_MS = 2 * 60_000  # how old the shown status of an issue may be
 
@@ -151,20 +152,25 @@ def list_connections(ctx: Context, actor: Actor, project: str, flag: str) -> lis
     with ctx.db.read() as tx:
         one = get_visible_flag(tx, get_visible_project(tx, actor, project), flag)
         connected = issues.connections_of(tx, one.id)
-    if refresh_issues(ctx, actor.account_id, [one.issue for one in connected]):
+        site = integrations.site_of_account(tx, actor.account_id)
+    if refresh_issues(ctx, site, [one.issue for one in connected]):
         with ctx.db.read() as tx:
             connected = issues.connections_of(tx, one.id)
-    with ctx.db.read() as tx:
-        site = integrations.site_of_account(tx, actor.account_id)
-    return [_shown(connection, site) for connection in connected]
+    return [connected_issue(connection, site) for connection in connected]
 
 
 def push_status(ctx: Context, actor: Actor, project: str, flag: str) -> PushStatus:
     """What Jira knows of a flag."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        push = outbox.find(tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id)
-        site = integrations.site_of_account(tx, actor.account_id)
+        one = get_visible_flag(tx, get_visible_project(tx, actor, project), flag)
+        return read_push_status(tx, actor.account_id, one.id)
+
+
+def read_push_status(tx: Transaction, account_id: str, flag_id: str) -> PushStatus:
+    """Within a transaction: whether Jira has the newest version of a flag."""
+    push = outbox.find(tx, flag_id)
+    site = integrations.site_of_account(tx, account_id)
     if push is None or (site and site.disconnected_at):  # with the app, Jira forgot everything it was told
         return PushStatus("none")
     if site and site.resend_wanted_at is not None:
@@ -180,36 +186,34 @@ def projects_for_connect(ctx: Context, actor: Actor) -> list[ChosenProject]:
     """The projects of the integration that the actor can see: only their flags can be connected from Jira."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        chosen = integrations.chosen_projects(tx, actor.account_id)
-        return [one for one in chosen if _can_see(tx, actor, one.project)]
+        return read_projects_for_connect(tx, actor)
 
 
-def _can_see(tx: Transaction, actor: Actor, project: Project) -> bool:
-    try:
-        return get_visible_project(tx, actor, project.id) is not None
-    except NotFound:
-        return False
+def read_projects_for_connect(tx: Transaction, actor: Actor) -> list[ChosenProject]:
+    """Within a transaction: the projects of the integration that the actor can see."""
+    chosen = integrations.chosen_projects(tx, actor.account_id)
+    seen = {one.id for one in projects.list_by_id(tx, visible_projects(actor), [one.project.id for one in chosen])}
+    return [one for one in chosen if one.project.id in seen]
 
 
 # Asking Jira ------------------------------------------------------------------------------------------------------
 
 
-def refresh_issues(ctx: Context, account_id: str, known: Sequence[Issue]) -> bool:
-    """Look up again what is no longer fresh; False where nothing was, or Jira did not answer within seconds.
+def refresh_issues(ctx: Context, site: Site | None, known: Sequence[Issue]) -> bool:
+    """Look up again in the account's site what is no longer fresh; False where nothing was, or Jira did not answer.
 
     An issue that was moved or renamed gets its new key; one that is gone is marked so, and flags are told anew.
     """
     now = ctx.clock()
     stale = [issue for issue in known if now - (issue.checked_at or 0) > FRESH_MS]
-    site = _site_to_ask(ctx, account_id) if stale else None
-    if site is None:
+    if not stale or site is None or not _may_be_asked(site, now):
         return False
     try:
         told = ctx.issues.bring_up_to_date(site, stale, WHILE_SOMEBODY_WAITS)
     except JiraError:
         return False
     if told:
-        ctx.wake(account_id)
+        ctx.wake(site.account_id)
     return True
 
 
@@ -218,10 +222,15 @@ def _site_to_ask(ctx: Context, account_id: str) -> Site | None:
     now = ctx.clock()
     with ctx.db.read() as tx:
         site = integrations.site_of_account(tx, account_id)
-    return site if site and site.may_be_asked(now) and (site.paused_until or 0) <= now else None
+    return site if site and _may_be_asked(site, now) else None
 
 
-def _shown(connection: Connection, site: Site | None) -> ConnectedIssue:
+def _may_be_asked(site: Site, now: int) -> bool:
+    return site.may_be_asked(now) and (site.paused_until or 0) <= now
+
+
+def connected_issue(connection: Connection, site: Site | None) -> ConnectedIssue:
+    """A connection as the flag's page shows it, with the issue's address in the site, where there is one."""
     there = site is not None and not site.disconnected_at and site.site_url.startswith("http")
     there = there and connection.issue.state != "deleted" and not connection.issue.key_passed_on
     url = f"{site.site_url}/browse/{connection.issue.key}" if site and there else ""
