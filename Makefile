@@ -8,7 +8,7 @@ RUN := .venv/bin/python
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-.venv/ready: pyproject.toml requirements.lock tools/bootstrap.py
+.venv/ready: pyproject.toml sandbox/pyproject.toml requirements.lock tools/bootstrap.py
 	@$(PYTHON) tools/bootstrap.py
 
 demo: .venv/ready ## Try it: the console and a Jira sandbox in the browser, with flags and issues to play with
