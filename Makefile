@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check bench faults format screenshots clean
+.PHONY: help demo test test-fast check bench faults format screenshots release clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -40,6 +40,9 @@ format: .venv/ready ## Put every file into the house format
 screenshots: .venv/ready ## Take the README's pictures anew
 	@$(RUN) tools/chromium.py
 	@$(RUN) tools/screenshots.py
+
+release: .venv/ready ## Build, check and try a release in dist/, upload nothing: VERSION=0.3.0 cuts it first
+	@$(RUN) tools/release.py --version "$(VERSION)" --date "$(DATE)" --repository "$(REPOSITORY)"
 
 clean: ## Remove everything that was made, but no data
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
