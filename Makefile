@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check bench faults format screenshots release clean
+.PHONY: help demo test test-fast check prose bench faults format screenshots release clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -27,6 +27,9 @@ check: .venv/ready ## Everything that must hold before a change lands: lint, typ
 	@$(RUN) -m mypy
 	@.venv/bin/lint-imports --no-cache
 	@$(MAKE) --no-print-directory test
+
+prose: .venv/ready ## Count words of tools/house_words.toml in each file; IN=src/flagpost/web lists them there
+	@$(RUN) tools/prose.py $(IN)
 
 bench: .venv/ready ## Measure speed, each figure beside its floor from the same run
 	@$(RUN) -m benchmarks
