@@ -4,7 +4,7 @@
     python tools/prose.py PATH …      every finding below these paths, with what to write instead
 
 Ends with code 1 where anything is found. Code spans and code blocks of Markdown are left out, as are identifiers. The
-general prose linters were turned down in docs/decisions/0015-prose-linter.md.
+general prose linters were turned down in docs/decisions/0016-prose-linter.md.
 """
 
 import ast
