@@ -8,6 +8,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.store.db import Transaction
+from flagpost.store.locks import RowLock, locked
 from flagpost.store.schema.core import group_members, groups, one_time_links, sessions, users
 
 
@@ -80,9 +81,9 @@ def insert_user(
     return user
 
 
-def find_user(tx: Transaction, user_id: str) -> User | None:
-    """The user with this id."""
-    row = tx.execute(sa.select(users).where(users.c.id == user_id)).first()
+def find_user(tx: Transaction, user_id: str, *, lock: RowLock | None = None) -> User | None:
+    """The user with this id; locked where a decision rests on it."""
+    row = tx.execute(locked(sa.select(users).where(users.c.id == user_id), users, lock)).first()
     return User(*row) if row else None
 
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from flagpost.flags.model import FlagStatus
 from flagpost.store.db import Condition, Transaction
+from flagpost.store.locks import RowLock, locked
 from flagpost.store.records import Flag, Owner, Page, RolloutStatus, TrafficType
 from flagpost.store.schema.core import (
     definitions,
@@ -157,12 +158,11 @@ def _owners(tx: Transaction, flag_ids: list[str]) -> dict[str, list[Owner]]:
     return found
 
 
-def find(tx: Transaction, project_id: str, ref: str) -> Flag | None:
-    """The flag with this name or id."""
+def find(tx: Transaction, project_id: str, ref: str, *, lock: RowLock | None = None) -> Flag | None:
+    """The flag with this name or id; locked where a decision rests on it. The lock holds its definitions too."""
     either = sa.or_(flags.c.name == ref, flags.c.id == ref)
-    row = tx.execute(
-        _FLAG.where(flags.c.project_id == project_id, either).order_by(flags.c.name != ref).limit(1)
-    ).first()
+    query = _FLAG.where(flags.c.project_id == project_id, either).order_by(flags.c.name != ref).limit(1)
+    row = tx.execute(locked(query, flags, lock)).first()
     return _flags(tx, [row])[0] if row else None
 
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from flagpost.flags.targeting import SegmentKind
 from flagpost.store.db import Transaction
 from flagpost.store.flags.change_sequence import next_change_number
+from flagpost.store.locks import RowLock, locked
 from flagpost.store.records import Page, TrafficType
 from flagpost.store.schema.core import definitions, environments, flags, traffic_types
 from flagpost.store.schema.targeting import segment_definitions, segments
@@ -119,13 +120,11 @@ def page(
     return Page([_segment(row) for row in rows], offset, limit, total)
 
 
-def find(tx: Transaction, project_id: str, ref: str, *, locked: bool = False) -> Segment | None:
-    """The segment with this name or id; `locked` keeps others from removing it until the commit."""
+def find(tx: Transaction, project_id: str, ref: str, *, lock: RowLock | None = None) -> Segment | None:
+    """The segment with this name or id; locked where a decision rests on it."""
     either = sa.or_(segments.c.name == ref, segments.c.id == ref)
     query = _SEGMENT.where(_HERE, segments.c.project_id == project_id, either).order_by(segments.c.name != ref)
-    if locked:
-        query = query.with_for_update(of=segments)
-    row = tx.execute(query.limit(1)).first()
+    row = tx.execute(locked(query.limit(1), segments, lock)).first()
     return _segment(row) if row else None
 
 
@@ -178,14 +177,12 @@ def definitions_of(tx: Transaction, segment_id: str) -> list[SegmentDefinition]:
 
 
 def find_definition(
-    tx: Transaction, environment_id: str, name: str, *, locked: bool = False
+    tx: Transaction, environment_id: str, name: str, *, lock: RowLock | None = None
 ) -> SegmentDefinition | None:
-    """The segment of this name (or id) in an environment; `locked` keeps others from changing it until the commit."""
+    """The segment of this name (or id) in an environment; locked where a decision rests on it."""
     either = sa.or_(segments.c.name == name, segments.c.id == name)
     query = _DEFINITION.where(_THERE, segment_definitions.c.environment_id == environment_id, either)
-    if locked:
-        query = query.with_for_update(of=segment_definitions)
-    row = tx.execute(query.order_by(segments.c.name != name).limit(1)).first()
+    row = tx.execute(locked(query.order_by(segments.c.name != name).limit(1), segment_definitions, lock)).first()
     return _definition(row) if row else None
 
 
@@ -200,12 +197,14 @@ def kept_names(tx: Transaction, environment_id: str, names: Collection[str]) -> 
     """Those of these segments that are in an environment, by name, kept from being removed until the commit.
 
     A definition that names a segment and is saved while that segment is removed must lose, or the removal must: the
-    two meet at this row's lock (PostgreSQL: FOR SHARE here, FOR UPDATE there; SQLite has one writer).
+    two meet at this row's lock (PostgreSQL: FOR SHARE here, FOR NO KEY UPDATE there; SQLite has one writer).
     """
     if not names:
         return {}
     here = _THERE & (segment_definitions.c.environment_id == environment_id) & segments.c.name.in_(list(names))
-    rows = tx.execute(_DEFINITION.where(here).with_for_update(read=True, of=segment_definitions))
+    rows = tx.execute(
+        locked(_DEFINITION.where(here).order_by(segment_definitions.c.id), segment_definitions, RowLock.SHARE)
+    )
     return {row.name: _definition(row) for row in rows}
 
 
