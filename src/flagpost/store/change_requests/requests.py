@@ -8,6 +8,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.store.db import Condition, Transaction, insert_new
+from flagpost.store.locks import Lock, take
 from flagpost.store.records import Page
 from flagpost.store.schema.change_requests import OPEN, change_request_comments, change_requests
 from flagpost.store.schema.core import environments, projects
@@ -105,6 +106,12 @@ def find(tx: Transaction, condition: Condition, id: str, *, locked: bool = False
     query = _REQUEST.where(change_requests.c.id == id, visible)
     row = tx.execute(query.with_for_update(of=change_requests) if locked else query).first()
     return _request(row) if row else None
+
+
+def lock(tx: Transaction, condition: Condition, id: str, strength: Lock = Lock.CHANGE) -> ChangeRequest | None:
+    """The change request with this id, of a project that fulfils the condition, locked until the commit."""
+    take(tx, change_requests, [id], strength)
+    return find(tx, condition, id)
 
 
 def after_marker(

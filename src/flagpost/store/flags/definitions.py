@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from flagpost.flags.definition_json import dump, load
 from flagpost.flags.model import Definition, FlagStatus, JiraEnvironmentType
 from flagpost.store.db import Transaction
+from flagpost.store.locks import Lock, take
 from flagpost.store.records import Environment, FlagDefinition, FlagHead, Page, TrafficType
-from flagpost.store.schema.core import definitions, environments, flags, traffic_types
+from flagpost.store.schema.core import definitions, environments, flags, projects, traffic_types
 
 _DEFINITION = (
     sa.select(
@@ -135,6 +136,20 @@ def find_place(tx: Transaction, project_id: str, flag: str, environment: str) ->
         flag_set_ids=tuple(row.definition_flag_set_ids or ()),
     )
     return Place(head, place, present)
+
+
+def lock(tx: Transaction, project_id: str, flag: str, environment: str) -> Place | None:
+    """For a change of a definition: the place, its flag and definition locked until the commit (`store.locks`).
+
+    The project and the environment are kept from being deleted. None where flag or environment is not there.
+    """
+    found = find_place(tx, project_id, flag, environment)
+    if found is None:
+        return None
+    take(tx, projects, [project_id], Lock.KEEP)
+    take(tx, environments, [found.environment.id], Lock.KEEP)
+    take(tx, flags, [found.flag.id], Lock.CHANGE)  # whoever changes a definition holds its flag's lock
+    return find_place(tx, project_id, found.flag.id, found.environment.id)
 
 
 def find(tx: Transaction, flag_id: str, environment_id: str) -> FlagDefinition | None:

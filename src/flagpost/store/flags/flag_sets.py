@@ -9,6 +9,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.store.db import Condition, Transaction
+from flagpost.store.locks import Lock, take
 from flagpost.store.schema.core import definitions, environments, flags, projects
 from flagpost.store.schema.targeting import flag_sets
 
@@ -56,6 +57,12 @@ def find_visible(tx: Transaction, condition: Condition, flag_set_id: str, *, loc
     query = sa.select(flag_sets).where(flag_sets.c.id == flag_set_id, visible)
     row = tx.execute(query.with_for_update() if locked else query).first()
     return FlagSet(*row) if row else None
+
+
+def lock(tx: Transaction, condition: Condition, flag_set_id: str, strength: Lock = Lock.CHANGE) -> FlagSet | None:
+    """The flag set with this id, of a project that fulfils the condition, locked until the commit (`store.locks`)."""
+    take(tx, flag_sets, [flag_set_id], strength)
+    return find_visible(tx, condition, flag_set_id)
 
 
 def names_of(tx: Transaction, project_id: str, ids: Collection[str], *, locked: bool = False) -> dict[str, str]:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from flagpost.flags.targeting import SegmentKind
 from flagpost.store.db import Transaction
 from flagpost.store.flags.change_sequence import next_change_number
+from flagpost.store.locks import Lock, take
 from flagpost.store.records import Page, TrafficType
 from flagpost.store.schema.core import definitions, environments, flags, traffic_types
 from flagpost.store.schema.targeting import segment_definitions, segments
@@ -129,6 +130,15 @@ def find(tx: Transaction, project_id: str, ref: str, *, locked: bool = False) ->
     return _segment(row) if row else None
 
 
+def lock(tx: Transaction, project_id: str, ref: str, strength: Lock = Lock.CHANGE) -> Segment | None:
+    """The segment with this name or id, locked until the commit (`store.locks`)."""
+    found = find(tx, project_id, ref)
+    if found is None:
+        return None
+    take(tx, segments, [found.id], strength)
+    return find(tx, project_id, found.id)
+
+
 def insert(
     tx: Transaction, project_id: str, name: str, kind: SegmentKind, traffic_type_id: str, description: str, now: int
 ) -> Segment:
@@ -187,6 +197,17 @@ def find_definition(
         query = query.with_for_update(of=segment_definitions)
     row = tx.execute(query.order_by(segments.c.name != name).limit(1)).first()
     return _definition(row) if row else None
+
+
+def lock_definition(
+    tx: Transaction, environment_id: str, ref: str, strength: Lock = Lock.CHANGE
+) -> SegmentDefinition | None:
+    """The segment of this name or id in an environment, locked there until the commit (`store.locks`)."""
+    found = find_definition(tx, environment_id, ref)
+    if found is None:
+        return None
+    take(tx, segment_definitions, [found.id], strength)
+    return find_definition(tx, environment_id, found.segment.id)
 
 
 def kinds_of(tx: Transaction, environment_id: str, names: Collection[str]) -> dict[str, SegmentKind]:
