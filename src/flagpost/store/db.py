@@ -5,9 +5,12 @@ writes can fail with "database is locked" however long it waits, so a write tran
 (BEGIN IMMEDIATE), and writers of this process queue for the single connection of the writer's pool, which is
 fair, instead of polling SQLite's file lock. `synchronous=FULL`: a commit that was acknowledged survives a power cut.
 
-PostgreSQL. READ COMMITTED, with row locks where a decision rests on a row (`flagpost.store.locks`). Two
-transactions that look for a row, find none and insert it at once both try: the table's unique key lets one of them
-through, and the other is told (`ConcurrentModification`).
+PostgreSQL. A read transaction is REPEATABLE READ, READ ONLY: all its statements see the state of one moment, as on
+SQLite, so that a count agrees with its list and a flag's state with its version. It never waits for a writer and never
+fails for one. A write transaction is READ COMMITTED, where each statement sees what is committed when it begins: after
+it has waited for a row lock (`store.locks`) it has to read what the other transaction left, and under REPEATABLE READ
+it would fail instead. Two transactions that look for a row, find none and insert it at once both try: the table's
+unique key lets one of them through, and the other raises `ConcurrentModification`.
 
 A database that is away, or full, is said in words (`DatabaseUnavailable`, `DiskFull`) wherever a transaction is opened.
 """
@@ -63,6 +66,7 @@ class Database:
         if self.is_sqlite:
             self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", 1)
             self._reader = _sqlite_engine(self.url, "BEGIN", _READERS)
+            sa.event.listen(self._reader, "connect", _refuse_writes)
         else:
             self._writer = self._reader = sa.create_engine(
                 self.url, pool_size=_READERS, pool_pre_ping=True, connect_args={"options": _NOTICE_WHO_VANISHES}
@@ -70,9 +74,12 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
-        """A transaction that sees one moment's state and writes nothing."""
-        with _in_words(), timed(_READ_SECONDS), self._reader.connect() as tx, tx.begin():
-            yield tx
+        """A transaction whose statements all see the state of one moment, on either store; the store refuses writes."""
+        with _in_words(), timed(_READ_SECONDS), self._reader.connect() as tx:
+            if not self.is_sqlite:
+                tx.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with tx.begin():
+                yield tx
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -210,6 +217,10 @@ def _sqlite_engine(url: sa.URL, begin: str, size: int) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _refuse_writes(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA query_only=ON")
 
 
 def insert_new(tx: Transaction, table: sa.Table, **values: Any) -> bool:

@@ -1,55 +1,72 @@
-"""Row locks: what a decision rests on is locked when it is read, in one order, everywhere.
+"""Row locks: how strong each is, and the one order in which every transaction takes them.
 
-SQLite has one writer: a write transaction sees nothing change, and no lock is needed. PostgreSQL runs READ COMMITTED:
-a row that was read may change before the transaction commits. So a transaction that reads a row in order to decide
-locks it with that read. After a wait for the lock PostgreSQL reads the row again, as the other transaction left it.
+*Problem*: on PostgreSQL a transaction reads what is committed at the moment of each statement (READ COMMITTED). An
+action that reads a row, decides and then writes can decide on a row that another transaction has changed in between.
+*Solution*: a row that a decision depends on is locked when it is read for a change, by the `lock` functions of the
+store; whoever comes second waits for the commit of the first, and then reads what that one left.
 
-**The order.** Two transactions that lock the same rows in different orders wait for each other for ever. So every
-transaction locks in this order: account → user → project → environment → flag → definition → segment → change request
-→ outbox entry → issue → change sequence; and rows of one table by id. `tests/store/lock_recorder.py` fails when an
-action locks in another order.
+*Problem*: two transactions that lock the same two rows in opposite orders wait for each other, and PostgreSQL ends one
+of them (40P01). *Solution*: everybody takes the locks in `LOCK_ORDER`, and several rows of one table by their ids. A
+test drives the actions with a recorder (`tests/store/lock_recorder.py`) and fails where one takes another order.
 
-**A flag stands for its definitions.** Whoever writes a definition holds the row of its flag, so the definitions of a
-flag need no lock of their own.
+*Problem*: PostgreSQL by itself locks every row that an inserted row refers to by a foreign key (FOR KEY SHARE). A
+delete of that row waits for it, and then deletes the new row too. *Solution*: a transaction that inserts below a row
+locks that row first (Lock.KEEP); a transaction that deletes a row because nothing is below it locks that row with
+Lock.DELETE before it looks.
+
+A lock function takes the lock by primary key alone and reads the row afterwards. A query that joins while it locks is
+wrong: when it has waited, PostgreSQL checks its join again with the new row and the old rows of the other tables, and
+answers "no such row" where a column of the join has changed meanwhile.
+
+SQLite has one writer, and a transaction that writes is alone from its first statement: no row needs a lock there.
 """
 
+from collections.abc import Collection
 from enum import Enum
-from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-Query = TypeVar("Query", bound=sa.Select[Any])
+from flagpost.store.db import Transaction
 
 LOCK_ORDER = (
     "accounts",
     "users",
+    "api_keys",
     "projects",
     "environments",
     "flags",
     "definitions",
-    "flag_sets",
     "segments",
     "segment_definitions",
+    "flag_sets",
     "change_requests",
-    "outbox_entries",
+    "pushes",
     "issues",
-    "change_sequence",
+    "change_numbers",
 )
+"""The tables whose rows are locked, in the order of the locks. What hangs on one of them is locked with it."""
 
 
-class RowLock(Enum):
-    """How a row is locked, weakest first."""
+class Lock(Enum):
+    """What other transactions cannot do with a row until the commit; the weakest first."""
 
-    SHARE = "share"
-    """FOR SHARE: the row stays as it was read. Others may read it and share the lock."""
-    CHANGE = "change"
-    """FOR NO KEY UPDATE: this transaction changes the row. Others may insert rows that refer to it."""
-    REMOVE = "remove"
-    """FOR UPDATE: this transaction removes the row. Others wait, also those that insert rows that refer to it."""
+    KEEP = "KEY SHARE"
+    """Delete it. Everybody may still change it: for rows that new rows refer to."""
+    SHARE = "SHARE"
+    """Delete or change it. Any number may hold this one at once: for rows that a decision rests on."""
+    CHANGE = "NO KEY UPDATE"
+    """Delete, change or lock it, but for KEEP: for rows that this transaction changes."""
+    DELETE = "UPDATE"
+    """Anything, and nobody inserts a row that refers to it: for rows that this transaction deletes."""
 
 
-def locked(query: Query, table: sa.Table, lock: RowLock | None) -> Query:
-    """The query, locking the rows of this table that it returns; unchanged on SQLite, and where `lock` is None."""
-    if lock is None:
-        return query
-    return query.with_for_update(of=table, read=lock is RowLock.SHARE, key_share=lock is RowLock.CHANGE)
+def take(tx: Transaction, table: sa.Table, ids: Collection[str], strength: Lock) -> None:
+    """Wait until no other transaction is in the way, and hold these rows (by `id`) until the commit.
+
+    Rows that are gone are passed over: read them afterwards.
+    """
+    if not ids or tx.dialect.name == "sqlite":
+        return
+    query = sa.select(table.c.id).where(table.c.id.in_(sorted(ids))).order_by(table.c.id)
+    read, key_share = strength in (Lock.KEEP, Lock.SHARE), strength in (Lock.KEEP, Lock.CHANGE)
+    tx.execute(query.with_for_update(read=read, key_share=key_share))

@@ -19,7 +19,6 @@ from flagpost.errors import InvalidInput, NotFound, NotSignedIn, Problem
 from flagpost.flags.naming_rules import email_problem, title_problem
 from flagpost.store.accounts import accounts, users
 from flagpost.store.accounts.users import OneTimeLink, Session, User
-from flagpost.store.locks import RowLock
 
 MIN_PASSWORD = 10
 MAX_PASSWORD = 1000
@@ -70,7 +69,7 @@ def _begin_session(change: Change, user_id: str, known: str, rehashed: str | Non
     """A session for the user whose password was just compared. NotSignedIn where it was changed, or the user
     deactivated, since: the user's row is locked before it is looked at.
     """
-    user = users.find_user(change.tx, user_id, lock=RowLock.CHANGE)
+    user = users.lock_user(change.tx, user_id)
     if user is None or user.status != "ACTIVE" or user.password_hash != known:
         raise NotSignedIn(_WRONG)
     users.delete_expired(change.tx, change.now)
@@ -206,7 +205,7 @@ class _NewPerson:
 
 @transactional
 def _create_first_admin(change: Change, link: OneTimeLink, person: _NewPerson, user_agent: str) -> str:
-    accounts.hold(change.tx, link.account_id)
+    accounts.lock(change.tx, link.account_id)
     _use_up(change, link)
     if users.any_user(change.tx):
         raise NotFound("There is an admin already. Ask them for an invitation.")
@@ -234,7 +233,7 @@ def accept_invitation(ctx: Context, token: str, *, name: str, password: str, use
 @transactional
 def _accept_invitation(change: Change, link: OneTimeLink, name: str, hashed: str, user_agent: str) -> str:
     tx = change.tx
-    user = users.find_user(tx, link.user_id or "", lock=RowLock.CHANGE)
+    user = users.lock_user(tx, link.user_id or "")
     _use_up(change, link)
     if user is None or user.status == "DEACTIVATED":
         raise NotFound("This account is not active any more.")

@@ -251,12 +251,12 @@ def _reach_group(tx: Transaction, actor: Actor, ref: str) -> Group:
 
 def _lock_user(change: Change, user_id: str) -> User:
     """A user, held with the account until the commit: who is an admin is decided for the account as a whole."""
-    accounts.hold(change.tx, change.actor.account_id)
+    accounts.lock(change.tx, change.actor.account_id)
     return _reach_user(change.tx, change.actor, user_id)
 
 
 def _lock_group(change: Change, ref: str) -> Group:
-    accounts.hold(change.tx, change.actor.account_id)
+    accounts.lock(change.tx, change.actor.account_id)
     return _reach_group(change.tx, change.actor, ref)
 
 

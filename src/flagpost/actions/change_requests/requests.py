@@ -35,7 +35,7 @@ from flagpost.store.change_requests import requests as change_requests
 from flagpost.store.change_requests.requests import ChangeRequest, Comment
 from flagpost.store.db import Transaction
 from flagpost.store.flags.flag_sets import names_of
-from flagpost.store.locks import RowLock
+from flagpost.store.locks import Lock
 from flagpost.store.projects import projects
 from flagpost.store.records import Environment, FlagDefinition, Page, Project
 from flagpost.store.schema.change_requests import OPEN
@@ -93,8 +93,8 @@ def submit(change: Change, project: str, environment: str, proposal: Proposal) -
     actor.require(edit_right(proposal.object_type))
     _require_well_formed(proposal, now)
     secret = secrets.token_urlsafe(32) if proposal.operation == "UPLOAD" else None
-    found = get_visible_project(tx, actor, project, lock=RowLock.SHARE)
-    place = get_visible_environment(tx, actor, found, environment, lock=RowLock.SHARE)
+    found = get_visible_project(tx, actor, project, lock=Lock.SHARE)
+    place = get_visible_environment(tx, actor, found, environment, lock=Lock.SHARE)
     target = _look_up(change, found, place, proposal)
     change_requests.withdraw_abandoned(tx, target.id, place.id, now)
     new = change_requests.insert(
@@ -199,9 +199,10 @@ def add_comment(change: Change, id: str, text: str) -> None:
     change_requests.add_comment(change.tx, request.id, change.actor.name, role, text, change.now)
 
 
-def get_visible_change_request(tx: Transaction, actor: Actor, id: str, *, lock: RowLock | None = None) -> ChangeRequest:
+def get_visible_change_request(tx: Transaction, actor: Actor, id: str, *, lock: Lock | None = None) -> ChangeRequest:
     """The change request with this id, within the actor's scope."""
-    found = change_requests.find(tx, visible_projects(actor), id, lock=lock)
+    visible = visible_projects(actor)
+    found = change_requests.lock(tx, visible, id, lock) if lock else change_requests.find(tx, visible, id)
     if found is None or (actor.environment_ids and found.environment_id not in actor.environment_ids):
         raise NotFound(f"Could not find the change request “{id}”.")
     return found

@@ -37,7 +37,7 @@ from flagpost.flags.targeting import SegmentKind
 from flagpost.store.change_requests import requests as change_requests
 from flagpost.store.change_requests.requests import ChangeRequest
 from flagpost.store.flags import flags
-from flagpost.store.locks import RowLock
+from flagpost.store.locks import Lock
 from flagpost.store.records import Environment
 from flagpost.store.segments import segments
 
@@ -162,13 +162,13 @@ def _lock_request(change: Change, id: str) -> ChangeRequest:
     """
     tx, actor = change.tx, change.actor
     seen = get_visible_change_request(tx, actor, id)
-    project = get_visible_project(tx, actor, seen.project_id, lock=RowLock.SHARE)
-    get_visible_environment(tx, actor, project, seen.environment_id, lock=RowLock.SHARE)
+    project = get_visible_project(tx, actor, seen.project_id, lock=Lock.SHARE)
+    get_visible_environment(tx, actor, project, seen.environment_id, lock=Lock.SHARE)
     if seen.object_type == "flag":
-        flags.find(tx, project.id, seen.object_id, lock=RowLock.CHANGE)
+        flags.lock(tx, project.id, seen.object_id)
     else:
-        segments.find_definition(tx, seen.environment_id, seen.object_id, lock=RowLock.CHANGE)
-    return get_visible_change_request(tx, actor, id, lock=RowLock.CHANGE)
+        segments.lock_definition(tx, seen.environment_id, seen.object_id)
+    return get_visible_change_request(tx, actor, id, lock=Lock.CHANGE)
 
 
 def _require_may_decide(change: Change, request: ChangeRequest, decision: str) -> None:

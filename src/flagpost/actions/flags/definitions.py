@@ -23,7 +23,7 @@ from flagpost.flags.model import Definition, FlagStatus
 from flagpost.store.db import Transaction
 from flagpost.store.flags import definitions
 from flagpost.store.flags import flag_sets as stored_flag_sets
-from flagpost.store.locks import RowLock
+from flagpost.store.locks import Lock
 from flagpost.store.records import Environment, Flag, FlagDefinition, FlagHead, Page, Project
 
 _MAX_SUMMARY = 2000
@@ -155,7 +155,7 @@ def lock_definition(
     that is too long or that the project requires.
     """
     tx, actor = change.tx, change.actor
-    found = get_visible_project(tx, actor, project, lock=RowLock.SHARE)
+    found = get_visible_project(tx, actor, project, lock=Lock.SHARE)
     place = _visible(tx, actor, found, (flag, environment), definitions.lock_place(tx, found.id, flag, environment))
     if place.flag.status is FlagStatus.ARCHIVED:
         raise Conflict(f"“{place.flag.name}” is archived. Bring it back first.")

@@ -12,7 +12,7 @@ from flagpost.flags.naming_rules import flag_set_name_problem
 from flagpost.store.db import Transaction
 from flagpost.store.flags import flag_sets
 from flagpost.store.flags.flag_sets import FlagSet, Member
-from flagpost.store.locks import RowLock
+from flagpost.store.locks import Lock
 from flagpost.store.records import Project
 
 MAX_DESCRIPTION = 10_000
@@ -53,7 +53,7 @@ def create_flag_set(change: Change, project: str, *, name: str, description: str
         problems.append(Problem("description", f"A description has at most {MAX_DESCRIPTION:,} characters."))
     if problems:
         raise InvalidInput(problems)
-    found = get_visible_project(change.tx, change.actor, project, lock=RowLock.SHARE)
+    found = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
     if flag_sets.find(change.tx, found.id, name):
         raise Conflict(f"There is a flag set “{name}” in {found.name} already.")
     new = flag_sets.insert(change.tx, found.id, name, description, change.now)
@@ -65,7 +65,7 @@ def create_flag_set(change: Change, project: str, *, name: str, description: str
 def delete_flag_set(change: Change, flag_set_id: str) -> None:
     """Remove a flag set that no flag is in. Conflict, with the list, where one is: applications may wait for it."""
     change.actor.require(Right.EDIT_FLAGS)
-    old = flag_sets.find_visible(change.tx, visible_projects(change.actor), flag_set_id, locked=True)
+    old = flag_sets.lock(change.tx, visible_projects(change.actor), flag_set_id, Lock.DELETE)
     if old is None:
         raise _not_found(flag_set_id)
     if there := flag_sets.members(change.tx, old.project_id, old.id)[old.id]:

@@ -19,7 +19,7 @@ from flagpost.store.flags.flags import SORTS, FlagFilter
 from flagpost.store.flags.impressions import DAY_MS
 from flagpost.store.flags.stale_flags import Candidates, Kind
 from flagpost.store.jira import issues
-from flagpost.store.locks import RowLock
+from flagpost.store.locks import Lock
 from flagpost.store.projects import projects
 from flagpost.store.records import Flag, Owner, Page, Project, RolloutStatus, TrafficType
 
@@ -143,7 +143,7 @@ class FlagDescription(TypedDict, total=False):
 def create_flag(change: Change, project: str, **described: Unpack[NewFlag]) -> Flag:
     """A new flag, not initiated anywhere."""
     change.actor.require(Right.EDIT_FLAGS)
-    found = get_visible_project(change.tx, change.actor, project, lock=RowLock.SHARE)
+    found = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
     return add_flag(change, found, **described)
 
 
@@ -184,8 +184,8 @@ def update_flag(
     The flag is locked when it is read, so of two saves on one version the second is told.
     """
     change.actor.require(Right.EDIT_FLAGS)
-    found = get_visible_project(change.tx, change.actor, project, lock=RowLock.SHARE)
-    old = get_visible_flag(change.tx, found, flag, lock=RowLock.CHANGE)
+    found = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
+    old = get_visible_flag(change.tx, found, flag, lock=Lock.CHANGE)
     if base_version not in (None, old.version):
         raise StaleVersion(_shown(old), old.version, "another user", old.updated_at)
     return describe_flag(change, found, old, said)
@@ -243,8 +243,8 @@ def unarchive_flag(change: Change, project: str, flag: str, *, comment: str = ""
 
 def _lock_to_switch(change: Change, project: str, flag: str, status: FlagStatus) -> tuple[Project, Flag]:
     change.actor.require(Right.EDIT_FLAGS)
-    found = get_visible_project(change.tx, change.actor, project, lock=RowLock.SHARE)
-    old = get_visible_flag(change.tx, found, flag, lock=RowLock.CHANGE)
+    found = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
+    old = get_visible_flag(change.tx, found, flag, lock=Lock.CHANGE)
     if old.status is status:
         raise Conflict(f"“{old.name}” is {status.value} already.")
     return found, old
@@ -265,8 +265,8 @@ def delete_flag(change: Change, project: str, flag: str) -> None:
     The flag's row is locked against new definitions before it is looked whether there are any.
     """
     change.actor.require(Right.EDIT_FLAGS)
-    found = get_visible_project(change.tx, change.actor, project, lock=RowLock.SHARE)
-    old = get_visible_flag(change.tx, found, flag, lock=RowLock.REMOVE)
+    found = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
+    old = get_visible_flag(change.tx, found, flag, lock=Lock.DELETE)
     used = [one.environment.name for one in definitions.of_flag(change.tx, old.id).values()]
     if used:
         raise Conflict(f"“{old.name}” is still set up in {', '.join(sorted(used))}. Remove its definitions first.")

@@ -26,7 +26,7 @@ from flagpost.jira.issues import IN_THE_BACKGROUND
 from flagpost.store.flags import definitions as stored_definitions
 from flagpost.store.flags import flags as stored_flags
 from flagpost.store.jira.issues import Issue
-from flagpost.store.locks import RowLock
+from flagpost.store.locks import Lock
 from flagpost.store.projects import projects
 from flagpost.store.records import Flag, Project
 
@@ -152,8 +152,8 @@ def _undo(change: Change, run: _Import, line: FlagLine, wanted: list[Issue]) -> 
 
 @transactional
 def _import_line(change: Change, run: _Import, line: FlagLine, wanted: list[Issue]) -> Report:
-    project = get_visible_project(change.tx, change.actor, run.project, lock=RowLock.SHARE)
-    flag = stored_flags.find(change.tx, project.id, line.name, lock=RowLock.CHANGE)
+    project = get_visible_project(change.tx, change.actor, run.project, lock=Lock.SHARE)
+    flag = stored_flags.lock(change.tx, project.id, line.name)
     created, remarks = flag is None, tuple[str, ...]()
     if flag is None:
         flag, remarks = _create(run, change, project, line)

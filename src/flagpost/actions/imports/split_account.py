@@ -34,7 +34,7 @@ from flagpost.store.db import Transaction
 from flagpost.store.flags import definitions as stored_definitions
 from flagpost.store.flags import flags as stored_flags
 from flagpost.store.flags import seed_overrides
-from flagpost.store.locks import RowLock
+from flagpost.store.locks import Lock
 from flagpost.store.records import Flag
 from flagpost.store.segments import keys as stored_keys
 from flagpost.store.segments import segments as stored_segments
@@ -79,8 +79,8 @@ def _was_changed_here(
 def carry_flag(change: Change, project: str, flag: NewFlag) -> Outcome:
     """A flag and what is said about it; `owners` None leaves them. Conflict for another traffic type."""
     tx = change.tx
-    home = get_visible_project(tx, change.actor, project, lock=RowLock.SHARE)
-    old = stored_flags.find(tx, home.id, flag["name"], lock=RowLock.CHANGE)
+    home = get_visible_project(tx, change.actor, project, lock=Lock.SHARE)
+    old = stored_flags.lock(tx, home.id, flag["name"])
     if old is None:
         flags.add_flag(change, home, **flag)
         return Outcome.CREATED
@@ -133,7 +133,7 @@ def carry_definition(change: Change, project: str, flag: str, environment: str, 
 
 def _lock_place(change: Change, project: str, flag: str, environment: str) -> DefinitionPlace:
     """The place of a definition, archived flags included: these are judged as changed here."""
-    home = get_visible_project(change.tx, change.actor, project, lock=RowLock.SHARE)
+    home = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
     place = stored_definitions.lock_place(change.tx, home.id, flag, environment)
     if place is None:
         get_visible_environment(change.tx, change.actor, home, environment)

@@ -18,7 +18,7 @@ from flagpost.store.db import Transaction
 from flagpost.store.jira import integrations, issues, outbox
 from flagpost.store.jira.integrations import ChosenProject, Site
 from flagpost.store.jira.issues import Connection, Issue
-from flagpost.store.locks import RowLock
+from flagpost.store.locks import Lock
 from flagpost.store.records import Flag, Project
 
 FRESH_MS = 2 * 60_000  # how old the shown status of an issue may be
@@ -97,7 +97,7 @@ def create_connected_flag(
 
 @transactional
 def _create_connected(change: Change, project: str, checked: Sequence[Issue], **described: Unpack[NewFlag]) -> Flag:
-    found = get_visible_project(change.tx, change.actor, project, lock=RowLock.SHARE)
+    found = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
     flag = add_flag(change, found, **described)
     if checked:
         add_connections(change, flag, checked)
@@ -151,8 +151,8 @@ def disconnect_issue(change: Change, project: str, flag: str, issue: str) -> Non
 
 
 def _lock_flag(change: Change, project: str, flag: str) -> Flag:
-    found = get_visible_project(change.tx, change.actor, project, lock=RowLock.SHARE)
-    return get_visible_flag(change.tx, found, flag, lock=RowLock.CHANGE)
+    found = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
+    return get_visible_flag(change.tx, found, flag, lock=Lock.CHANGE)
 
 
 def list_connections(ctx: Context, actor: Actor, project: str, flag: str) -> list[ConnectedIssue]:

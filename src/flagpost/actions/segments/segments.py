@@ -21,7 +21,7 @@ from flagpost.errors import Conflict, InvalidInput, NotFound, Problem
 from flagpost.flags.naming_rules import segment_name_problem
 from flagpost.flags.segment_rules import no_rules
 from flagpost.flags.targeting import SegmentKind
-from flagpost.store.locks import RowLock
+from flagpost.store.locks import Lock
 from flagpost.store.projects import projects
 from flagpost.store.records import Environment, Page, Project
 from flagpost.store.segments import segments
@@ -100,7 +100,7 @@ def create_segment(
 ) -> Segment:
     """A new segment, in no environment yet."""
     change.actor.require(Right.EDIT_SEGMENTS)
-    found = get_visible_project(change.tx, change.actor, project, lock=RowLock.SHARE)
+    found = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
     for_type = projects.find_traffic_type(change.tx, found.id, traffic_type)
     checks = [("name", segment_name_problem(name)), ("description", _description_problem(description))]
     if for_type is None:
@@ -122,7 +122,7 @@ def describe_segment(change: Change, project: str, segment: str, description: st
     if problem := _description_problem(description):
         raise InvalidInput(problem, "description")
     found = get_visible_project(change.tx, change.actor, project)
-    old = get_visible_segment(change.tx, found, segment, EVERY_KIND, lock=RowLock.CHANGE)
+    old = get_visible_segment(change.tx, found, segment, EVERY_KIND, lock=Lock.CHANGE)
     segments.update(change.tx, old.id, description)
     new = get_visible_segment(change.tx, found, old.id, EVERY_KIND)
     change.saved("updated", segment_subject(new), before=_shown(old), after=_shown(new))
@@ -133,7 +133,7 @@ def delete_segment(change: Change, project: str, segment: str, kinds: Collection
     """Remove a segment that is in no environment any more. Conflict, with the list, where something uses it."""
     change.actor.require(Right.EDIT_SEGMENTS)
     found = get_visible_project(change.tx, change.actor, project)
-    old = get_visible_segment(change.tx, found, segment, kinds, lock=RowLock.REMOVE)
+    old = get_visible_segment(change.tx, found, segment, kinds, lock=Lock.DELETE)
     require_unused(change.tx, found, old.name, None)
     if there := segments.definitions_of(change.tx, old.id):
         names = ", ".join(one.environment_name for one in there)
@@ -149,8 +149,8 @@ def add_to_environment(
     """Put a segment into an environment (by id), empty. Conflict where it is in it already."""
     change.actor.require(Right.EDIT_SEGMENTS)
     tx = change.tx
-    project, place = get_visible_project_and_environment(tx, change.actor, environment, lock=RowLock.SHARE)
-    found = get_visible_segment(tx, project, segment, kinds, lock=RowLock.CHANGE)
+    project, place = get_visible_project_and_environment(tx, change.actor, environment, lock=Lock.SHARE)
+    found = get_visible_segment(tx, project, segment, kinds, lock=Lock.CHANGE)
     if segments.find_definition(tx, place.id, found.name):
         raise Conflict(f"“{found.name}” is in {place.name} already.")
     body = no_rules() if found.kind is SegmentKind.RULE_BASED else None
@@ -200,8 +200,8 @@ class SegmentPlace:
 def lock_segment(change: Change, environment: str, segment: str, kinds: Collection[SegmentKind]) -> SegmentPlace:
     """Within a change: a segment in an environment (by id), held until the commit. NotFound where it is not in it."""
     tx = change.tx
-    project, place = get_visible_project_and_environment(tx, change.actor, environment, lock=RowLock.SHARE)
-    definition = segments.find_definition(tx, place.id, segment, lock=RowLock.CHANGE)
+    project, place = get_visible_project_and_environment(tx, change.actor, environment, lock=Lock.SHARE)
+    definition = segments.lock_definition(tx, place.id, segment)
     if definition is None or definition.segment.kind not in kinds:
         get_visible_segment(tx, project, segment, kinds)
         raise NotFound(f"“{segment}” is not in {place.name}. Add it there first.")

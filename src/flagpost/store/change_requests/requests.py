@@ -8,7 +8,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.store.db import Condition, Transaction, insert_new
-from flagpost.store.locks import RowLock, locked
+from flagpost.store.locks import Lock, take
 from flagpost.store.records import Page
 from flagpost.store.schema.change_requests import OPEN, change_request_comments, change_requests
 from flagpost.store.schema.core import environments, projects
@@ -100,12 +100,18 @@ def open_of(tx: Transaction, object_ids: Collection[str], environment_id: str) -
     return {row.object_id: row.id for row in rows}
 
 
-def find(tx: Transaction, condition: Condition, id: str, *, lock: RowLock | None = None) -> ChangeRequest | None:
-    """The change request with this id, of a project that fulfils the condition; locked where a decision rests on it."""
+def find(tx: Transaction, condition: Condition, id: str) -> ChangeRequest | None:
+    """The change request with this id, of a project that fulfils the condition."""
     visible = change_requests.c.project_id.in_(sa.select(projects.c.id).where(condition))
     query = _REQUEST.where(change_requests.c.id == id, visible)
-    row = tx.execute(locked(query, change_requests, lock)).first()
+    row = tx.execute(query).first()
     return _request(row) if row else None
+
+
+def lock(tx: Transaction, condition: Condition, id: str, strength: Lock = Lock.CHANGE) -> ChangeRequest | None:
+    """The change request with this id, of a project that fulfils the condition, locked until the commit."""
+    take(tx, change_requests, [id], strength)
+    return find(tx, condition, id)
 
 
 def after_marker(

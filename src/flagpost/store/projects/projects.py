@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from flagpost.flags.model import JiraEnvironmentType
 from flagpost.store.db import Condition, Transaction
-from flagpost.store.locks import RowLock, locked
+from flagpost.store.locks import Lock, take
 from flagpost.store.records import Environment, Owner, Page, Project, RolloutStatus, TrafficType
 from flagpost.store.schema.core import (
     api_keys,
@@ -71,7 +71,7 @@ def visible_to(account_id: str, grantees: Collection[str] | None, only: str | No
 
 
 _REF: sa.BindParameter[str] = sa.bindparam("ref", type_=sa.Text)
-_FIND: sa.Select[Any] = (
+_FIND = (
     sa.select(projects)
     .where(projects.c.account_id == sa.bindparam("account_id"), sa.or_(projects.c.id == _REF, projects.c.name == _REF))
     .order_by(projects.c.id != _REF)
@@ -79,9 +79,16 @@ _FIND: sa.Select[Any] = (
 )
 
 
-def find(tx: Transaction, account_id: str, ref: str, *, lock: RowLock | None = None) -> Project | None:
-    """The project with this id or name, an id first, whoever may see it; locked where a decision rests on it."""
-    row = tx.execute(locked(_FIND, projects, lock), {"account_id": account_id, "ref": ref}).first()
+def find(tx: Transaction, account_id: str, ref: str) -> Project | None:
+    """The project with this id or name, an id first, whoever may see it."""
+    row = tx.execute(_FIND, {"account_id": account_id, "ref": ref}).first()
+    return _project(row) if row else None
+
+
+def lock(tx: Transaction, project_id: str, strength: Lock = Lock.CHANGE) -> Project | None:
+    """The project with this id, locked until the commit (`store.locks`)."""
+    take(tx, projects, [project_id], strength)
+    row = tx.execute(sa.select(projects).where(projects.c.id == project_id)).first()
     return _project(row) if row else None
 
 
@@ -166,22 +173,25 @@ def list_environments(tx: Transaction, project_id: str) -> list[Environment]:
     return [_environment(row) for row in rows]
 
 
-def find_environment(tx: Transaction, project_id: str, ref: str, *, lock: RowLock | None = None) -> Environment | None:
-    """The environment with this id or name; locked where a decision rests on it."""
+def find_environment(tx: Transaction, project_id: str, ref: str) -> Environment | None:
+    """The environment with this id or name."""
     mine = environments.c.project_id == project_id
     either = sa.or_(environments.c.id == ref, environments.c.name == ref)
-    query = sa.select(environments).where(mine, either).order_by(environments.c.id != ref).limit(1)
-    row = tx.execute(locked(query, environments, lock)).first()
+    row = tx.execute(sa.select(environments).where(mine, either).order_by(environments.c.id != ref).limit(1)).first()
     return _environment(row) if row else None
 
 
-def find_visible_environment(
-    tx: Transaction, condition: Condition, environment_id: str, *, lock: RowLock | None = None
-) -> Environment | None:
-    """The environment with this id, of a project that fulfils the condition; locked where a decision rests on it."""
+def lock_environment(tx: Transaction, environment_id: str, strength: Lock = Lock.CHANGE) -> Environment | None:
+    """The environment with this id, locked until the commit (`store.locks`)."""
+    take(tx, environments, [environment_id], strength)
+    row = tx.execute(sa.select(environments).where(environments.c.id == environment_id)).first()
+    return _environment(row) if row else None
+
+
+def find_visible_environment(tx: Transaction, condition: Condition, environment_id: str) -> Environment | None:
+    """The environment with this id, of a project that fulfils the condition."""
     visible = environments.c.project_id.in_(sa.select(projects.c.id).where(condition))
-    query = sa.select(environments).where(environments.c.id == environment_id, visible)
-    row = tx.execute(locked(query, environments, lock)).first()
+    row = tx.execute(sa.select(environments).where(environments.c.id == environment_id, visible)).first()
     return _environment(row) if row else None
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from flagpost.flags.targeting import SegmentKind
 from flagpost.store.db import Transaction
 from flagpost.store.flags.change_sequence import next_change_number
-from flagpost.store.locks import RowLock, locked
+from flagpost.store.locks import Lock, take
 from flagpost.store.records import Page, TrafficType
 from flagpost.store.schema.core import definitions, environments, flags, traffic_types
 from flagpost.store.schema.targeting import segment_definitions, segments
@@ -120,12 +120,21 @@ def page(
     return Page([_segment(row) for row in rows], offset, limit, total)
 
 
-def find(tx: Transaction, project_id: str, ref: str, *, lock: RowLock | None = None) -> Segment | None:
-    """The segment with this name or id; locked where a decision rests on it."""
+def find(tx: Transaction, project_id: str, ref: str) -> Segment | None:
+    """The segment with this name or id."""
     either = sa.or_(segments.c.name == ref, segments.c.id == ref)
     query = _SEGMENT.where(_HERE, segments.c.project_id == project_id, either).order_by(segments.c.name != ref)
-    row = tx.execute(locked(query.limit(1), segments, lock)).first()
+    row = tx.execute(query.limit(1)).first()
     return _segment(row) if row else None
+
+
+def lock(tx: Transaction, project_id: str, ref: str, strength: Lock = Lock.CHANGE) -> Segment | None:
+    """The segment with this name or id, locked until the commit (`store.locks`)."""
+    found = find(tx, project_id, ref)
+    if found is None:
+        return None
+    take(tx, segments, [found.id], strength)
+    return find(tx, project_id, found.id)
 
 
 def insert(
@@ -176,14 +185,23 @@ def definitions_of(tx: Transaction, segment_id: str) -> list[SegmentDefinition]:
     return [_definition(row) for row in tx.execute(query)]
 
 
-def find_definition(
-    tx: Transaction, environment_id: str, name: str, *, lock: RowLock | None = None
-) -> SegmentDefinition | None:
-    """The segment of this name (or id) in an environment; locked where a decision rests on it."""
+def find_definition(tx: Transaction, environment_id: str, name: str) -> SegmentDefinition | None:
+    """The segment of this name (or id) in an environment."""
     either = sa.or_(segments.c.name == name, segments.c.id == name)
     query = _DEFINITION.where(_THERE, segment_definitions.c.environment_id == environment_id, either)
-    row = tx.execute(locked(query.order_by(segments.c.name != name).limit(1), segment_definitions, lock)).first()
+    row = tx.execute(query.order_by(segments.c.name != name).limit(1)).first()
     return _definition(row) if row else None
+
+
+def lock_definition(
+    tx: Transaction, environment_id: str, ref: str, strength: Lock = Lock.CHANGE
+) -> SegmentDefinition | None:
+    """The segment of this name or id in an environment, locked there until the commit (`store.locks`)."""
+    found = find_definition(tx, environment_id, ref)
+    if found is None:
+        return None
+    take(tx, segment_definitions, [found.id], strength)
+    return find_definition(tx, environment_id, found.segment.id)
 
 
 def kinds_of(tx: Transaction, environment_id: str, names: Collection[str]) -> dict[str, SegmentKind]:
@@ -197,14 +215,12 @@ def kept_names(tx: Transaction, environment_id: str, names: Collection[str]) -> 
     """Those of these segments that are in an environment, by name, kept from being removed until the commit.
 
     A definition that names a segment and is saved while that segment is removed must lose, or the removal must: the
-    two meet at this row's lock (PostgreSQL: FOR SHARE here, FOR NO KEY UPDATE there; SQLite has one writer).
+    two meet at this row's lock (PostgreSQL: FOR SHARE here, FOR UPDATE there; SQLite has one writer).
     """
     if not names:
         return {}
     here = _THERE & (segment_definitions.c.environment_id == environment_id) & segments.c.name.in_(list(names))
-    rows = tx.execute(
-        locked(_DEFINITION.where(here).order_by(segment_definitions.c.id), segment_definitions, RowLock.SHARE)
-    )
+    rows = tx.execute(_DEFINITION.where(here).with_for_update(read=True, of=segment_definitions))
     return {row.name: _definition(row) for row in rows}
 
 
