@@ -60,3 +60,8 @@ def test_pages_source_and_templates_are_among_what_is_checked_and_vendored_files
     ):
         assert Path(one) in checked
     assert not [path for path in checked if "vendor" in path.parts]
+
+
+def test_a_path_narrows_the_check_to_what_is_below_it() -> None:
+    assert files(["docs/explanation/delivery.md"]) == [Path("docs/explanation/delivery.md")]
+    assert set(files(["docs"])) < set(files([]))
