@@ -156,7 +156,7 @@ def lock_definition(
     """
     tx, actor = change.tx, change.actor
     found = get_visible_project(tx, actor, project, lock=Lock.SHARE)
-    place = _visible(tx, actor, found, (flag, environment), definitions.lock_place(tx, found.id, flag, environment))
+    place = _visible(tx, actor, found, (flag, environment), definitions.lock(tx, found.id, flag, environment))
     if place.flag.status is FlagStatus.ARCHIVED:
         raise Conflict(f"“{place.flag.name}” is archived. Bring it back first.")
     _require_summary(found, summary)

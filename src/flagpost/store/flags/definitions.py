@@ -123,7 +123,7 @@ _LOCK_PLACE = (
 )
 
 
-def lock_place(tx: Transaction, project_id: str, flag: str, environment: str) -> Place | None:
+def lock(tx: Transaction, project_id: str, flag: str, environment: str) -> Place | None:
     """A flag and an environment, by name or id, for a change of the definition there; None where one is missing.
 
     Held until the commit: the flag, with which its definitions are held; and the environment, whose approval rules the
