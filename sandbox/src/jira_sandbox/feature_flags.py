@@ -1,4 +1,4 @@
-"""Atlassian's Feature Flags API 0.1: bulk, get, delete, delete by properties, for whoever holds a token."""
+"""Atlassian's Feature Flags API 0.1: bulk, get, delete, delete by properties, for callers with a token."""
 
 import asyncio
 import hashlib

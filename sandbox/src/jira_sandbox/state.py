@@ -350,7 +350,7 @@ class World:
 
 
 def account_id(name: str) -> str:
-    """The Atlassian account id of somebody in the sandbox."""
+    """The Atlassian account id of a user of the sandbox, by name."""
     return f"557058:{name.lower().replace(' ', '-')}"
 
 
