@@ -77,7 +77,7 @@ def application(console: Console) -> Application:
     flag = flags.create_flag(ctx, actor, home, name="pay", traffic_type="user")
     definitions.create_definition(ctx, actor, home, "pay", place.id, Draft(parse(BODY)))
     keys = {
-        kind: api_keys.create_api_key(ctx, actor, name=kind, kind=kind, project=home, environments=[place.id])[1]
+        kind: api_keys.create_api_key(ctx, actor, name=kind, kind=kind, scope=api_keys.KeyScope(home, [place.id]))[1]
         for kind in ("server_side", "client_side")
     }
     return Application(ctx, TestClient(console.app), place.id, flag.id, keys["server_side"], keys["client_side"])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
 from flagpost.actions.lookup import get_visible_environment, get_visible_flag, get_visible_project
+from flagpost.actions.unit_of_work import Change, transactional
 from flagpost.errors import InvalidInput
 from flagpost.store.db import Transaction
 from flagpost.store.flags import impressions
@@ -73,13 +74,12 @@ def last_traffic(ctx: Context, actor: Actor, project: str, flag: str) -> dict[st
         return impressions.last_traffic(tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id)
 
 
-def live_tail(ctx: Context, actor: Actor, project: str, flag: str, environment: str) -> list[Recent]:
+@transactional
+def live_tail(change: Change, project: str, flag: str, environment: str) -> list[Recent]:
     """The newest impressions, from every process; they come within seconds while this is asked again and again."""
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        place, one = _reach(tx, actor, project, flag, environment)
-        impressions.watch(tx, place.id, one.id, now + _WATCHED_MS)
-        return impressions.recent(tx, place.id, one.id, now - RECENT_KEPT_MS, _SHOWN)
+    place, one = _reach(change.tx, change.actor, project, flag, environment)
+    impressions.watch(change.tx, place.id, one.id, change.now + _WATCHED_MS)
+    return impressions.recent(change.tx, place.id, one.id, change.now - RECENT_KEPT_MS, _SHOWN)
 
 
 def _reach(tx: Transaction, actor: Actor, project: str, flag: str, environment: str) -> tuple[Environment, Flag]:
