@@ -129,7 +129,7 @@ class Snapshot:
             bucket(dealt_by, one.seeds.exposure) if limited else None,
         )
 
-    def brought_up_to(self, targeting: Targeting) -> "Snapshot":
+    def recompile(self, targeting: Targeting) -> "Snapshot":
         """A snapshot of a later state, sooner: what looks at nothing but itself and did not change is taken over."""
         return Snapshot(targeting, self)
 
