@@ -14,6 +14,7 @@ import msgspec
 from flagpost.flags.conditions import Reason
 from flagpost.flags.evaluation import Evaluation
 from flagpost.flags.model import Definition
+from flagpost.serving.json_codec import encode
 
 _BOOLEANS = {"on": True, "off": False, "true": True, "false": False}
 _REASONS = {Reason.KILLED: "DISABLED", Reason.LEFT_OUT: "SPLIT", Reason.DEFAULT_RULE: "STATIC"}
@@ -62,6 +63,8 @@ def _parse(configuration: str) -> Any:
     response as words that no provider can read.
     """
     try:
-        return msgspec.json.decode(configuration)
+        value = msgspec.json.decode(configuration)
+        encode(value)  # values at the limit of nesting can be parsed, but not written
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return configuration
+    return value
