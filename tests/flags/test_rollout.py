@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 
 from flagpost.flags.model import Bucket, Definition, Matcher, Rule, Treatment
-from flagpost.flags.rollout import Rollout, describe, flag_state, plainly
+from flagpost.flags.rollout import Rollout, describe, describe_plainly, flag_state
 from tests.flags.definitions import definitions
 
 ON, OFF = Treatment("on"), Treatment("off")
@@ -58,7 +58,7 @@ def test_exactly_one_field_of_a_rollout_is_set(definition: Definition) -> None:
 
 
 def said(definition: Definition | None, **how: bool) -> str:
-    return plainly(definition, flag_state(definition, **{"killed": False, **how}))
+    return describe_plainly(definition, flag_state(definition, **{"killed": False, **how}))
 
 
 def test_plain_words() -> None:

@@ -1,8 +1,8 @@
-"""What Jira is to show of a flag, from its definition in the primary environment.
+"""What Jira shows of a flag, computed from its definition in the primary environment.
 
-The rule is Harness FME's: where only the default rule is used, the percentage it gives to the treatment that is also
-the default treatment; otherwise the number of rules. Individual targets count as one rule, because they too decide
-before the default rule does.
+The rule is Harness FME's. Where a definition uses only the default rule, Jira shows the percentage that this rule gives
+to the default treatment; otherwise it shows the number of rules. Individual targets count as one rule, because they
+decide before the default rule does.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from flagpost.flags.model import Definition
 from flagpost.formatting import counted
 
-_PLAIN = {"Archived": "Off (archived)", "Not initiated": "Not set up yet", "Killed": "Off (killed)"}
+_PLAIN_TEXTS = {"Archived": "Off (archived)", "Not initiated": "Not set up yet", "Killed": "Off (killed)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class FlagState:
 
 
 def flag_state(definition: Definition | None, *, killed: bool, archived: bool = False) -> FlagState:
-    """The state of a flag whose definition in the primary environment is this; None: not initiated there."""
+    """The state of a flag with this definition in the primary environment; None where it is not initiated there."""
     default = definition.default_treatment if definition else None
     if archived:
         return FlagState(False, default, Rollout(text="Archived"))
@@ -53,7 +53,7 @@ def _rollout(definition: Definition) -> Rollout:
 
 
 def describe(state: FlagState) -> str:
-    """The same for a person, for example “On · 3 rules” or “Killed”."""
+    """A flag's state for users of Flagpost, for example “On · 3 rules” or “Killed”."""
     rollout = state.rollout
     if rollout.text is not None:
         return rollout.text
@@ -62,15 +62,15 @@ def describe(state: FlagState) -> str:
     return f"On · {rollout.percentage} % {state.default_value}"
 
 
-def plainly(definition: Definition | None, state: FlagState) -> str:
-    """The same for somebody who does not know Flagpost's words, for example “On for 10 %” or “Off (killed)”.
+def describe_plainly(definition: Definition | None, state: FlagState) -> str:
+    """A flag's state for readers who do not know Flagpost, for example “On for 10 %” or “Off (killed)”.
 
-    The shares are those that traffic gets in the end: what limit exposure leaves out gets the default treatment. Of a
-    flag with the treatments *on* and *off* it is the share of *on*; otherwise each treatment is named.
+    The shares include limit exposure: traffic that it leaves out gets the default treatment. For a flag with the
+    treatments *on* and *off*, the text has the share of *on*; for others it names each treatment.
     """
     rollout = state.rollout
     if definition is None or rollout.text is not None:
-        return _PLAIN[rollout.text or "Not initiated"]
+        return _PLAIN_TEXTS[rollout.text or "Not initiated"]
     if rollout.rules is not None:
         return f"On with {counted(rollout.rules, 'rule')}"
     shares = _shares(definition)
@@ -80,7 +80,7 @@ def plainly(definition: Definition | None, state: FlagState) -> str:
 
 
 def _shares(definition: Definition) -> dict[str, float]:
-    """The percentage of traffic that gets each treatment where only the default rule is used, to two decimals."""
+    """The percentage of traffic for each treatment where only the default rule applies, to two decimals."""
     shares = {treatment.name: 0.0 for treatment in definition.treatments}
     for bucket in definition.default_rule:
         shares[bucket.treatment] += bucket.size * definition.traffic_allocation / 100

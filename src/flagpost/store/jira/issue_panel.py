@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from flagpost.flags.definition_json import load
 from flagpost.flags.model import FlagStatus
-from flagpost.flags.rollout import FlagState, flag_state, plainly
+from flagpost.flags.rollout import FlagState, describe_plainly, flag_state
 from flagpost.store.db import Transaction
 from flagpost.store.schema.core import definitions, environments, flags, projects
 from flagpost.store.schema.jira import connections, issues
@@ -94,7 +94,7 @@ def _flag(rows: list[Any]) -> FlagOnIssue:
 def _standing(row: Any) -> Standing:
     definition = load(row.body) if row.body is not None else None
     state = flag_state(definition, killed=bool(row.killed), archived=row.status == FlagStatus.ARCHIVED.value)
-    words = plainly(definition, state)
+    words = describe_plainly(definition, state)
     return Standing(row.environment_id, row.environment, state, words, row.updated_by, row.updated_at)
 
 
