@@ -135,7 +135,7 @@ def create_app(settings: Settings, *, works: bool = True, stopping: Stopping | N
     engine = _engine(quiet, works=works)
     context = replace(quiet, wake=engine.wake)
     environments = Environments(context)
-    traffic = ImpressionBuffer(database, context.clock, max(settings.traffic_days, settings.removal_days))
+    impressions = ImpressionBuffer(database, context.clock, max(settings.traffic_days, settings.removal_days))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -143,9 +143,9 @@ def create_app(settings: Settings, *, works: bool = True, stopping: Stopping | N
         secret_rotation.encrypt_with_newest_key(context)
         environments.start()
         engine.start()
-        traffic.start()
+        impressions.start()
         yield
-        traffic.stop(stopping.left())
+        impressions.stop(stopping.left())
         environments.stop()
         engine.stop(stopping.left())
         context.jira.close()
@@ -165,7 +165,7 @@ def create_app(settings: Settings, *, works: bool = True, stopping: Stopping | N
     app.state.engine = engine
     app.state.sdk_keys = SdkKeys(context)
     app.state.environments = environments
-    app.state.traffic = traffic
+    app.state.impressions = impressions
     _compose(app)
     return app
 

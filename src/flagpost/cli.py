@@ -335,9 +335,8 @@ def key_create(
 
     roles = tuple(role or (["API_ALL_GRANTED"] if kind == "admin" else []))
     with operator_context(_settings(database_url)) as (ctx, operator):
-        _, secret = api_keys.create_api_key(
-            ctx, operator, name=name, kind=kind, roles=roles, project=project, environments=tuple(environment or ())
-        )
+        scope = api_keys.KeyScope(project, environment or ())
+        _, secret = api_keys.create_api_key(ctx, operator, name=name, kind=kind, roles=roles, scope=scope)
     print(secret)
 
 
