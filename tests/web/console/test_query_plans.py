@@ -145,7 +145,7 @@ def filled(database_url: str) -> Iterator[Filled]:
     )
     app = create_app(settings, works=False)
     with TestClient(app, headers={"sec-fetch-site": "same-origin"}, follow_redirects=False) as browser:
-        ctx: Context = app.state.context
+        ctx: Context = app.parts.context
         bootstrap.ensure_account(ctx)
         link = sessions.first_admin_link(ctx)
         assert link
@@ -156,7 +156,7 @@ def filled(database_url: str) -> Iterator[Filled]:
         names = fill(ctx, who.actor)
         known = [
             route.path
-            for route in routes_of(app)
+            for route in routes_of(app.routes)
             if hasattr(route, "dependant") and "GET" in route.methods and person in guards_of(route.dependant)
         ]
         pages = [page + more for page in known for more in ["", *ASKED.get(page, [])] if more or page not in NEEDS_MORE]

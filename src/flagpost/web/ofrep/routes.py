@@ -20,13 +20,13 @@ from starlette.routing import BaseRoute
 from flagpost.flags.conditions import Reason
 from flagpost.flags.evaluation import Evaluation
 from flagpost.serving.environment import ServedEnvironment
-from flagpost.serving.impression_buffer import ImpressionBuffer
 from flagpost.serving.impressions import tidy
 from flagpost.serving.keys import SdkKey
 from flagpost.serving.ofrep import failure
 from flagpost.store.flags.impressions import Recent
 from flagpost.web.sdk.authenticated_routes import for_applications
 from flagpost.web.sdk.responses import served_to, tags_of
+from flagpost.web.state import serving
 
 _Answer = TypeVar("_Answer")
 
@@ -66,10 +66,11 @@ async def _one(request: Request, key: SdkKey) -> Response:
 
 
 def _count(request: Request, environment_id: str, flag: str, target: str, evaluation: Evaluation) -> None:
-    traffic: ImpressionBuffer = request.app.state.traffic
+    parts = serving(request.scope)
+    traffic = parts.traffic
     traffic.count(environment_id, flag, evaluation.treatment)
     if traffic.is_watched(environment_id, flag):
-        now = request.app.state.context.clock()
+        now = parts.context.clock()
         recent = Recent(tidy(target, _MOST_CHARACTERS), evaluation.treatment, evaluation.label, now)
         traffic.show(environment_id, flag, recent)
 

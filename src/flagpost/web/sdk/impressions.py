@@ -17,13 +17,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from flagpost.actions.context import Context
 from flagpost.errors import InvalidInput, TooLarge
-from flagpost.serving.impression_buffer import ImpressionBuffer
 from flagpost.serving.impressions import Impressions, read_bulk, read_counts
 from flagpost.serving.keys import SdkKey
 from flagpost.web.body_limits import MOST_BYTES
 from flagpost.web.sdk.authenticated_routes import for_anyone, for_applications, holder_of
+from flagpost.web.state import serving
 
 Keep = Callable[[Request, SdkKey, Any, str, int], Awaitable[Response]]
 
@@ -73,7 +72,7 @@ def _from_beacon(keep: Keep) -> Callable[[Request], Awaitable[Response]]:
 
 
 async def _keep_bulk(request: Request, key: SdkKey, entries: Any, mode: str, size: int) -> Response:
-    traffic: ImpressionBuffer = request.app.state.traffic
+    traffic = serving(request.scope).traffic
     watched = partial(traffic.is_watched, key.environment_id)
     return await _kept(request, key, read_bulk(entries, mode, _now(request), watched), size)
 
@@ -83,12 +82,11 @@ async def _keep_counts(request: Request, key: SdkKey, entries: Any, _mode: str, 
 
 
 def _now(request: Request) -> int:
-    ctx: Context = request.app.state.context
-    return ctx.clock()
+    return serving(request.scope).context.clock()
 
 
 async def _kept(request: Request, key: SdkKey, heard: Impressions, size: int) -> Response:
-    traffic: ImpressionBuffer = request.app.state.traffic
+    traffic = serving(request.scope).traffic
     await asyncio.wrap_future(traffic.hear(key.environment_id, heard, size))
     return Response()
 

@@ -17,9 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flagpost.errors import NotSignedIn
 from flagpost.serving.environment import ServedEnvironment
-from flagpost.serving.keys import SdkKey
 from flagpost.telemetry.logging import new_id
 from flagpost.web.metrics_middleware import count
+from flagpost.web.state import ServingParts, serving
 
 _ROUTE = "/sdk/splitChanges"
 _TOLD_APART_BY = frozenset({b"authorization", b"x-api-key", b"accept-encoding", b"if-none-match", b"origin"})
@@ -40,13 +40,13 @@ class _Answer:
     secret: str
     made_from: "weakref.ref[ServedEnvironment]"
 
-    def is_true(self, state: Any) -> bool:
+    def is_true(self, parts: ServingParts) -> bool:
         """Whether the same would be answered now."""
         try:
-            key: SdkKey | None = state.sdk_keys.remembered(self.secret)
+            key = parts.sdk_keys.remembered(self.secret)
         except NotSignedIn:
             return False
-        known = state.environments.in_memory(key.environment_id) if key else None
+        known = parts.environments.in_memory(key.environment_id) if key else None
         return known is not None and known is self.made_from()
 
 
@@ -70,7 +70,7 @@ class ResponseCache:
         begun = perf_counter()
         asked = (scope["query_string"], *(one for one in scope["headers"] if one[0] in _TOLD_APART_BY))
         known = self._answers.get(asked)
-        if known and known.is_true(scope["app"].state):
+        if known and known.is_true(serving(scope)):
             await _send_again(known, send)
             count("GET", _ROUTE, str(known.status), perf_counter() - begun)
         else:

@@ -23,6 +23,7 @@ from flagpost.store.segments.keys import KeyChanges
 from flagpost.web.sdk.authenticated_routes import SERVER_ONLY, for_applications
 from flagpost.web.sdk.response_cache import note_what_it_is_made_from
 from flagpost.web.sdk.responses import sent, served_to
+from flagpost.web.state import serving
 
 _MOST_CHARACTERS = 250  # of a key, as the Admin API takes them
 
@@ -61,7 +62,7 @@ async def _segment_changes(request: Request, key: SdkKey) -> Response:
         return sent(request, _segment(name, since, KeyChanges([], [], -1)))
     if since == segment.number:
         return sent(request, _segment(name, since, KeyChanges([], [], since)))
-    ctx: Context = request.app.state.context
+    ctx = serving(request.scope).context
     return sent(request, await run_in_threadpool(_since, ctx, segment, since))
 
 
