@@ -11,6 +11,12 @@ from flagpost.store.db import Database
 from flagpost.store.schema.metadata import metadata
 
 
+@pytest.fixture
+def postgres_url(fresh_postgres_url: str) -> str:
+    """These tests change the schema."""
+    return fresh_postgres_url
+
+
 def test_the_migrations_build_exactly_the_tables_of_the_code(database: Database) -> None:
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})

@@ -135,6 +135,12 @@ def caught(database: Database) -> Iterator[list[tuple[str, Any]]]:
 
 
 @pytest.fixture
+def postgres_url(fresh_postgres_url: str) -> str:
+    """The planner knows nothing of the tables yet."""
+    return fresh_postgres_url
+
+
+@pytest.fixture
 def filled(database_url: str) -> Iterator[Filled]:
     settings = Settings(
         database_url=database_url,
