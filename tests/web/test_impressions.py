@@ -71,7 +71,7 @@ class Application:
 
 @pytest.fixture
 def application(console: Console) -> Application:
-    ctx: Context = console.app.state.context
+    ctx: Context = console.ctx
     home, actor = console.project, system(_account(console))
     place = next(one for one in environments.list_environments(ctx, actor, home) if one.production)
     flag = flags.create_flag(ctx, actor, home, name="pay", traffic_type="user")
@@ -86,7 +86,7 @@ def application(console: Console) -> Application:
 def _account(console: Console) -> str:
     from flagpost.actions.accounts.bootstrap import ensure_account
 
-    return ensure_account(console.app.state.context)
+    return ensure_account(console.ctx)
 
 
 def test_impressions_and_counts_are_on_disk_when_they_are_answered(application: Application) -> None:
@@ -136,7 +136,7 @@ def test_a_key_that_no_database_takes_is_shown_and_costs_nobody_an_impression(
     """By OFREP, of a flag whose live tail somebody looks at: what is shown is written together with what is counted."""
     with application.ctx.db.write() as tx:
         traffic.watch(tx, application.place, application.flag_id, application.now() + HOUR_MS)
-    until(lambda: application.http.app.state.impressions.is_watched(application.place, "pay"), "it is watched")
+    until(lambda: application.http.app.parts.impressions.is_watched(application.place, "pay"), "it is watched")
     asked = {"context": {"targetingKey": key}}
     assert application.post("/ofrep/v1/evaluate/flags/pay", asked, key=application.client) == 200
     assert application.post(IMPRESSIONS[0], application.bulk({})) == 200

@@ -23,6 +23,7 @@ from flagpost.store.segments.keys import KeyChanges
 from flagpost.web.sdk.authenticated_routes import SERVER_ONLY, sdk_key_route
 from flagpost.web.sdk.response_cache import allow_caching
 from flagpost.web.sdk.responses import environment_of, render_encoded
+from flagpost.web.state import serving
 
 _MAX_CHARACTERS = 250  # of a key; the Admin API has the same limit
 
@@ -61,7 +62,7 @@ async def _segment_changes(request: Request, key: SdkKey) -> Response:
         return render_encoded(request, _encode_segment(name, since, KeyChanges([], [], -1)))
     if since == segment.change_number:
         return render_encoded(request, _encode_segment(name, since, KeyChanges([], [], since)))
-    ctx: Context = request.app.state.context
+    ctx = serving(request.scope).context
     return render_encoded(request, await run_in_threadpool(_encode_key_changes, ctx, segment, since))
 
 
