@@ -39,7 +39,7 @@ def requires_approval(environment: Environment) -> bool:
 
 
 def allows_kills(environment: Environment) -> bool:
-    """Whether a kill needs no approval in an environment. Unless its settings say otherwise, it needs none, as in Split."""
+    """Whether a kill needs no approval in an environment. As in Split, it needs none unless settings say so."""
     return _permissions(environment).get("allowKills", True) is not False
 
 
