@@ -77,12 +77,12 @@ class Database:
             yield tx
 
     @contextmanager
-    def alone(self, name: str) -> Iterator[bool]:
-        """Whether this is the only block of this name that runs, over all processes and hosts, until it ends.
+    def advisory_lock(self, name: str) -> Iterator[bool]:
+        """Try to lock a name for the block, over all processes and hosts. Gives whether the block holds the lock.
 
-        PostgreSQL: an advisory lock, which belongs to a connection and ends with it, whatever became of its process;
-        a connection whose host has vanished is given up by the server within seconds. SQLite: always True, because
-        there is one process, and whoever needs it to be alone among that one's threads sees to it.
+        PostgreSQL: a session's advisory lock. It belongs to a connection and ends with it, whatever happened to its
+        process; the server closes the connection of a host that has vanished within seconds. SQLite: always True,
+        because there is one process. A caller that has to exclude other threads of that process does so itself.
         """
         if self.is_sqlite:
             yield True
