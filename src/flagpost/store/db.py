@@ -51,14 +51,17 @@ _NOTICE_WHO_VANISHES = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c
 
 
 class Database:
-    """One store, SQLite or PostgreSQL, open for reading and writing from any thread."""
+    """One store, SQLite or PostgreSQL, open for reading and writing from any thread.
 
-    def __init__(self, url: str) -> None:
+    On SQLite a statement waits `busy_seconds` for a lock of another process. PostgreSQL has settings of its own.
+    """
+
+    def __init__(self, url: str, *, busy_seconds: float = 10.0) -> None:
         self.url = _parsed(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
-            self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", 1)
-            self._reader = _sqlite_engine(self.url, "BEGIN", _READERS)
+            self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", 1, busy_seconds)
+            self._reader = _sqlite_engine(self.url, "BEGIN", _READERS, busy_seconds)
         else:
             self._writer = self._reader = sa.create_engine(
                 self.url, pool_size=_READERS, pool_pre_ping=True, connect_args={"options": _NOTICE_WHO_VANISHES}
@@ -166,7 +169,7 @@ def _parsed(url: str) -> sa.URL:
     return parsed
 
 
-def _sqlite_engine(url: sa.URL, begin: str, size: int) -> Engine:
+def _sqlite_engine(url: sa.URL, begin: str, size: int, busy_seconds: float) -> Engine:
     engine = sa.create_engine(
         url, poolclass=sa.QueuePool, pool_size=size, max_overflow=0, connect_args={"check_same_thread": False}
     )
@@ -174,7 +177,8 @@ def _sqlite_engine(url: sa.URL, begin: str, size: int) -> Engine:
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver starts no transaction of its own; `begin` below does
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        busy = f"busy_timeout={round(busy_seconds * 1000)}"
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", busy):
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")

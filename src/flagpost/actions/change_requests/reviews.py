@@ -72,21 +72,41 @@ def decide(ctx: Context, actor: Actor, id: str, decision: str, comment: str = ""
 
 
 def publish_due(ctx: Context) -> None:
-    """Publish what was approved for a time that has come. One that cannot be any more is rejected, with the reason."""
+    """Publish every approved change whose time has come. What cannot be published is rejected, with the reason.
+
+    Only an error that is `permanent` rejects a change. After any other error (a busy database, a lost connection) the
+    change stays scheduled, and the next round tries again. No change holds up another: errors that Flagpost does not
+    know are raised together, as an ExceptionGroup, when all changes have been tried.
+    """
     with ctx.db.read() as tx:
-        waiting = change_requests.due(tx, ctx.clock())
-    for account_id, id in waiting:
+        due = change_requests.due(tx, ctx.clock())
+    unknown = []
+    for account_id, id in due:
         try:
-            _publish_scheduled(ctx, account_id, id)
+            _publish_or_reject(ctx, account_id, id)
         except FlagpostError as error:
-            _give_up(ctx, account_id, id, error.message)
+            log.warning("change_request.publication_deferred", change_request=id, reason=error.message)
+        except Exception as error:
+            error.add_note(f"while publishing change request {id}")
+            unknown.append(error)
+    if unknown:
+        raise ExceptionGroup("Some scheduled changes could not be published yet.", unknown)
+
+
+def _publish_or_reject(ctx: Context, account_id: str, id: str) -> None:
+    try:
+        _publish_scheduled(ctx, account_id, id)
+    except FlagpostError as error:
+        if not error.permanent:
+            raise
+        _give_up(ctx, account_id, id, error.message)
 
 
 def _publish_scheduled(ctx: Context, account_id: str, id: str) -> None:
     now, actor = ctx.clock(), system(account_id)
     with ctx.db.write() as tx:
         request = get_visible_change_request(tx, actor, id, locked=True)
-        if request.status != "SCHEDULED":  # another process was quicker, or somebody withdrew it
+        if request.status != "SCHEDULED":  # another process published it, or the submitter withdrew it
             return
         told = _publish(tx, _by_both(replace(actor, name=_last(request.approvers)), request), request, now)
     if told:
