@@ -69,6 +69,7 @@ def open_database(settings: Settings) -> Database:
 
 def _bring_up_to_date(database: Database) -> None:
     if not database.is_sqlite:
+        migrate.require_known(migrate.current_revision(database))
         raise SetupError("The database's schema is not this version's. Run: flagpost migrate")
     migrate.upgrade(database)
 

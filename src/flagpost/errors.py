@@ -13,6 +13,7 @@
     ├── TooManyRequests     429
     ├── Unavailable         503  not possible now; the request can succeed later
     │   └── DatabaseUnavailable 503  the database cannot be used now
+    │       ├── TransactionBroken 503  the database cancelled the transaction; nothing was saved
     │       └── DiskFull    507  the database's disk is full; nothing was saved
     ├── SetupError               the operator has to correct a setting, a file or the database
     ├── SplitError               Split refused or failed; in `flagpost.commands.split_migration`
@@ -144,6 +145,12 @@ class DatabaseUnavailable(Unavailable):
         super().__init__()
         self.reason = reason
         """The database's own message, for the log and for operators."""
+
+
+class TransactionBroken(DatabaseUnavailable):
+    """The database broke this off, because another change was in its way. Nothing was saved; try again in a moment."""
+
+    retry_after = 1
 
 
 class DiskFull(DatabaseUnavailable):

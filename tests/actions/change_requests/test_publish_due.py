@@ -14,8 +14,9 @@ from flagpost.actions.change_requests import requests as change_requests
 from flagpost.actions.change_requests import reviews
 from flagpost.actions.change_requests.requests import Proposal
 from flagpost.actions.context import Context
+from flagpost.actions.unit_of_work import Change
 from flagpost.store.change_requests.requests import ChangeRequest
-from flagpost.store.db import Database, Transaction
+from flagpost.store.db import Database
 from flagpost.store.schema.change_requests import change_requests as table
 from tests.actions.change_requests.test_requests import CHANGED, ask, bob, serves, shop, status
 from tests.conftest import AccountFixture, Clock
@@ -106,8 +107,8 @@ def test_a_change_whose_connection_is_cut_while_it_is_published_is_published_in_
     assert (status(ctx, account.admin, due), serves(ctx, account.admin, shop)) == ("PUBLISHED", "on")
 
 
-def _raising(error: Exception) -> Callable[..., int]:
-    def refuse(*_: Any) -> int:
+def _raising(error: Exception) -> Callable[..., None]:
+    def refuse(*_: Any) -> None:
         raise error
 
     return refuse
@@ -149,10 +150,10 @@ def test_a_change_that_fails_for_an_unknown_reason_is_reported_and_holds_up_no_o
     clock.forward(seconds=1)
     publish = reviews._publish
 
-    def fail_for_the_first(tx: Transaction, actor: Actor, request: ChangeRequest, now: int) -> int:
+    def fail_for_the_first(change: Change, request: ChangeRequest) -> None:
         if request.id == due:
             raise RuntimeError("broken")
-        return publish(tx, actor, request, now)
+        publish(change, request)
 
     monkeypatch.setattr(reviews, "_publish", fail_for_the_first)
     with pytest.raises(ExceptionGroup) as raised:

@@ -10,20 +10,21 @@ it is about until it is decided.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from flagpost.actions.access import Actor
 from flagpost.actions.approvals import require_unlocked
-from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags.definitions import DefinitionPlace, Draft
 from flagpost.actions.flags.flags import NewFlag
 from flagpost.actions.lookup import get_visible_environment, get_visible_flag, get_visible_project
 from flagpost.actions.segments import keys as segment_keys
 from flagpost.actions.segments import rule_based, segments
-from flagpost.errors import Conflict
+from flagpost.actions.unit_of_work import Change, Summary, transactional
+from flagpost.errors import Conflict, NotFound
 from flagpost.flags.bucketing import Seeds
 from flagpost.flags.definition_json import dump
 from flagpost.flags.model import Definition, FlagStatus
@@ -31,10 +32,11 @@ from flagpost.flags.segment_rules import parse_rules
 from flagpost.flags.targeting import SegmentKind
 from flagpost.store import audit
 from flagpost.store.db import Transaction
-from flagpost.store.flags import change_log, seed_overrides
 from flagpost.store.flags import definitions as stored_definitions
 from flagpost.store.flags import flags as stored_flags
-from flagpost.store.records import Environment, Flag, FlagDefinition, Project
+from flagpost.store.flags import seed_overrides
+from flagpost.store.locks import Lock
+from flagpost.store.records import Flag
 from flagpost.store.segments import keys as stored_keys
 from flagpost.store.segments import segments as stored_segments
 
@@ -77,27 +79,33 @@ def _was_changed_here(
     return audit.last_actor(tx, object_id, environment_id, change) not in (None, actor.id)
 
 
-def import_flag(ctx: Context, actor: Actor, project: str, flag: NewFlag) -> Outcome:
+@transactional
+def import_flag(change: Change, project: str, flag: NewFlag) -> Outcome:
     """Create a flag, or update its description, tags, owners and rollout status. `owners` None leaves the owners.
 
     Conflict if a flag of that name exists for another traffic type.
     """
-    with ctx.db.write() as tx:
-        home, now = get_visible_project(tx, actor, project), ctx.clock()
-        old = stored_flags.find(tx, home.id, flag["name"])
-        if old is None:
-            flags.add_flag(tx, actor, home, now, **flag)
-            return Outcome.CREATED
-        if old.traffic_type.name != flag["traffic_type"]:
-            kinds = f"“{old.traffic_type.name}”, not “{flag['traffic_type']}”"
-            raise Conflict(f"“{old.name}” exists already, for {kinds}.")
-        if _content_of(old) == _wanted_content(flag, old):
-            return Outcome.UNCHANGED
-        if _was_changed_here(tx, actor, old.id, None):
-            return Outcome.KEPT
-        description, tags = flag.get("description"), flag.get("tags")
-        flags.change_flag(tx, actor, home, old, now, description, tags, flag.get("owners"), flag.get("rollout_status"))
-        return Outcome.UPDATED
+    tx = change.tx
+    home = get_visible_project(tx, change.actor, project, lock=Lock.SHARE)
+    old = stored_flags.lock(tx, home.id, flag["name"])
+    if old is None:
+        flags.add_flag(change, home, **flag)
+        return Outcome.CREATED
+    if old.traffic_type.name != flag["traffic_type"]:
+        kinds = f"“{old.traffic_type.name}”, not “{flag['traffic_type']}”"
+        raise Conflict(f"“{old.name}” exists already, for {kinds}.")
+    if _content_of(old) == _wanted_content(flag, old):
+        return Outcome.UNCHANGED
+    if _was_changed_here(tx, change.actor, old.id, None):
+        return Outcome.KEPT
+    description: flags.FlagDescription = {
+        "description": flag.get("description"),
+        "tags": flag.get("tags"),
+        "owners": flag.get("owners"),
+        "rollout_status": flag.get("rollout_status"),
+    }
+    flags.describe_flag(change, home, old, description)
+    return Outcome.UPDATED
 
 
 def _content_of(flag: Flag) -> tuple[Any, ...]:
@@ -112,103 +120,55 @@ def _wanted_content(flag: NewFlag, old: Flag) -> tuple[Any, ...]:
     return FlagStatus.ACTIVE, flag.get("description", ""), set(flag.get("tags", ())), wanted, status
 
 
-def import_definition(
-    ctx: Context, actor: Actor, project: str, flag: str, environment: str, source: SourceDefinition
-) -> Outcome:
+@transactional
+def import_definition(change: Change, project: str, flag: str, environment: str, source: SourceDefinition) -> Outcome:
     """Create or update a flag's definition in an environment.
 
     A definition that is killed in the source is saved and killed in one transaction, so that it is never live between.
     """
-    must_send = 0
-    with ctx.db.write() as tx:
-        now, home = ctx.clock(), get_visible_project(tx, actor, project)
-        place = get_visible_environment(tx, actor, home, environment)
-        target_flag, present = _load_present(tx, home, flag, place)
-        outcome = _compare(tx, actor, target_flag, present, source, place)
-        if outcome is Outcome.KEPT:
-            return outcome
-        seeds_changed = source.seeds is not None and seed_overrides.put(tx, target_flag.id, place.id, source.seeds)
-        if outcome is not Outcome.UNCHANGED:
-            require_unlocked(tx, place, target_flag.id)
-            must_send = _put_definition(tx, actor, now, home, target_flag.name, place, present, source)
-        elif seeds_changed:
-            _record_seeds(tx, actor, now, target_flag, place)
-            outcome = Outcome.UPDATED
-    if must_send:
-        ctx.wake(actor.account_id)
+    tx = change.tx
+    place = _lock_place(change, project, flag, environment)
+    outcome = _compare(tx, change.actor, place, source)
+    if outcome is Outcome.KEPT:
+        return outcome
+    reseeded = source.seeds is not None and seed_overrides.put(tx, place.flag.id, place.environment.id, source.seeds)
+    if outcome is not Outcome.UNCHANGED:
+        require_unlocked(tx, place.environment, place.flag.id)
+        _put_definition(change, place, source)
+    elif reseeded:
+        change.seeds_saved("seeds_imported", place.require_definition(), Summary(_TITLE))
+        outcome = Outcome.UPDATED
     return outcome
 
 
-def _load_present(tx: Transaction, home: Project, flag: str, place: Environment) -> tuple[Flag, FlagDefinition | None]:
-    found = get_visible_flag(tx, home, flag)
-    return found, stored_definitions.find(tx, found.id, place.id)
+def _lock_place(change: Change, project: str, flag: str, environment: str) -> DefinitionPlace:
+    """Lock the place of a definition. Archived flags are included: they count as changed here."""
+    home = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
+    place = stored_definitions.lock(change.tx, home.id, flag, environment)
+    if place is None:
+        get_visible_environment(change.tx, change.actor, home, environment)
+        get_visible_flag(change.tx, home, flag)
+        raise NotFound
+    return DefinitionPlace(home, place.flag, place.environment, place.present)
 
 
-def _compare(
-    tx: Transaction,
-    actor: Actor,
-    flag: Flag,
-    present: FlagDefinition | None,
-    source: SourceDefinition,
-    place: Environment,
-) -> Outcome:
-    changed_here = _was_changed_here(tx, actor, flag.id, place.id) or flag.status is FlagStatus.ARCHIVED
-    if present is None:
+def _compare(tx: Transaction, actor: Actor, place: DefinitionPlace, source: SourceDefinition) -> Outcome:
+    archived = place.flag.status is FlagStatus.ARCHIVED
+    changed_here = archived or _was_changed_here(tx, actor, place.flag.id, place.environment.id)
+    current = place.current
+    if current is None:
         return Outcome.KEPT if changed_here else Outcome.CREATED
-    here = (dump(present.definition), present.killed, {*present.flag_set_ids})
-    sets = present.flag_set_ids if source.flag_sets is None else source.flag_sets
-    if here == (dump(source.definition), source.killed, {*sets}):
+    sets = current.flag_set_ids if source.flag_sets is None else source.flag_sets
+    wanted = (dump(source.definition), source.killed, {*sets})
+    if (dump(current.definition), current.killed, {*current.flag_set_ids}) == wanted:
         return Outcome.UNCHANGED
     return Outcome.KEPT if changed_here else Outcome.UPDATED
 
 
-def _record_seeds(tx: Transaction, actor: Actor, now: int, flag: Flag, place: Environment) -> None:
-    """Record a change of seeds alone: applications need it, since seeds decide who gets which treatment."""
-    change_log.append(tx, place.id, flag.id, flag.name, flag.traffic_type.name, now)
-    record(
-        tx,
-        actor,
-        now,
-        "seeds_imported",
-        object_type="definition",
-        object_id=flag.id,
-        object_name=flag.name,
-        project_id=flag.project_id,
-        environment_id=place.id,
-        title=_TITLE,
-    )
-
-
-def _put_definition(
-    tx: Transaction,
-    actor: Actor,
-    now: int,
-    home: Project,
-    flag: str,
-    place: Environment,
-    present: FlagDefinition | None,
-    source: SourceDefinition,
-) -> int:
-    """Save the definition. Gives 0 if Jira needs no update."""
-    operations: list[tuple[str, Definition | None]] = [("UPDATE", source.definition)]
-    if source.killed != (present is not None and present.killed):
-        operations.append(("KILL" if source.killed else "RESTORE", None))
-    return sum(
-        definitions.apply_to_definition(
-            tx,
-            actor,
-            now,
-            home.id,
-            flag,
-            place.id,
-            operation,
-            definition,
-            title=_TITLE,
-            comment=_COMMENT,
-            flag_sets=source.flag_sets,
-        )
-        for operation, definition in operations
-    )
+def _put_definition(change: Change, place: DefinitionPlace, source: SourceDefinition) -> None:
+    summary = Summary(_TITLE, _COMMENT)
+    saved = definitions.put(change, place, Draft(source.definition, source.flag_sets), summary)
+    definitions.set_killed(change, replace(place, current=saved), source.killed, summary)
 
 
 def import_segment(
@@ -235,32 +195,32 @@ def import_segment(
     return Outcome.UPDATED
 
 
-def import_keys(ctx: Context, actor: Actor, environment_id: str, segment: str, keys: Collection[str]) -> Outcome:
+@transactional
+def import_keys(change: Change, environment_id: str, segment: str, keys: Collection[str]) -> Outcome:
     """Replace the keys of a standard segment in an environment that it has been added to."""
     segment_keys.require_valid_keys(keys)
-    with ctx.db.write() as tx:
-        _, place, present = segments.reach_to_change(tx, actor, environment_id, segment, (SegmentKind.STANDARD,))
-        if stored_keys.present(tx, present.id) == set(keys):
-            return Outcome.UNCHANGED
-        if _was_changed_here(tx, actor, present.segment.id, place.id):
-            return Outcome.KEPT
-        require_unlocked(tx, place, present.segment.id)
-        segment_keys.put_keys(tx, actor, ctx.clock(), place, present, keys, True, _TITLE, _COMMENT)
-        return Outcome.UPDATED
+    place = segments.lock_segment(change, environment_id, segment, (SegmentKind.STANDARD,))
+    if stored_keys.present(change.tx, place.definition.id) == set(keys):
+        return Outcome.UNCHANGED
+    if _was_changed_here(change.tx, change.actor, place.segment.id, place.environment.id):
+        return Outcome.KEPT
+    require_unlocked(change.tx, place.environment, place.segment.id)
+    segment_keys.put_keys(change, place, keys, Summary(_TITLE, _COMMENT), replace=True)
+    return Outcome.UPDATED
 
 
-def import_rules(ctx: Context, actor: Actor, environment_id: str, segment: str, body: object) -> Outcome:
+@transactional
+def import_rules(change: Change, environment_id: str, segment: str, body: object) -> Outcome:
     """Replace the rules of a rule-based segment in an environment that it has been added to.
 
     `body` has the shape of the Admin API.
     """
-    wanted = parse_rules(body)
-    with ctx.db.write() as tx:
-        _, place, present = segments.reach_to_change(tx, actor, environment_id, segment, (SegmentKind.RULE_BASED,))
-        if present.body == wanted:
-            return Outcome.UNCHANGED
-        if _was_changed_here(tx, actor, present.segment.id, place.id):
-            return Outcome.KEPT
-        require_unlocked(tx, place, present.segment.id)
-        rule_based.put_rules(tx, actor, ctx.clock(), place, present, wanted, _TITLE, _COMMENT)
-        return Outcome.UPDATED
+    rules = parse_rules(body)
+    place = segments.lock_segment(change, environment_id, segment, (SegmentKind.RULE_BASED,))
+    if place.definition.body == rules:
+        return Outcome.UNCHANGED
+    if _was_changed_here(change.tx, change.actor, place.segment.id, place.environment.id):
+        return Outcome.KEPT
+    require_unlocked(change.tx, place.environment, place.segment.id)
+    rule_based.put_rules(change, place, rules, Summary(_TITLE, _COMMENT))
+    return Outcome.UPDATED

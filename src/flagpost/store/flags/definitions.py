@@ -109,6 +109,36 @@ _PLACE = (
 )
 
 
+_LOCK_PLACE = (
+    sa.select(flags.c.id.label("flag_id"), environments.c.id.label("environment_id"))
+    .join_from(flags, environments, environments.c.project_id == flags.c.project_id)
+    .where(
+        flags.c.project_id == sa.bindparam("project"),
+        sa.or_(flags.c.name == _FLAG_REF, flags.c.id == _FLAG_REF),
+        sa.or_(environments.c.name == _ENVIRONMENT_REF, environments.c.id == _ENVIRONMENT_REF),
+    )
+    .order_by(flags.c.name != _FLAG_REF, environments.c.id != _ENVIRONMENT_REF)
+    .limit(1)
+    .suffix_with("FOR SHARE OF environments FOR NO KEY UPDATE OF flags", dialect="postgresql")
+)
+
+
+def lock(tx: Transaction, project_id: str, flag: str, environment: str) -> Place | None:
+    """A flag and an environment, by name or id, for a change of the definition there; None where one is missing.
+
+    Held until the commit: the flag, with which its definitions are held; and the environment, whose approval rules the
+    change rests on. On PostgreSQL the locks come first and the rows are read in a statement of their own, so that they
+    are read as the transaction left them that was waited for.
+    """
+    if tx.dialect.name == "postgresql":
+        names = {"project": project_id, "flag": flag, "environment": environment}
+        held = tx.execute(_LOCK_PLACE, names).first()
+        if held is None:
+            return None
+        flag, environment = held.flag_id, held.environment_id
+    return find_place(tx, project_id, flag, environment)
+
+
 def find_place(tx: Transaction, project_id: str, flag: str, environment: str) -> Place | None:
     """In one query, what every change of a definition asks first; flag and environment by name or id."""
     names = {"project": project_id, "flag": flag, "environment": environment}

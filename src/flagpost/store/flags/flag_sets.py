@@ -9,6 +9,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.store.db import Condition, Transaction
+from flagpost.store.locks import Lock, take
 from flagpost.store.schema.core import definitions, environments, flags, projects
 from flagpost.store.schema.targeting import flag_sets
 
@@ -50,12 +51,18 @@ def find(tx: Transaction, project_id: str, ref: str) -> FlagSet | None:
     return FlagSet(*row) if row else None
 
 
-def find_visible(tx: Transaction, condition: Condition, flag_set_id: str, *, locked: bool = False) -> FlagSet | None:
-    """The flag set with this id, of a project that fulfils the condition; `locked` keeps flags from coming into it."""
+def find_visible(tx: Transaction, condition: Condition, flag_set_id: str) -> FlagSet | None:
+    """The flag set with this id, of a project that fulfils the condition."""
     visible = flag_sets.c.project_id.in_(sa.select(projects.c.id).where(condition))
     query = sa.select(flag_sets).where(flag_sets.c.id == flag_set_id, visible)
-    row = tx.execute(query.with_for_update() if locked else query).first()
+    row = tx.execute(query).first()
     return FlagSet(*row) if row else None
+
+
+def lock(tx: Transaction, condition: Condition, flag_set_id: str, strength: Lock = Lock.CHANGE) -> FlagSet | None:
+    """The flag set with this id, of a project that fulfils the condition, locked until the commit (`store.locks`)."""
+    take(tx, flag_sets, [flag_set_id], strength)
+    return find_visible(tx, condition, flag_set_id)
 
 
 def names_of(tx: Transaction, project_id: str, ids: Collection[str], *, locked: bool = False) -> dict[str, str]:

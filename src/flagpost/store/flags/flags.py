@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from flagpost.flags.model import FlagStatus
 from flagpost.store.db import Condition, Transaction
+from flagpost.store.locks import Lock, take
 from flagpost.store.records import Flag, Owner, Page, RolloutStatus, TrafficType
 from flagpost.store.schema.core import (
     definitions,
@@ -17,6 +18,7 @@ from flagpost.store.schema.core import (
     flag_tags,
     flags,
     groups,
+    projects,
     rollout_statuses,
     traffic_types,
     users,
@@ -163,6 +165,20 @@ def find(tx: Transaction, project_id: str, ref: str) -> Flag | None:
     row = tx.execute(
         _FLAG.where(flags.c.project_id == project_id, either).order_by(flags.c.name != ref).limit(1)
     ).first()
+    return _flags(tx, [row])[0] if row else None
+
+
+def lock(tx: Transaction, project_id: str, ref: str, strength: Lock = Lock.CHANGE) -> Flag | None:
+    """The flag with this name or id, locked until the commit (`store.locks`); its project is kept.
+
+    Every change of a flag, of its definitions and of its connections takes this lock first.
+    """
+    found = find(tx, project_id, ref)
+    if found is None:
+        return None
+    take(tx, projects, [project_id], Lock.KEEP)
+    take(tx, flags, [found.id], strength)
+    row = tx.execute(_FLAG.where(flags.c.id == found.id)).first()
     return _flags(tx, [row])[0] if row else None
 
 

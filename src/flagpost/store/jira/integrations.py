@@ -281,7 +281,7 @@ def save_site(
     tx: Transaction, account_id: str, *, cloud_id: str, site_url: str, way: str, installation_id: str = "", now: int
 ) -> Site:
     """Connect an account to a site: a fresh start for delivery, whatever was the matter before. Everything is sent."""
-    accounts.hold(tx, account_id)
+    accounts.lock(tx, account_id)
     tx.execute(sa.delete(jira_sites).where(jira_sites.c.account_id == account_id))
     tx.execute(
         sa.insert(jira_sites).values(

@@ -73,7 +73,7 @@ def save(tx: Transaction, account_id: str, seen: Issue) -> Issue:
 
     One transaction an account at a time does this, so that two that see a new issue at once make one row of it.
     """
-    accounts.hold(tx, account_id)
+    accounts.lock(tx, account_id)
     old = _find(tx, account_id, seen)
     if old is None:
         new = replace(seen, id=str(uuid4()))

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from flagpost.flags.model import JiraEnvironmentType
 from flagpost.store.db import Condition, Transaction
+from flagpost.store.locks import Lock, take
 from flagpost.store.records import Environment, Owner, Page, Project, RolloutStatus, TrafficType
 from flagpost.store.schema.core import (
     api_keys,
@@ -81,6 +82,13 @@ _FIND = (
 def find(tx: Transaction, account_id: str, ref: str) -> Project | None:
     """The project with this id or name, an id first, whoever may see it."""
     row = tx.execute(_FIND, {"account_id": account_id, "ref": ref}).first()
+    return _project(row) if row else None
+
+
+def lock(tx: Transaction, project_id: str, strength: Lock = Lock.CHANGE) -> Project | None:
+    """The project with this id, locked until the commit (`store.locks`)."""
+    take(tx, projects, [project_id], strength)
+    row = tx.execute(sa.select(projects).where(projects.c.id == project_id)).first()
     return _project(row) if row else None
 
 
@@ -170,6 +178,13 @@ def find_environment(tx: Transaction, project_id: str, ref: str) -> Environment 
     mine = environments.c.project_id == project_id
     either = sa.or_(environments.c.id == ref, environments.c.name == ref)
     row = tx.execute(sa.select(environments).where(mine, either).order_by(environments.c.id != ref).limit(1)).first()
+    return _environment(row) if row else None
+
+
+def lock_environment(tx: Transaction, environment_id: str, strength: Lock = Lock.CHANGE) -> Environment | None:
+    """The environment with this id, locked until the commit (`store.locks`)."""
+    take(tx, environments, [environment_id], strength)
+    row = tx.execute(sa.select(environments).where(environments.c.id == environment_id)).first()
     return _environment(row) if row else None
 
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from flagpost.flags.targeting import SegmentKind
 from flagpost.store.db import Transaction
 from flagpost.store.flags.change_sequence import next_change_number
+from flagpost.store.locks import Lock, take
 from flagpost.store.records import Page, TrafficType
 from flagpost.store.schema.core import definitions, environments, flags, traffic_types
 from flagpost.store.schema.targeting import segment_definitions, segments
@@ -119,14 +120,21 @@ def page(
     return Page([_segment(row) for row in rows], offset, limit, total)
 
 
-def find(tx: Transaction, project_id: str, ref: str, *, locked: bool = False) -> Segment | None:
-    """The segment with this name or id; `locked` keeps others from removing it until the commit."""
+def find(tx: Transaction, project_id: str, ref: str) -> Segment | None:
+    """The segment with this name or id."""
     either = sa.or_(segments.c.name == ref, segments.c.id == ref)
     query = _SEGMENT.where(_HERE, segments.c.project_id == project_id, either).order_by(segments.c.name != ref)
-    if locked:
-        query = query.with_for_update(of=segments)
     row = tx.execute(query.limit(1)).first()
     return _segment(row) if row else None
+
+
+def lock(tx: Transaction, project_id: str, ref: str, strength: Lock = Lock.CHANGE) -> Segment | None:
+    """The segment with this name or id, locked until the commit (`store.locks`)."""
+    found = find(tx, project_id, ref)
+    if found is None:
+        return None
+    take(tx, segments, [found.id], strength)
+    return find(tx, project_id, found.id)
 
 
 def insert(
@@ -177,16 +185,23 @@ def definitions_of(tx: Transaction, segment_id: str) -> list[SegmentDefinition]:
     return [_definition(row) for row in tx.execute(query)]
 
 
-def find_definition(
-    tx: Transaction, environment_id: str, name: str, *, locked: bool = False
-) -> SegmentDefinition | None:
-    """The segment of this name (or id) in an environment; `locked` keeps others from changing it until the commit."""
+def find_definition(tx: Transaction, environment_id: str, name: str) -> SegmentDefinition | None:
+    """The segment of this name (or id) in an environment."""
     either = sa.or_(segments.c.name == name, segments.c.id == name)
     query = _DEFINITION.where(_THERE, segment_definitions.c.environment_id == environment_id, either)
-    if locked:
-        query = query.with_for_update(of=segment_definitions)
     row = tx.execute(query.order_by(segments.c.name != name).limit(1)).first()
     return _definition(row) if row else None
+
+
+def lock_definition(
+    tx: Transaction, environment_id: str, ref: str, strength: Lock = Lock.CHANGE
+) -> SegmentDefinition | None:
+    """The segment of this name or id in an environment, locked there until the commit (`store.locks`)."""
+    found = find_definition(tx, environment_id, ref)
+    if found is None:
+        return None
+    take(tx, segment_definitions, [found.id], strength)
+    return find_definition(tx, environment_id, found.segment.id)
 
 
 def kinds_of(tx: Transaction, environment_id: str, names: Collection[str]) -> dict[str, SegmentKind]:
