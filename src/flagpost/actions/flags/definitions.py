@@ -214,7 +214,7 @@ def remove_definition(
 
 def _remove(tx: Transaction, actor: Actor, place: _Place, now: int, title: str, comment: str) -> int:
     present = place.set_up()
-    definitions.delete(tx, present.id)
+    definitions.delete(tx, present, now)
     _note(tx, present, now)
     _record(tx, actor, now, place, "removed_definition", title, comment, _shown(present), None)
     return outbox.bump(tx, [place.flag.id], now)

@@ -14,7 +14,7 @@ from flagpost.flags.naming_rules import flag_name_problem, title_problem
 from flagpost.flags.rollout import FlagState, flag_state
 from flagpost.store.change_requests import requests as change_requests
 from flagpost.store.db import Transaction
-from flagpost.store.flags import change_log, definitions, flags
+from flagpost.store.flags import change_log, definitions, dependencies, flags
 from flagpost.store.flags.flags import SORTS, FlagFilter
 from flagpost.store.flags.impressions import DAY_MS
 from flagpost.store.flags.stale_flags import Candidates, Kind
@@ -163,6 +163,7 @@ def add_flag(tx: Transaction, actor: Actor, project: Project, now: int, **descri
         version=1,
         created_at=now,
         updated_at=now,
+        changed_at=now,
     )
     flags.insert(tx, flag)
     record_flag(tx, actor, now, flag, "created", after=_shown(flag))
@@ -210,7 +211,7 @@ def change_flag(
     problems = list(_description_problems(description or "")) + list(_tag_problems(tags or ()))
     if problems:
         raise InvalidInput(problems)
-    values: dict[str, Any] = {"updated_at": now}
+    values: dict[str, Any] = {}
     if description is not None:
         values["description"] = description
     if rollout_status is not None:
@@ -219,7 +220,7 @@ def change_flag(
         flags.replace_tags(tx, old.id, old.project_id, tags)
     if owners is not None:
         flags.replace_owners(tx, old.id, _owners(tx, actor, owners))
-    flags.update(tx, old.id, **values)
+    flags.update(tx, old.id, now, **values)
     new = get_visible_flag(tx, project, old.id)
     if _shown(new) != _shown(old):
         record_flag(tx, actor, now, new, "updated", before=_shown(old), after=_shown(new))
@@ -256,9 +257,9 @@ def _set_status(ctx: Context, actor: Actor, project: str, flag: str, status: Fla
         old = get_visible_flag(tx, found, flag)
         if old.status is status:
             raise Conflict(f"“{old.name}” is {status.value} already.")
-        if status is FlagStatus.ARCHIVED and (users := definitions.flags_that_depend_on(tx, found.id, old.name)):
+        if status is FlagStatus.ARCHIVED and (users := dependencies.flags_that_ask_for(tx, found.id, old.name)):
             raise Conflict(f"These feature flags depend on “{old.name}”: {', '.join(users)}. Change their rules first.")
-        flags.update(tx, old.id, status=status.value, updated_at=now)
+        flags.update(tx, old.id, now, status=status.value)
         change_log.append_everywhere(tx, old.id, now)
         change_requests.withdraw_all(tx, old.id, now)
         change = "archived" if status is FlagStatus.ARCHIVED else "unarchived"
