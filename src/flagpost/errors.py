@@ -13,6 +13,7 @@
     ├── TooManyRequests     429
     ├── Unavailable         503  it cannot be done now; the same request can succeed later
     │   └── DatabaseUnavailable 503  the database cannot be used just now
+    │       ├── TransactionBroken 503  it broke the transaction off; nothing was saved
     │       └── DiskFull    507  it has no room left; nothing was saved
     ├── SetupError               the operator has to mend a setting, a file or the database
     ├── SplitError               Split did not do what was asked; in `flagpost.commands.split_migration`
@@ -136,6 +137,12 @@ class DatabaseUnavailable(Unavailable):
         super().__init__()
         self.reason = reason
         """What the database said, for the log and for operators."""
+
+
+class TransactionBroken(DatabaseUnavailable):
+    """The database broke this off, because another change was in its way. Nothing was saved; try again in a moment."""
+
+    retry_after = 1
 
 
 class DiskFull(DatabaseUnavailable):

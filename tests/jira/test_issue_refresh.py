@@ -10,6 +10,7 @@ from flagpost import app
 from flagpost.actions.access import Actor
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags.definitions import Draft
 from flagpost.actions.jira import credentials, integration, issue_links
 from flagpost.actions.projects import environments, projects
 from flagpost.flags.definition_json import parse
@@ -84,7 +85,7 @@ def connect(ctx: Context, actor: Actor, sandbox: Sandbox) -> None:
         "defaultTreatment": "off",
         "defaultRule": [{"treatment": "off", "size": 100}],
     }
-    definitions.create_definition(ctx, actor, "Shop", "pay", "Production", parse(body))
+    definitions.create_definition(ctx, actor, "Shop", "pay", "Production", Draft(parse(body)))
     issue_links.connect_issues(ctx, actor, "Shop", "pay", ["PAY-1"])
 
 

@@ -13,6 +13,7 @@ from flagpost.actions.access import system
 from flagpost.actions.accounts import api_keys
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags.definitions import Draft
 from flagpost.actions.projects import environments
 from flagpost.errors import DatabaseUnavailable
 from flagpost.flags.definition_json import parse
@@ -74,7 +75,7 @@ def application(console: Console) -> Application:
     home, actor = console.project, system(_account(console))
     place = next(one for one in environments.list_environments(ctx, actor, home) if one.production)
     flag = flags.create_flag(ctx, actor, home, name="pay", traffic_type="user")
-    definitions.create_definition(ctx, actor, home, "pay", place.id, parse(BODY))
+    definitions.create_definition(ctx, actor, home, "pay", place.id, Draft(parse(BODY)))
     keys = {
         kind: api_keys.create_api_key(ctx, actor, name=kind, kind=kind, project=home, environments=[place.id])[1]
         for kind in ("server_side", "client_side")

@@ -16,8 +16,10 @@ from flagpost.actions.access import Actor
 from flagpost.actions.accounts import sessions, users
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags.definitions import Draft
 from flagpost.actions.jira import integration, issue_links
 from flagpost.actions.projects import projects
+from flagpost.actions.unit_of_work import Summary
 from flagpost.app import running
 from flagpost.commands.forge_app import page_files
 from flagpost.errors import SetupError
@@ -172,13 +174,13 @@ def _add_flags(ctx: Context, admin: Actor) -> None:
 
 def _set_up(ctx: Context, admin: Actor, one: _Flag) -> None:
     place = (ctx, admin, one.project, one.name)
-    definitions.create_definition(*place, "Staging", parse(_definition(100)), title="Try it", comment="For testers")
+    definitions.create_definition(*place, "Staging", Draft(parse(_definition(100))), Summary("Try it", "For testers"))
     if one.share is None:
         return
     body = _definition(one.share, one.rules, one.keys)
-    definitions.create_definition(*place, "Production", parse(body), title="Roll out", comment=one.about)
+    definitions.create_definition(*place, "Production", Draft(parse(body)), Summary("Roll out", one.about))
     if one.killed:
-        definitions.kill(*place, "Production", title="Pictures break", comment="Some sizes are missing")
+        definitions.kill(*place, "Production", Summary("Pictures break", "Some sizes are missing"))
 
 
 def _definition(

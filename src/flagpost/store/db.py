@@ -9,26 +9,28 @@ PostgreSQL. A read transaction is REPEATABLE READ, READ ONLY: all its statements
 SQLite, so that a count agrees with its list and a flag's state with its version. It never waits for a writer and never
 fails for one. A write transaction is READ COMMITTED, where each statement sees what is committed when it begins: after
 it has waited for a row lock (`store.locks`) it has to read what the other transaction left, and under REPEATABLE READ
-it would fail instead. Two that look for a row, find none and insert it at once both do so: the table's unique key lets
-one of them through, and the other raises `ConcurrentModification`.
+it would fail instead. Two transactions that look for a row, find none and insert it at once both try: the table's
+unique key lets one of them through, and the other raises `ConcurrentModification`.
 
 A database that is away, or full, is said in words (`DatabaseUnavailable`, `DiskFull`) wherever a transaction is opened.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
+import tenacity
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from flagpost.errors import ConcurrentModification, DatabaseUnavailable, DiskFull, SetupError
+from flagpost.errors import ConcurrentModification, DatabaseUnavailable, DiskFull, SetupError, TransactionBroken
 from flagpost.telemetry.metrics import DATABASE_SECONDS, timed
 
+T = TypeVar("T")
 Transaction = Connection
 """What every function of the store takes first. It is opened and committed by an action, never below one."""
 StoreError = (DBAPIError, DatabaseUnavailable)
@@ -47,6 +49,8 @@ _AWAY = {
     sqlite3.SQLITE_READONLY,
 }
 _DISK_FULL = "53100"  # PostgreSQL's disk_full
+_BROKEN_OFF = {"40P01", "40001"}  # its deadlock_detected and serialization_failure
+_TRIES = 5
 _GONE_OR_THERE = {"23503", "23505"}  # its foreign_key_violation and unique_violation
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
 _UNLOCK = sa.text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
@@ -83,6 +87,18 @@ class Database:
         with _in_words(), _overtaken(), timed(_WRITE_SECONDS), self._writer.begin() as tx:
             yield tx
 
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        """The result of this work, done in one write transaction; done again where PostgreSQL broke it off.
+
+        PostgreSQL ends one of two transactions that wait for each other, and says that it can be tried again
+        (SQLSTATE 40P01 and 40001). So the work touches nothing but the database. TransactionBroken where it was broken
+        off as often as it was tried.
+        """
+        for attempt in _tries():
+            with attempt, self.write() as tx:
+                result = work(tx)
+        return result
+
     @contextmanager
     def alone(self, name: str) -> Iterator[bool]:
         """Whether this is the only block of this name that runs, over all processes and hosts, until it ends.
@@ -116,6 +132,15 @@ class Database:
         """Give all connections back; the database can be used again afterwards."""
         self._writer.dispose()
         self._reader.dispose()
+
+
+def _tries() -> tenacity.Retrying:
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(TransactionBroken),
+        stop=tenacity.stop_after_attempt(_TRIES),
+        wait=tenacity.wait_random_exponential(multiplier=0.01, max=0.5),
+        reraise=True,
+    )
 
 
 @contextmanager
@@ -153,7 +178,10 @@ def _as_said(error: BaseException | None) -> DatabaseUnavailable | None:
         if code == sqlite3.SQLITE_FULL:
             return DiskFull(str(error))
         return DatabaseUnavailable(str(error)) if code in _AWAY else None
-    if getattr(error, "sqlstate", None) == _DISK_FULL:
+    state = getattr(error, "sqlstate", None)
+    if state in _BROKEN_OFF:
+        return TransactionBroken(str(error))
+    if state == _DISK_FULL:
         return DiskFull(str(error))
     return DatabaseUnavailable(str(error))
 

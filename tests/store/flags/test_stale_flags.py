@@ -8,6 +8,7 @@ from tests.conftest import AccountFixture, Clock
 
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags.definitions import Draft
 from flagpost.actions.projects import environments, projects
 from flagpost.flags.definition_json import parse
 from flagpost.store.flags import impressions
@@ -41,7 +42,7 @@ class Shop:
         self.clock.forward(days=age)
         if set_up is not None:
             self.clock.forward(days=-set_up)
-            definitions.create_definition(self.ctx, self.actor, "Shop", name, self.production, parse(BODY))
+            definitions.create_definition(self.ctx, self.actor, "Shop", name, self.production, Draft(parse(BODY)))
             self.clock.forward(days=set_up)
         return made.id
 

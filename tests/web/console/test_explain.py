@@ -8,6 +8,7 @@ import pytest
 from flagpost.actions.access import system
 from flagpost.actions.accounts.bootstrap import ensure_account
 from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags.definitions import Draft
 from flagpost.flags.definition_json import parse
 from tests.web.conftest import Console
 
@@ -32,7 +33,7 @@ def flag(console: Console) -> str:
     ctx = console.app.state.context
     actor = system(ensure_account(ctx))
     made = flags.create_flag(ctx, actor, console.project, name="pay", traffic_type="user")
-    definitions.create_definition(ctx, actor, console.project, "pay", "Production", parse(BODY))
+    definitions.create_definition(ctx, actor, console.project, "pay", "Production", Draft(parse(BODY)))
     return f"/projects/{console.project}/flags/{made.id}/try"
 
 

@@ -20,6 +20,7 @@ from flagpost.actions.accounts import bootstrap, sessions, users
 from flagpost.actions.change_requests import requests as change_requests
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags.definitions import Draft
 from flagpost.actions.jira import integration, issue_links
 from flagpost.actions.projects import environments, projects
 from flagpost.actions.segments import segments
@@ -178,7 +179,7 @@ def fill(ctx: Context, actor: Any) -> dict[str, str]:
             tags=[f"tag{number}"],
             owners=[("user", actor.id)],
         )
-        definitions.create_definition(ctx, actor, project.id, made.id, "Production", parse(BODY))
+        definitions.create_definition(ctx, actor, project.id, made.id, "Production", Draft(parse(BODY)))
         issue_links.connect_issues(ctx, actor, project.id, made.id, [f"PAY-{number + 1}"])
         flag = made.id
     with ctx.db.write() as tx:

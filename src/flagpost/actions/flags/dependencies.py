@@ -7,6 +7,7 @@ from flagpost.actions.context import Context
 from flagpost.actions.flags.flag_sets import require_flag_sets
 from flagpost.actions.lookup import get_visible_environment, get_visible_flag, get_visible_project
 from flagpost.actions.segments.usage import missing_segments
+from flagpost.actions.unit_of_work import Change, transactional
 from flagpost.errors import InvalidInput, Problem
 from flagpost.flags.definition_json import dump
 from flagpost.flags.dependency_graph import flags_asked, reaches
@@ -16,25 +17,20 @@ from flagpost.store.flags import definitions, dependencies, flags
 from flagpost.store.records import Environment, Project
 
 
+@transactional
 def check_dependencies(
-    ctx: Context,
-    actor: Actor,
-    project: str,
-    flag: str,
-    environment: str,
-    definition: Definition,
-    flag_sets: Collection[str],
+    change: Change, project: str, flag: str, environment: str, definition: Definition, flag_sets: Collection[str]
 ) -> None:
-    """InvalidInput where saving this definition would be refused for what it asks for. Nothing is written.
+    """InvalidInput where saving this definition would be refused for what it depends on. Nothing is written.
 
-    All the same it is a transaction that could write, as it looks by the same locks as a save does.
+    It is a change all the same, because it looks under the locks that a save takes.
     """
-    actor.require(Right.EDIT_FLAGS)
-    with ctx.db.write() as tx:
-        found = get_visible_project(tx, actor, project)
-        place = get_visible_environment(tx, actor, found, environment)
-        require_dependencies(tx, found, place, get_visible_flag(tx, found, flag).name, definition)
-        require_flag_sets(tx, found, flag_sets)
+    change.actor.require(Right.EDIT_FLAGS)
+    found = get_visible_project(change.tx, change.actor, project)
+    place = get_visible_environment(change.tx, change.actor, found, environment)
+    name = get_visible_flag(change.tx, found, flag).name
+    require_dependencies(change.tx, found, place, name, definition)
+    require_flag_sets(change.tx, found, flag_sets)
 
 
 def treatments_of(
@@ -59,7 +55,7 @@ def require_dependencies(
     two saves at once cannot close a circle, and nothing of it is archived or removed meanwhile.
     """
     asked = list(flags_asked(definition))
-    found = flags.lock_named(tx, project.id, {flag} | {name for _, name in asked}) if asked else {}
+    found = flags.lock_asked(tx, project.id, flag, {name for _, name in asked}) if asked else {}
 
     def asked_by(names: set[str]) -> set[str]:
         return dependencies.asked_by(tx, project.id, environment.id, names)

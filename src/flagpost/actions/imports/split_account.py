@@ -9,20 +9,21 @@ waits until that is decided.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from flagpost.actions.access import Actor
 from flagpost.actions.approvals import require_unlocked
-from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags.definitions import DefinitionPlace, Draft
 from flagpost.actions.flags.flags import NewFlag
 from flagpost.actions.lookup import get_visible_environment, get_visible_flag, get_visible_project
 from flagpost.actions.segments import keys as segment_keys
 from flagpost.actions.segments import rule_based, segments
-from flagpost.errors import Conflict
+from flagpost.actions.unit_of_work import Change, Summary, transactional
+from flagpost.errors import Conflict, NotFound
 from flagpost.flags.bucketing import Seeds
 from flagpost.flags.definition_json import dump
 from flagpost.flags.model import Definition, FlagStatus
@@ -30,10 +31,11 @@ from flagpost.flags.segment_rules import parse_rules
 from flagpost.flags.targeting import SegmentKind
 from flagpost.store import audit
 from flagpost.store.db import Transaction
-from flagpost.store.flags import change_log, seed_overrides
 from flagpost.store.flags import definitions as stored_definitions
 from flagpost.store.flags import flags as stored_flags
-from flagpost.store.records import Environment, Flag, FlagDefinition, Project
+from flagpost.store.flags import seed_overrides
+from flagpost.store.locks import Lock
+from flagpost.store.records import Flag
 from flagpost.store.segments import keys as stored_keys
 from flagpost.store.segments import segments as stored_segments
 
@@ -73,24 +75,30 @@ def _was_changed_here(
     return audit.last_actor(tx, object_id, environment_id, change) not in (None, actor.id)
 
 
-def carry_flag(ctx: Context, actor: Actor, project: str, flag: NewFlag) -> Outcome:
-    """A flag and what is said about it; `owners` None leaves them. Conflict where there is one for other traffic."""
-    with ctx.db.write() as tx:
-        home, now = get_visible_project(tx, actor, project), ctx.clock()
-        old = stored_flags.find(tx, home.id, flag["name"])
-        if old is None:
-            flags.add_flag(tx, actor, home, now, **flag)
-            return Outcome.CREATED
-        if old.traffic_type.name != flag["traffic_type"]:
-            kinds = f"“{old.traffic_type.name}”, not “{flag['traffic_type']}”"
-            raise Conflict(f"“{old.name}” is there already, for {kinds}.")
-        if _said_of(old) == _to_be_said(flag, old):
-            return Outcome.UNCHANGED
-        if _was_changed_here(tx, actor, old.id, None):
-            return Outcome.KEPT
-        description, tags = flag.get("description"), flag.get("tags")
-        flags.change_flag(tx, actor, home, old, now, description, tags, flag.get("owners"), flag.get("rollout_status"))
-        return Outcome.UPDATED
+@transactional
+def carry_flag(change: Change, project: str, flag: NewFlag) -> Outcome:
+    """A flag and what is said about it; `owners` None leaves them. Conflict for another traffic type."""
+    tx = change.tx
+    home = get_visible_project(tx, change.actor, project, lock=Lock.SHARE)
+    old = stored_flags.lock(tx, home.id, flag["name"])
+    if old is None:
+        flags.add_flag(change, home, **flag)
+        return Outcome.CREATED
+    if old.traffic_type.name != flag["traffic_type"]:
+        kinds = f"“{old.traffic_type.name}”, not “{flag['traffic_type']}”"
+        raise Conflict(f"“{old.name}” exists already, for {kinds}.")
+    if _said_of(old) == _to_be_said(flag, old):
+        return Outcome.UNCHANGED
+    if _was_changed_here(tx, change.actor, old.id, None):
+        return Outcome.KEPT
+    said: flags.FlagDescription = {
+        "description": flag.get("description"),
+        "tags": flag.get("tags"),
+        "owners": flag.get("owners"),
+        "rollout_status": flag.get("rollout_status"),
+    }
+    flags.describe_flag(change, home, old, said)
+    return Outcome.UPDATED
 
 
 def _said_of(flag: Flag) -> tuple[Any, ...]:
@@ -105,100 +113,52 @@ def _to_be_said(flag: NewFlag, old: Flag) -> tuple[Any, ...]:
     return FlagStatus.ACTIVE, flag.get("description", ""), set(flag.get("tags", ())), wanted, status
 
 
-def carry_definition(
-    ctx: Context, actor: Actor, project: str, flag: str, environment: str, brought: BroughtDefinition
-) -> Outcome:
+@transactional
+def carry_definition(change: Change, project: str, flag: str, environment: str, brought: BroughtDefinition) -> Outcome:
     """A flag's definition in an environment, killed where it is killed there, in one step: it is never live between."""
-    told = 0
-    with ctx.db.write() as tx:
-        now, home = ctx.clock(), get_visible_project(tx, actor, project)
-        place = get_visible_environment(tx, actor, home, environment)
-        flag_there, present = _look_at(tx, home, flag, place)
-        outcome = _judged(tx, actor, flag_there, present, brought, place)
-        if outcome is Outcome.KEPT:
-            return outcome
-        seeds_changed = brought.seeds is not None and seed_overrides.put(tx, flag_there.id, place.id, brought.seeds)
-        if outcome is not Outcome.UNCHANGED:
-            require_unlocked(tx, place, flag_there.id)
-            told = _put_definition(tx, actor, now, home, flag_there.name, place, present, brought)
-        elif seeds_changed:
-            _record_seeds(tx, actor, now, flag_there, place)
-            outcome = Outcome.UPDATED
-    if told:
-        ctx.wake(actor.account_id)
+    tx = change.tx
+    there = _lock_place(change, project, flag, environment)
+    outcome = _judged(tx, change.actor, there, brought)
+    if outcome is Outcome.KEPT:
+        return outcome
+    reseeded = brought.seeds is not None and seed_overrides.put(tx, there.flag.id, there.environment.id, brought.seeds)
+    if outcome is not Outcome.UNCHANGED:
+        require_unlocked(tx, there.environment, there.flag.id)
+        _put_definition(change, there, brought)
+    elif reseeded:
+        change.seeds_saved("seeds_brought", there.require_definition(), Summary(_TITLE))
+        outcome = Outcome.UPDATED
     return outcome
 
 
-def _look_at(tx: Transaction, home: Project, flag: str, place: Environment) -> tuple[Flag, FlagDefinition | None]:
-    found = get_visible_flag(tx, home, flag)
-    return found, stored_definitions.find(tx, found.id, place.id)
+def _lock_place(change: Change, project: str, flag: str, environment: str) -> DefinitionPlace:
+    """The place of a definition, archived flags included: these are judged as changed here."""
+    home = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
+    place = stored_definitions.lock_place(change.tx, home.id, flag, environment)
+    if place is None:
+        get_visible_environment(change.tx, change.actor, home, environment)
+        get_visible_flag(change.tx, home, flag)
+        raise NotFound
+    return DefinitionPlace(home, place.flag, place.environment, place.present)
 
 
-def _judged(
-    tx: Transaction,
-    actor: Actor,
-    flag: Flag,
-    present: FlagDefinition | None,
-    brought: BroughtDefinition,
-    place: Environment,
-) -> Outcome:
-    changed_here = _was_changed_here(tx, actor, flag.id, place.id) or flag.status is FlagStatus.ARCHIVED
-    if present is None:
+def _judged(tx: Transaction, actor: Actor, there: DefinitionPlace, brought: BroughtDefinition) -> Outcome:
+    archived = there.flag.status is FlagStatus.ARCHIVED
+    changed_here = archived or _was_changed_here(tx, actor, there.flag.id, there.environment.id)
+    current = there.current
+    if current is None:
         return Outcome.KEPT if changed_here else Outcome.CREATED
-    there = (dump(present.definition), present.killed, {*present.flag_set_ids})
-    sets = present.flag_set_ids if brought.flag_sets is None else brought.flag_sets
-    if there == (dump(brought.definition), brought.killed, {*sets}):
+    sets = current.flag_set_ids if brought.flag_sets is None else brought.flag_sets
+    wanted = (dump(brought.definition), brought.killed, {*sets})
+    if (dump(current.definition), current.killed, {*current.flag_set_ids}) == wanted:
         return Outcome.UNCHANGED
     return Outcome.KEPT if changed_here else Outcome.UPDATED
 
 
-def _record_seeds(tx: Transaction, actor: Actor, now: int, flag: Flag, place: Environment) -> None:
-    """Who gets which share changes, and nothing else: applications hear of it, and the audit log says so."""
-    change_log.append(tx, place.id, flag.id, flag.name, flag.traffic_type.name, now)
-    record(
-        tx,
-        actor,
-        now,
-        "seeds_brought",
-        object_type="definition",
-        object_id=flag.id,
-        object_name=flag.name,
-        project_id=flag.project_id,
-        environment_id=place.id,
-        title=_TITLE,
-    )
-
-
-def _put_definition(
-    tx: Transaction,
-    actor: Actor,
-    now: int,
-    home: Project,
-    flag: str,
-    place: Environment,
-    present: FlagDefinition | None,
-    brought: BroughtDefinition,
-) -> int:
-    """Whether Jira is to be told."""
-    operations: list[tuple[str, Definition | None]] = [("UPDATE", brought.definition)]
-    if brought.killed != (present is not None and present.killed):
-        operations.append(("KILL" if brought.killed else "RESTORE", None))
-    return sum(
-        definitions.apply_to_definition(
-            tx,
-            actor,
-            now,
-            home.id,
-            flag,
-            place.id,
-            operation,
-            definition,
-            title=_TITLE,
-            comment=_COMMENT,
-            flag_sets=brought.flag_sets,
-        )
-        for operation, definition in operations
-    )
+def _put_definition(change: Change, there: DefinitionPlace, brought: BroughtDefinition) -> None:
+    summary = Summary(_TITLE, _COMMENT)
+    saved = definitions.put(change, there, Draft(brought.definition, brought.flag_sets), summary)
+    definitions.set_killed(change, replace(there, current=saved), brought.killed, summary)
 
 
 def carry_segment(
@@ -222,29 +182,29 @@ def carry_segment(
     return Outcome.UPDATED
 
 
-def carry_keys(ctx: Context, actor: Actor, environment_id: str, segment: str, keys: Collection[str]) -> Outcome:
-    """Exactly these keys are in a segment of an environment then, which it has to be in."""
+@transactional
+def carry_keys(change: Change, environment_id: str, segment: str, keys: Collection[str]) -> Outcome:
+    """Give a segment exactly these keys in an environment, which it has to be in."""
     segment_keys.require_valid_keys(keys)
-    with ctx.db.write() as tx:
-        _, place, there = segments.reach_to_change(tx, actor, environment_id, segment, (SegmentKind.STANDARD,))
-        if stored_keys.present(tx, there.id) == set(keys):
-            return Outcome.UNCHANGED
-        if _was_changed_here(tx, actor, there.segment.id, place.id):
-            return Outcome.KEPT
-        require_unlocked(tx, place, there.segment.id)
-        segment_keys.put_keys(tx, actor, ctx.clock(), place, there, keys, True, _TITLE, _COMMENT)
-        return Outcome.UPDATED
+    there = segments.lock_segment(change, environment_id, segment, (SegmentKind.STANDARD,))
+    if stored_keys.present(change.tx, there.definition.id) == set(keys):
+        return Outcome.UNCHANGED
+    if _was_changed_here(change.tx, change.actor, there.segment.id, there.environment.id):
+        return Outcome.KEPT
+    require_unlocked(change.tx, there.environment, there.segment.id)
+    segment_keys.put_keys(change, there, keys, Summary(_TITLE, _COMMENT), replace=True)
+    return Outcome.UPDATED
 
 
-def carry_rules(ctx: Context, actor: Actor, environment_id: str, segment: str, body: object) -> Outcome:
-    """A rule-based segment's rules in an environment, which it has to be in; `body` in the Admin API's shape."""
-    wanted = parse_rules(body)
-    with ctx.db.write() as tx:
-        _, place, there = segments.reach_to_change(tx, actor, environment_id, segment, (SegmentKind.RULE_BASED,))
-        if there.body == wanted:
-            return Outcome.UNCHANGED
-        if _was_changed_here(tx, actor, there.segment.id, place.id):
-            return Outcome.KEPT
-        require_unlocked(tx, place, there.segment.id)
-        rule_based.put_rules(tx, actor, ctx.clock(), place, there, wanted, _TITLE, _COMMENT)
-        return Outcome.UPDATED
+@transactional
+def carry_rules(change: Change, environment_id: str, segment: str, body: object) -> Outcome:
+    """Give a rule-based segment these rules in an environment, which it has to be in; the Admin API's shape."""
+    rules = parse_rules(body)
+    there = segments.lock_segment(change, environment_id, segment, (SegmentKind.RULE_BASED,))
+    if there.definition.body == rules:
+        return Outcome.UNCHANGED
+    if _was_changed_here(change.tx, change.actor, there.segment.id, there.environment.id):
+        return Outcome.KEPT
+    require_unlocked(change.tx, there.environment, there.segment.id)
+    rule_based.put_rules(change, there, rules, Summary(_TITLE, _COMMENT))
+    return Outcome.UPDATED

@@ -6,8 +6,9 @@ from typing import Unpack
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
-from flagpost.actions.flags.flags import NewFlag, add_flag, record_flag
+from flagpost.actions.flags.flags import NewFlag, add_flag
 from flagpost.actions.lookup import get_visible_flag, get_visible_project
+from flagpost.actions.unit_of_work import Change, transactional
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound, Problem
 from flagpost.flags.issue_keys import parse_issue_refs
 from flagpost.flags.model import FlagStatus
@@ -17,6 +18,7 @@ from flagpost.store.db import Transaction
 from flagpost.store.jira import integrations, issues, outbox
 from flagpost.store.jira.integrations import ChosenProject, Site
 from flagpost.store.jira.issues import Connection, Issue
+from flagpost.store.locks import Lock
 from flagpost.store.records import Flag, Project
 
 FRESH_MS = 2 * 60_000  # how old the shown status of an issue may be
@@ -90,59 +92,67 @@ def create_connected_flag(
 ) -> Flag:
     """A new flag, connected with these issues (none: just the flag). Both or, with an error, neither."""
     checked = check_issues(ctx, actor, refs) if refs else []
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        flag = add_flag(tx, actor, get_visible_project(tx, actor, project), now, **described)
-        if checked:
-            add_connections(tx, actor, flag, checked, now)
+    return _create_connected(ctx, actor, project, checked, **described)
+
+
+@transactional
+def _create_connected(change: Change, project: str, checked: Sequence[Issue], **described: Unpack[NewFlag]) -> Flag:
+    found = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
+    flag = add_flag(change, found, **described)
     if checked:
-        ctx.wake(actor.account_id)
+        add_connections(change, flag, checked)
     return flag
 
 
 def connect_issues(ctx: Context, actor: Actor, project: str, flag: str, refs: Sequence[str]) -> list[ConnectedIssue]:
     """Connect a flag with these issues; those connected already stay so. All of them or, with an error, none."""
-    checked = check_issues(ctx, actor, refs)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        found = get_visible_project(tx, actor, project)
-        one = get_visible_flag(tx, found, flag)
-        add_connections(tx, actor, one, checked, now)
-    ctx.wake(actor.account_id)
+    connect_checked(ctx, actor, project, flag, check_issues(ctx, actor, refs))
     return list_connections(ctx, actor, project, flag)
 
 
-def add_connections(tx: Transaction, actor: Actor, flag: Flag, checked: Sequence[Issue], now: int) -> list[str]:
-    """The same within a transaction that does more, for issues that were checked; the keys that are new.
+@transactional
+def connect_checked(change: Change, project: str, flag: str, checked: Sequence[Issue]) -> list[str]:
+    """Connect a flag with issues that were just looked up; the keys that were not connected before."""
+    change.actor.require(Right.EDIT_FLAGS)
+    return add_connections(change, _lock_flag(change, project, flag), checked)
 
-    Wake the account after the commit.
+
+def add_connections(change: Change, flag: Flag, checked: Sequence[Issue]) -> list[str]:
+    """Within a change: connect a locked flag with issues that were looked up; the keys that are new.
+
+    The outbox entry is locked before the issues, as a delivery locks them.
     """
+    tx = change.tx
     if flag.status is FlagStatus.ARCHIVED:
         raise Conflict(f"“{flag.name}” is archived. Bring it back first.")
-    saved = [issues.save(tx, actor.account_id, issue) for issue in checked]
-    new = [issue.key for issue in saved if issues.connect(tx, flag.id, issue.id, now, actor.name)]
+    outbox.lock(tx, [flag.id])
+    saved = [issues.save(tx, change.actor.account_id, issue) for issue in checked]
+    new = [issue.key for issue in saved if issues.connect(tx, flag.id, issue.id, change.now, change.actor.name)]
     if issues.count_connections(tx, flag.id) > MAX_ASSOCIATIONS:
         raise InvalidInput(f"A flag can be connected with {MAX_ASSOCIATIONS} issues; Jira takes no more.", "issues")
-    if any(issue.state == "unchecked" for issue in saved):  # Jira tells by its answer whether it knows them
-        outbox.bump(tx, [flag.id], now)
+    if any(issue.state == "unchecked" for issue in saved):  # Jira's answer says whether it knows them
+        change.resend_flags([flag.id])
     if new:
-        outbox.enqueue(tx, actor.account_id, flag.project_id, flag.id, flag.name, now)
-        record_flag(tx, actor, now, flag, "connected_issue", after={"issues": new})
+        change.issues_changed("connected_issue", flag, after={"issues": new}, first=True)
+    change.wake_delivery()
     return new
 
 
-def disconnect_issue(ctx: Context, actor: Actor, project: str, flag: str, issue: str) -> None:
+@transactional
+def disconnect_issue(change: Change, project: str, flag: str, issue: str) -> None:
     """Take a connection away, by the issue's key or numeric id. Jira shows it at once."""
-    actor.require(Right.EDIT_FLAGS)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        one = get_visible_flag(tx, get_visible_project(tx, actor, project), flag)
-        known = issues.find(tx, actor.account_id, issue)
-        if known is None or not issues.disconnect(tx, one.id, known.id):
-            raise NotFound(f"“{one.name}” is not connected with {issue}.")
-        outbox.bump(tx, [one.id], now)
-        record_flag(tx, actor, now, one, "disconnected_issue", before={"issues": [known.key]})
-    ctx.wake(actor.account_id)
+    change.actor.require(Right.EDIT_FLAGS)
+    one = _lock_flag(change, project, flag)
+    outbox.lock(change.tx, [one.id])
+    known = issues.find(change.tx, change.actor.account_id, issue)
+    if known is None or not issues.disconnect(change.tx, one.id, known.id):
+        raise NotFound(f"“{one.name}” is not connected with {issue}.")
+    change.issues_changed("disconnected_issue", one, before={"issues": [known.key]})
+
+
+def _lock_flag(change: Change, project: str, flag: str) -> Flag:
+    found = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
+    return get_visible_flag(change.tx, found, flag, lock=Lock.CHANGE)
 
 
 def list_connections(ctx: Context, actor: Actor, project: str, flag: str) -> list[ConnectedIssue]:

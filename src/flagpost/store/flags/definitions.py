@@ -12,10 +12,10 @@ from flagpost.flags.model import Definition, FlagStatus
 from flagpost.store import rows
 from flagpost.store.db import Transaction
 from flagpost.store.flags import dependencies
-from flagpost.store.flags.flags import lock_named, touch
+from flagpost.store.flags.flags import lock_asked, touch
 from flagpost.store.locks import Lock, take
 from flagpost.store.records import Environment, FlagDefinition, FlagHead, Page
-from flagpost.store.schema.core import definitions, environments, flags, projects, traffic_types
+from flagpost.store.schema.core import definitions, environments, flags, traffic_types
 
 _COLUMNS = [
     *rows.nested(definitions, "definition"),
@@ -83,6 +83,42 @@ _PLACE = (
 )
 
 
+_PLACE_IDS = (
+    sa.select(flags.c.id.label("flag_id"), environments.c.id.label("environment_id"))
+    .join_from(flags, environments, environments.c.project_id == flags.c.project_id)
+    .where(
+        flags.c.project_id == sa.bindparam("project"),
+        sa.or_(flags.c.name == _FLAG_REF, flags.c.id == _FLAG_REF),
+        sa.or_(environments.c.name == _ENVIRONMENT_REF, environments.c.id == _ENVIRONMENT_REF),
+    )
+    .order_by(flags.c.name != _FLAG_REF, environments.c.id != _ENVIRONMENT_REF)
+    .limit(1)
+)
+_LOCK_PLACE = _PLACE_IDS.suffix_with("FOR SHARE OF environments FOR NO KEY UPDATE OF flags", dialect="postgresql")
+
+
+def lock_place(
+    tx: Transaction, project_id: str, flag: str, environment: str, asked: Collection[str] = ()
+) -> Place | None:
+    """A flag and an environment, by name or id, for a change of the definition there; None where one is missing.
+
+    Held until the commit: the environment, whose approval rules the change rests on; the flag, with which its
+    definitions are held; and the flags whose treatments the new definition asks for (`asked`, by name). On PostgreSQL
+    the locks come first and the rows are read in a statement of their own, so that they are read as the transaction
+    left them that was waited for.
+    """
+    if tx.dialect.name == "postgresql":
+        names = {"project": project_id, "flag": flag, "environment": environment}
+        held = tx.execute(_PLACE_IDS if asked else _LOCK_PLACE, names).first()
+        if held is None:
+            return None
+        flag, environment = held.flag_id, held.environment_id
+        if asked:
+            take(tx, environments, [environment], Lock.SHARE)
+            lock_asked(tx, project_id, flag, asked)
+    return find_place(tx, project_id, flag, environment)
+
+
 def find_place(tx: Transaction, project_id: str, flag: str, environment: str) -> Place | None:
     """In one query, what every change of a definition asks first; flag and environment by name or id."""
     names = {"project": project_id, "flag": flag, "environment": environment}
@@ -92,22 +128,6 @@ def find_place(tx: Transaction, project_id: str, flag: str, environment: str) ->
     head = FlagHead(row.flag__id, row.flag__project_id, row.flag__name, FlagStatus(row.flag__status))
     present = _definition(row) if row.definition__id is not None else None
     return Place(head, rows.environment(row), present)
-
-
-def lock(tx: Transaction, project_id: str, flag: str, environment: str, asked: Collection[str] = ()) -> Place | None:
-    """For a change of a definition: the place, its flag and definition locked until the commit (`store.locks`).
-
-    The project and the environment are kept from being deleted. `asked` are the flags, by name, that the definition is
-    to ask for: they are locked with its own, in one order, so that two saves never wait for each other. None where flag
-    or environment is not there.
-    """
-    found = find_place(tx, project_id, flag, environment)
-    if found is None:
-        return None
-    take(tx, projects, [project_id], Lock.KEEP)
-    take(tx, environments, [found.environment.id], Lock.KEEP)
-    lock_named(tx, project_id, {found.flag.name, *asked})  # who changes a definition holds its flag's lock
-    return find_place(tx, project_id, found.flag.id, found.environment.id)
 
 
 def find(tx: Transaction, flag_id: str, environment_id: str) -> FlagDefinition | None:

@@ -6,7 +6,7 @@ definitions there are.
 
 *Problem*: of two saves at once, one makes A ask for B's treatment and the other B for A's. Neither sees the other's, so
 both are allowed, and neither flag could be decided. *Solution*: a save locks the flags that it asks for beside its own
-(`store.flags.flags.lock_named`). Whoever comes second waits, and then sees what the first one saved. The same lock
+(`store.flags.flags.lock_asked`). Whoever comes second waits, and then sees what the first one saved. The same lock
 keeps a flag from being archived while a save begins to ask for it.
 """
 

@@ -52,11 +52,11 @@ def find(tx: Transaction, project_id: str, ref: str) -> FlagSet | None:
     return FlagSet(*row) if row else None
 
 
-def find_visible(tx: Transaction, condition: Condition, flag_set_id: str, *, locked: bool = False) -> FlagSet | None:
-    """The flag set with this id, of a project that fulfils the condition; `locked` keeps flags from coming into it."""
+def find_visible(tx: Transaction, condition: Condition, flag_set_id: str) -> FlagSet | None:
+    """The flag set with this id, of a project that fulfils the condition."""
     visible = flag_sets.c.project_id.in_(sa.select(projects.c.id).where(condition))
     query = sa.select(flag_sets).where(flag_sets.c.id == flag_set_id, visible)
-    row = tx.execute(query.with_for_update() if locked else query).first()
+    row = tx.execute(query).first()
     return FlagSet(*row) if row else None
 
 

@@ -52,6 +52,11 @@ def lock_rows(tx: Transaction, condition: sa.ColumnElement[bool]) -> None:
         )
 
 
+def lock(tx: Transaction, flag_ids: Collection[str]) -> None:
+    """Lock the entries of these flags before anything that comes after them in the lock order (`store.locks`)."""
+    lock_rows(tx, outbox_entries.c.flag_id.in_(flag_ids))
+
+
 def _raise(tx: Transaction, condition: sa.ColumnElement[bool], now: int) -> int:
     lock_rows(tx, condition)
     return tx.execute(

@@ -126,12 +126,10 @@ def page(
     return Page([_segment(row) for row in found], offset, limit, total)
 
 
-def find(tx: Transaction, project_id: str, ref: str, *, locked: bool = False) -> Segment | None:
-    """The segment with this name or id; `locked` keeps others from removing it until the commit."""
+def find(tx: Transaction, project_id: str, ref: str) -> Segment | None:
+    """The segment with this name or id."""
     either = sa.or_(segments.c.name == ref, segments.c.id == ref)
     query = _SEGMENT.where(_HERE, segments.c.project_id == project_id, either).order_by(segments.c.name != ref)
-    if locked:
-        query = query.with_for_update(of=segments)
     row = tx.execute(query.limit(1)).first()
     return _segment(row) if row else None
 
@@ -193,14 +191,10 @@ def definitions_of(tx: Transaction, segment_id: str) -> list[SegmentDefinition]:
     return [_definition(row) for row in tx.execute(query)]
 
 
-def find_definition(
-    tx: Transaction, environment_id: str, name: str, *, locked: bool = False
-) -> SegmentDefinition | None:
-    """The segment of this name (or id) in an environment; `locked` keeps others from changing it until the commit."""
+def find_definition(tx: Transaction, environment_id: str, name: str) -> SegmentDefinition | None:
+    """The segment of this name (or id) in an environment."""
     either = sa.or_(segments.c.name == name, segments.c.id == name)
     query = _DEFINITION.where(_THERE, segment_definitions.c.environment_id == environment_id, either)
-    if locked:
-        query = query.with_for_update(of=segment_definitions)
     row = tx.execute(query.order_by(segments.c.name != name).limit(1)).first()
     return _definition(row) if row else None
 

@@ -14,6 +14,7 @@ from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, dependencies, flag_sets, flags
 from flagpost.actions.projects import projects
 from flagpost.actions.segments import segments
+from flagpost.actions.unit_of_work import Summary
 from flagpost.errors import FlagpostError, InvalidInput, StaleVersion
 from flagpost.flags.definition_json import dump
 from flagpost.flags.diff import describe
@@ -105,11 +106,12 @@ def _save(
     ctx: Context, who: SignedIn, one: OneFlag, draft: Draft, base: int, environment: str, said: dict[str, Any]
 ) -> None:
     place = (ctx, who.actor, one.project.id, one.flag.id, environment)
-    said = {"flag_sets": draft.flag_sets, **said}
+    wanted = definitions.Draft(draft.definition, draft.flag_sets, said.get("rollout_status"))
+    summary = Summary(said.get("title", ""), said.get("comment", ""))
     if base:
-        definitions.save_definition(*place, draft.definition, base_version=base, **said)
+        definitions.save_definition(*place, wanted, summary, base)
     else:
-        definitions.create_definition(*place, draft.definition, **said)
+        definitions.create_definition(*place, wanted, summary)
 
 
 def _ask(ctx: Context, who: SignedIn, one: OneFlag, draft: Draft, form: Form) -> Response:

@@ -16,6 +16,7 @@ from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags, impressions
 from flagpost.actions.jira import delivery_health, issue_links, payload_preview, reconciliation, resync
 from flagpost.actions.projects import projects
+from flagpost.actions.unit_of_work import Summary
 from flagpost.errors import ApprovalRequired, FlagpostError, InvalidInput
 from flagpost.store.records import Flag, FlagDefinition, Project
 from flagpost.web.console.environment_picker import InEnvironment, choose
@@ -90,7 +91,7 @@ def kill(ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response
     if form_text(form, "confirm") not in (one.flag.name, "KILL"):
         raise InvalidInput(f"To kill “{one.flag.name}”, type its name or KILL.")
     try:
-        definitions.kill(ctx, who.actor, project, flag, form_text(form, "environment"), **_summary(form))
+        definitions.kill(ctx, who.actor, project, flag, form_text(form, "environment"), Summary(**_summary(form)))
     except ApprovalRequired:
         return ask(ctx, who, one, Proposal("flag", one.flag.name, "KILL", **_summary(form)))
     return redirect(one.url + one.here)
@@ -101,7 +102,7 @@ def restore(ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Respo
     """Undo a kill."""
     one = load(ctx, who, project, flag, form_text(form, "environment"))
     try:
-        definitions.restore(ctx, who.actor, project, flag, form_text(form, "environment"), **_summary(form))
+        definitions.restore(ctx, who.actor, project, flag, form_text(form, "environment"), Summary(**_summary(form)))
     except ApprovalRequired:
         return ask(ctx, who, one, Proposal("flag", one.flag.name, "RESTORE", **_summary(form)))
     return redirect(one.url + one.here)

@@ -17,6 +17,7 @@ from flagpost.actions.context import Context
 from flagpost.actions.projects import environments, projects
 from flagpost.actions.segments import keys as segment_keys
 from flagpost.actions.segments import rule_based, segments, usage
+from flagpost.actions.unit_of_work import Summary
 from flagpost.errors import ApprovalRequired, FlagpostError, InvalidInput, TooLarge
 from flagpost.flags.matchers import DATE_MATCHERS, MATCHERS
 from flagpost.flags.segment_rules import no_rules
@@ -206,7 +207,9 @@ def _add_keys(
         raise InvalidInput("There are no keys in it.", "keys")
     place, kind = (one.environment.id if one.environment else ""), one.segment.kind
     try:
-        segment_keys.add_keys(ctx, who.actor, place, one.segment.id, keys, replace=replace, kinds=(kind,), **said)
+        segment_keys.add_keys(
+            ctx, who.actor, place, one.segment.id, keys, Summary(**said), replace=replace, kinds=(kind,)
+        )
     except ApprovalRequired:
         return _ask(ctx, who, one, "UPDATE", {"keys": keys, "replace": replace}, said)
     return redirect(one.url + one.here)
@@ -217,7 +220,9 @@ def _remove_keys(ctx: Context, who: SignedIn, one: OneSegment, keys: list[str], 
         raise InvalidInput("Name the keys.", "keys")
     place = one.environment.id if one.environment else ""
     try:
-        segment_keys.remove_keys(ctx, who.actor, place, one.segment.id, keys, kinds=(one.segment.kind,), **said)
+        segment_keys.remove_keys(
+            ctx, who.actor, place, one.segment.id, keys, Summary(**said), kinds=(one.segment.kind,)
+        )
     except ApprovalRequired:
         return _ask(ctx, who, one, "ARCHIVE", {"keys": keys}, said)
     return redirect(one.url + one.here)
@@ -226,7 +231,7 @@ def _remove_keys(ctx: Context, who: SignedIn, one: OneSegment, keys: list[str], 
 def _save_rules(ctx: Context, who: SignedIn, one: OneSegment, body: dict[str, Any], said: dict[str, str]) -> Response:
     place = one.environment.id if one.environment else ""
     try:
-        rule_based.save_rules(ctx, who.actor, one.project.id, place, one.segment.id, body, **said)
+        rule_based.save_rules(ctx, who.actor, one.project.id, place, one.segment.id, body, Summary(**said))
     except ApprovalRequired:
         return _ask(ctx, who, one, "UPDATE", body, said)
     return redirect(one.url + one.here)
