@@ -45,8 +45,8 @@ def send_again(settings: Settings, project: str | None, flag: str | None, *, wai
         if not wait:
             print("It is sent as soon as Jira takes it.")
             return
-        if _follow(ctx, operator, "Sending", lambda: _stand(resync.get_backfill(ctx, operator, asked.id))):
-            ended = resync.get_backfill(ctx, operator, asked.id).backfill
+        if _follow(ctx, operator, "Sending", lambda: _stand(resync.get_resync(ctx, operator, asked.id))):
+            ended = resync.get_resync(ctx, operator, asked.id).backfill
             refused = get_integration(ctx, operator).refused_count
             print(_ended(ended) + (f" Jira refuses {counted(refused, 'flag')} now." if refused else ""))
 
@@ -54,7 +54,7 @@ def send_again(settings: Settings, project: str | None, flag: str | None, *, wai
 def cancel(settings: Settings) -> None:
     """End every back-fill that is under way. Conflict where there is none."""
     with operator_context(settings) as (ctx, operator):
-        running = [one.backfill for one in resync.list_backfills(ctx, operator) if one.under_way]
+        running = [one.backfill for one in resync.list_resyncs(ctx, operator) if one.under_way]
         if not running:
             raise Conflict("Nothing is being sent again.")
         for one in running:
