@@ -74,7 +74,7 @@ def test_a_definition_is_made_and_its_flag_deleted_at_once_the_delete_sees_the_d
             return unused
 
     with world.db.write() as tx:
-        place = definitions.lock_place(tx, flag.project_id, "pay", "Production")
+        place = definitions.lock(tx, flag.project_id, "pay", "Production")
         assert place is not None
         assert place.present is None
         definitions.insert(tx, flag.id, place.environment.id, _on(), "Ada", 5)
@@ -99,7 +99,7 @@ def test_an_environment_is_deleted_only_after_a_definition_that_is_being_made_th
             return projects.count_definitions(tx, environment_id)
 
     with world.db.write() as tx:
-        place = definitions.lock_place(tx, flag.project_id, "pay", "Production")
+        place = definitions.lock(tx, flag.project_id, "pay", "Production")
         assert place is not None
         with beside(lambda: count_before_deletion(place.environment.id)) as counted:
             wait_until_one_waits(world.db)
@@ -123,7 +123,7 @@ def test_what_is_not_there_cannot_be_locked(ctx: Context, account: AccountFixtur
     project = create_project(ctx, account.admin, "Shop")
     with ctx.db.write() as tx:
         assert flags.lock(tx, project.id, "nowhere") is None
-        assert definitions.lock_place(tx, project.id, "nowhere", "Production") is None
+        assert definitions.lock(tx, project.id, "nowhere", "Production") is None
         assert projects.lock(tx, "nowhere") is None
         assert projects.lock_environment(tx, "nowhere") is None
 

@@ -134,7 +134,7 @@ def carry_definition(change: Change, project: str, flag: str, environment: str, 
 def _lock_place(change: Change, project: str, flag: str, environment: str) -> DefinitionPlace:
     """The place of a definition, archived flags included: these are judged as changed here."""
     home = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
-    place = stored_definitions.lock_place(change.tx, home.id, flag, environment)
+    place = stored_definitions.lock(change.tx, home.id, flag, environment)
     if place is None:
         get_visible_environment(change.tx, change.actor, home, environment)
         get_visible_flag(change.tx, home, flag)
