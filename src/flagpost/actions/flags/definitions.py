@@ -20,7 +20,7 @@ from flagpost.actions.lookup import get_visible_environment, get_visible_flag, g
 from flagpost.actions.unit_of_work import NO_SUMMARY, Change, Summary, transactional
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVersion
 from flagpost.flags.definition_json import dump
-from flagpost.flags.dependency_graph import flags_asked
+from flagpost.flags.dependency_graph import flag_dependencies
 from flagpost.flags.model import Definition, FlagStatus
 from flagpost.store.db import Transaction
 from flagpost.store.flags import definitions
@@ -158,7 +158,7 @@ def lock_definition(
 ) -> DefinitionPlace:
     """The place of a definition, held until the commit, for an actor who may see it.
 
-    With the draft of a new definition, the flags that it asks for are held too, so that a save takes all its locks in
+    With the draft of a new definition, the flags that it depends on are held too, so that a save takes all its locks in
     one order.
     NotFound for a name that does not exist or is not visible, Conflict for an archived flag, InvalidInput for a summary
     that is too long or that the project requires.

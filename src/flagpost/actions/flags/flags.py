@@ -230,7 +230,7 @@ def set_rollout_status(change: Change, project: Project, flag_id: str, rollout_s
 def archive_flag(change: Change, project: str, flag: str, *, comment: str = "") -> Flag:
     """Take a flag out of use. Its name stays reserved, its issues stay connected and show it as archived."""
     found, old = _lock_to_switch(change, project, flag, FlagStatus.ARCHIVED)
-    _require_not_asked_for(change, old)
+    _require_no_dependents(change, old)
     return _switch(change, found, old, FlagStatus.ARCHIVED, Summary(comment=comment))
 
 
@@ -270,14 +270,14 @@ def delete_flag(change: Change, project: str, flag: str) -> None:
     used = [one.environment.name for one in definitions.of_flag(change.tx, old.id).values()]
     if used:
         raise Conflict(f"“{old.name}” is still set up in {', '.join(sorted(used))}. Remove its definitions first.")
-    _require_not_asked_for(change, old)
+    _require_no_dependents(change, old)
     change_requests.withdraw_all(change.tx, old.id, change.now)
     flags.delete(change.tx, old.id)
     change.flag_switched("deleted", old, before=_shown(old))
 
 
-def _require_not_asked_for(change: Change, flag: Flag) -> None:
-    if users := dependencies.flags_that_ask_for(change.tx, flag.project_id, flag.name):
+def _require_no_dependents(change: Change, flag: Flag) -> None:
+    if users := dependencies.dependents_of(change.tx, flag.project_id, flag.name):
         raise Conflict(f"These feature flags depend on “{flag.name}”: {', '.join(users)}. Change their rules first.")
 
 
