@@ -1,4 +1,4 @@
-"""Reading the audit log. Every action writes to it in its own transaction (`flagpost.actions.unit_of_work`)."""
+"""Reading the audit log. `flagpost.actions.unit_of_work` writes it, in the transaction of each change."""
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from flagpost.flags.model import JiraEnvironmentType
+from flagpost.store import rows
 from flagpost.store.accounts import accounts
 from flagpost.store.db import Condition, Transaction, insert_new, insert_or
 from flagpost.store.locks import Lock, take
@@ -147,9 +147,9 @@ def replace_projects(tx: Transaction, integration_id: str, choices: Iterable[tup
     """Exactly these projects, each with its one environment (ids)."""
     mine = jira_integration_projects.c.integration_id == integration_id
     tx.execute(sa.delete(jira_integration_projects).where(mine))
-    rows = [{"integration_id": integration_id, "project_id": p, "environment_id": e} for p, e in choices]
-    if rows:
-        tx.execute(sa.insert(jira_integration_projects), rows)
+    new = [{"integration_id": integration_id, "project_id": p, "environment_id": e} for p, e in choices]
+    if new:
+        tx.execute(sa.insert(jira_integration_projects), new)
 
 
 _GRANTED = sa.exists().where(
@@ -157,13 +157,8 @@ _GRANTED = sa.exists().where(
 )
 _CHOSEN = (
     sa.select(
-        projects,
-        environments.c.id.label("environment_id"),
-        environments.c.name.label("environment_name"),
-        environments.c.production,
-        environments.c.jira_type,
-        environments.c.permissions,
-        environments.c.created_at.label("environment_created_at"),
+        *rows.PROJECT,
+        *rows.ENVIRONMENT,
         sa.or_(~projects.c.restricted, _GRANTED).label("visible"),
     )
     .join_from(jira_integration_projects, jira_integrations)
@@ -181,16 +176,8 @@ def chosen_projects(tx: Transaction, account_id: str) -> list[ChosenProject]:
 
 def _chosen(row: Any) -> ChosenProject:
     return ChosenProject(
-        Project(row.id, row.account_id, row.name, row.requires_title_and_comments, row.restricted, row.created_at),
-        Environment(
-            row.environment_id,
-            row.id,
-            row.environment_name,
-            row.production,
-            JiraEnvironmentType(row.jira_type),
-            row.permissions,
-            row.environment_created_at,
-        ),
+        rows.project(row),
+        rows.environment(row),
         bool(row.visible),
     )
 
