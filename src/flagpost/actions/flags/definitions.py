@@ -165,8 +165,8 @@ def lock_definition(
     """
     tx, actor = change.tx, change.actor
     found = get_visible_project(tx, actor, project, lock=Lock.SHARE)
-    asked = {name for _, name in flags_asked(draft.definition)} if draft else ()
-    there = definitions.lock(tx, found.id, flag, environment, asked)
+    depends_on = {name for _, name in flag_dependencies(draft.definition)} if draft else ()
+    there = definitions.lock(tx, found.id, flag, environment, depends_on)
     place = _visible(tx, actor, found, (flag, environment), there)
     if place.flag.status is FlagStatus.ARCHIVED:
         raise Conflict(f"“{place.flag.name}” is archived. Bring it back first.")

@@ -97,7 +97,9 @@ _PLACE_IDS = (
 _LOCK_PLACE = _PLACE_IDS.suffix_with("FOR SHARE OF environments FOR NO KEY UPDATE OF flags", dialect="postgresql")
 
 
-def lock(tx: Transaction, project_id: str, flag: str, environment: str, asked: Collection[str] = ()) -> Place | None:
+def lock(
+    tx: Transaction, project_id: str, flag: str, environment: str, depends_on: Collection[str] = ()
+) -> Place | None:
     """A flag and an environment, by name or id, for a change of the definition there; None where one is missing.
 
     Held until the commit: the environment, whose approval rules the change rests on; the flag, with which its
