@@ -31,6 +31,7 @@ from flagpost.jira.retention import Retention
 from flagpost.jira.secret_box import secret_box
 from flagpost.jira.site_access import Keyring
 from flagpost.jobs.embedded import EmbeddedEngine
+from flagpost.jobs.periodic import PeriodicTask
 from flagpost.jobs.port import Engine
 from flagpost.jobs.postgres import PostgresEngine
 from flagpost.server import Server, Stopping, listen, server
@@ -41,13 +42,15 @@ from flagpost.settings import Settings
 from flagpost.store import migrate
 from flagpost.store.db import Database
 from flagpost.telemetry import tracing
-from flagpost.telemetry.logging import as_request, each_as_request, set_up_logging
+from flagpost.telemetry.logging import as_request, set_up_logging
 from flagpost.web import admin_api, body_limits, console, forge, headers, health, render, rest_api, sdk, webhooks
 from flagpost.web.state import Application, Parts, ServingParts
 from flagpost.web.templating import STATIC
 
 _DESCRIPTION = """Split's Admin API under `/internal/api/v2`, and Flagpost's own for the Jira side under `/api/v1`.
 Both take an admin API key, as `Authorization: Bearer …` or `x-api-key: …`."""
+
+_RETENTION_SECONDS = 600.0
 
 
 def open_database(settings: Settings) -> Database:
@@ -91,22 +94,34 @@ def context_on(database: Database, settings: Settings, clock: Callable[[], int] 
     )
 
 
+def periodic_tasks(context: Context) -> tuple[PeriodicTask, ...]:
+    """What repeats beside the sweep of deliveries: names, intervals in seconds, functions.
+
+    The names are the locks by which two versions exclude each other during a rolling update: a name never changes.
+    """
+    settings = context.settings
+    refresher = Refresher(context.db, context.jira, context.issues, context.clock, settings.issue_refresh_budget)
+    return (
+        PeriodicTask("issue_refresh", settings.sweep_seconds, refresher.run),
+        PeriodicTask("publish_scheduled_changes", settings.sweep_seconds, partial(reviews.publish_due, context)),
+        PeriodicTask("reconciliation", settings.sweep_seconds, drift_checker(context).run),
+        PeriodicTask("retention", _RETENTION_SECONDS, _retention(context).run),
+    )
+
+
 def _engine(context: Context, *, works: bool = True) -> Engine:
-    """Deliveries in this process on SQLite; on PostgreSQL, in whichever process works."""
-    db, settings, reader = context.db, context.settings, context.issues
-    delivery = Delivery(db, context.jira, context.keyring, reader.limits, context.clock, settings.public_url)
-    refresher = Refresher(db, context.jira, reader, context.clock, settings.issue_refresh_budget)
+    """On SQLite this process delivers; on PostgreSQL any process with `works` does."""
+    db, settings = context.db, context.settings
+    delivery = Delivery(db, context.jira, context.keyring, context.issues.limits, context.clock, settings.public_url)
     waiting = partial(waiting_sites, db, context.clock)
-    publish = partial(reviews.publish_due, context)
-    runs = (refresher.run, publish, drift_checker(context).run, _retention(context).run)
-    chores = [each_as_request(run) for run in runs]
+    tasks = periodic_tasks(context)
     if db.is_sqlite:
-        return EmbeddedEngine(delivery.deliver, waiting, settings.sweep_seconds, chores)
-    return PostgresEngine(db, delivery.deliver, waiting, settings.sweep_seconds, chores, works=works)
+        return EmbeddedEngine(delivery.deliver, waiting, settings.sweep_seconds, tasks)
+    return PostgresEngine(db, delivery.deliver, waiting, settings.sweep_seconds, tasks, works=works)
 
 
 def drift_checker(context: Context) -> DriftChecker:
-    """What reads flags back from Jira, with these settings."""
+    """The reconciliation with Jira, with these settings."""
     settings, limits = context.settings, context.issues.limits
     return DriftChecker(
         context.db,

@@ -19,7 +19,7 @@ def reaches(start: str, end: str, dependencies_of: Callable[[set[str]], Iterable
     """Whether `start` depends on `end`, directly or through others.
 
     `dependencies_of` returns what any of the given names depends on directly. It is called once for each level of the
-    graph and never twice for a name, so a circle ends the search like any other path.
+    graph and never twice for a name, so a cycle ends the search like any other path.
     """
     seen: set[str] = set()
     level = {start}

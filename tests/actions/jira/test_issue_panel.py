@@ -45,7 +45,7 @@ ZOE = invocation("557058:zoe")
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test starts with nobody having failed."""
     for one in ("_by_person", "_by_site"):
-        monkeypatch.setattr(account_links, one, type(account_links._by_site)(getattr(account_links, one)._most))
+        monkeypatch.setattr(account_links, one, type(account_links._by_site)(getattr(account_links, one)._limit))
 
 
 @pytest.fixture

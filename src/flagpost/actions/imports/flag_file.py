@@ -152,6 +152,7 @@ def _undo(change: Change, run: _Import, line: FlagLine, wanted: list[Issue]) -> 
 
 @transactional
 def _import_line(change: Change, run: _Import, line: FlagLine, wanted: list[Issue]) -> Report:
+    issue_links.lock_connections(change)  # first in the lock order; groups need it too
     project = get_visible_project(change.tx, change.actor, run.project, lock=Lock.SHARE)
     flag = stored_flags.lock(change.tx, project.id, line.name)
     created, remarks = flag is None, tuple[str, ...]()

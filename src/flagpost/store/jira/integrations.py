@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from flagpost.store import rows
 from flagpost.store.accounts import accounts
 from flagpost.store.db import Condition, Transaction, insert_new, insert_or
+from flagpost.store.locks import Lock, take
 from flagpost.store.records import Environment, Project
 from flagpost.store.schema.core import environments, project_grants, projects
 from flagpost.store.schema.jira import (
@@ -230,6 +231,16 @@ def site_of_account(tx: Transaction, account_id: str) -> Site | None:
     """The Jira site an account is connected to, or was."""
     row = tx.execute(_SITE_OF_ACCOUNT, {"account": account_id}).first()
     return Site(*row) if row else None
+
+
+def lock_site(tx: Transaction, account_id: str, strength: Lock = Lock.CHANGE) -> Site | None:
+    """The Jira site of an account, locked until the commit (`store.locks`): a delivery changes its row too.
+
+    A site that does not exist yet has no row to lock: sites are added and deleted under their account's lock.
+    """
+    if found := site_of_account(tx, account_id):
+        take(tx, jira_sites, [found.id], strength)
+    return site_of_account(tx, account_id)
 
 
 def site_of_cloud(tx: Transaction, cloud_id: str) -> Site | None:
