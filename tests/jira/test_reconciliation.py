@@ -13,28 +13,22 @@ from flagpost.errors import Conflict
 from flagpost.jira.reconciliation import DriftChecker
 from flagpost.store.db import Database
 from flagpost.store.jira import outbox, reconciliations
-from jira_sandbox.embedded import Sandbox, running_sandbox
+from jira_sandbox.embedded import Sandbox
 from tests.jira.quiet_site import Site, connected
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def _sandbox() -> Iterator[Sandbox]:
-    with running_sandbox() as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-def site(database: Database, _sandbox: Sandbox) -> Iterator[Site]:
-    found = connected(database, _sandbox)
+def site(database: Database, sandbox: Sandbox) -> Iterator[Site]:
+    found = connected(database, sandbox)
     yield found
     found.ctx.jira.close()
 
 
 @pytest.fixture
-def nightly(sqlite_database: Database, _sandbox: Sandbox) -> Iterator[Site]:
-    found = connected(sqlite_database, _sandbox, hour=3)
+def nightly(sqlite_database: Database, sandbox: Sandbox) -> Iterator[Site]:
+    found = connected(sqlite_database, sandbox, hour=3)
     yield found
     found.ctx.jira.close()
 
