@@ -15,7 +15,7 @@ from flagpost.store.db import Transaction
 from flagpost.store.jira import issues, outbox
 from flagpost.store.jira.integrations import Site
 from flagpost.store.jira.issues import Issue
-from flagpost.telemetry.metrics import ISSUES
+from flagpost.telemetry.metrics import ISSUE_LOOKUPS
 
 MOST_AT_ONCE = 100  # Atlassian: the most that `issue/bulkfetch` takes
 _FIELDS = ["summary", "status", "issuetype", "assignee", "project"]
@@ -164,7 +164,7 @@ class IssueReader:
 
     def _follow(self, tx: Transaction, site: Site, asked: Issue, answer: Issue | None) -> int:
         now = self.clock()
-        ISSUES.labels("absent" if answer is None else "found").inc()
+        ISSUE_LOOKUPS.labels("absent" if answer is None else "found").inc()
         if answer is not None:
             return store(tx, site.account_id, asked, answer, now)
         return store_absent(tx, asked, now, now + self.refresh_ms)
