@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from flagpost import __version__
 from flagpost import settings as settings_module
 from flagpost.errors import FlagpostError
 from flagpost.settings import Settings
@@ -29,6 +30,21 @@ _VERDICTS = {"good": ("green", "ok  "), "bad": ("red", "BAD "), "advice": ("blue
 DatabaseUrl = Annotated[
     str | None, typer.Option("--database-url", help="sqlite:///file.db or postgresql://…  [env: FLAGPOST_DATABASE_URL]")
 ]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"flagpost {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def flagpost(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Feature flags and Jira issues, connected."""
 
 
 @app.command()
@@ -321,9 +337,8 @@ def key_create(
 
     roles = tuple(role or (["API_ALL_GRANTED"] if kind == "admin" else []))
     with operator_context(_settings(database_url)) as (ctx, operator):
-        _, secret = api_keys.create_api_key(
-            ctx, operator, name=name, kind=kind, roles=roles, project=project, environments=tuple(environment or ())
-        )
+        scope = api_keys.KeyScope(project, environment or ())
+        _, secret = api_keys.create_api_key(ctx, operator, name=name, kind=kind, roles=roles, scope=scope)
     print(secret)
 
 

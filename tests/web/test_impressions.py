@@ -71,13 +71,13 @@ class Application:
 
 @pytest.fixture
 def application(console: Console) -> Application:
-    ctx: Context = console.app.state.context
+    ctx: Context = console.ctx
     home, actor = console.project, system(_account(console))
     place = next(one for one in environments.list_environments(ctx, actor, home) if one.production)
     flag = flags.create_flag(ctx, actor, home, name="pay", traffic_type="user")
     definitions.create_definition(ctx, actor, home, "pay", place.id, Draft(parse(BODY)))
     keys = {
-        kind: api_keys.create_api_key(ctx, actor, name=kind, kind=kind, project=home, environments=[place.id])[1]
+        kind: api_keys.create_api_key(ctx, actor, name=kind, kind=kind, scope=api_keys.KeyScope(home, [place.id]))[1]
         for kind in ("server_side", "client_side")
     }
     return Application(ctx, TestClient(console.app), place.id, flag.id, keys["server_side"], keys["client_side"])
@@ -86,7 +86,7 @@ def application(console: Console) -> Application:
 def _account(console: Console) -> str:
     from flagpost.actions.accounts.bootstrap import ensure_account
 
-    return ensure_account(console.app.state.context)
+    return ensure_account(console.ctx)
 
 
 def test_impressions_and_counts_are_on_disk_when_they_are_answered(application: Application) -> None:
@@ -123,7 +123,7 @@ def test_a_body_that_is_wrong_in_the_middle_counts_nothing(application: Applicat
 
 def test_while_the_database_is_away_senders_are_told_to_come_again(application: Application) -> None:
     away = DatabaseUnavailable()
-    with patch.object(traffic, "keep", side_effect=away):
+    with patch.object(traffic, "add", side_effect=away):
         assert application.post(IMPRESSIONS[0], application.bulk({})) == 503
     assert application.post(IMPRESSIONS[0], application.bulk({})) == 200
     assert application.served() == {"on": 1}
@@ -136,7 +136,7 @@ def test_a_key_that_no_database_takes_is_shown_and_costs_nobody_an_impression(
     """By OFREP, of a flag whose live tail somebody looks at: what is shown is written together with what is counted."""
     with application.ctx.db.write() as tx:
         traffic.watch(tx, application.place, application.flag_id, application.now() + HOUR_MS)
-    until(lambda: application.http.app.state.traffic.is_watched(application.place, "pay"), "it is watched")
+    until(lambda: application.http.app.parts.impressions.is_watched(application.place, "pay"), "it is watched")
     asked = {"context": {"targetingKey": key}}
     assert application.post("/ofrep/v1/evaluate/flags/pay", asked, key=application.client) == 200
     assert application.post(IMPRESSIONS[0], application.bulk({})) == 200

@@ -91,7 +91,7 @@ def test_what_is_wrong_with_a_prerequisite_is_shown_by_its_field(console: Consol
     form = fields(place(console.admin, flag), "0", ["0", "100"])
     for more, said in (
         (asked("", "on"), "This is missing."),
-        (asked("new_checkout"), "Say which treatments of the other flag are asked for."),
+        (asked("new_checkout"), "Name the treatments of the other flag that meet the prerequisite."),
         (asked("nobody", "on"), "There is no feature flag “nobody” in Default."),
         (asked("one_click_pay", "on"), "A flag cannot ask for a treatment of its own. Choose another flag."),
     ):

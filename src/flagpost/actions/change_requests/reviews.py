@@ -195,7 +195,7 @@ def _require_may_decide(change: Change, request: ChangeRequest, decision: str) -
         return
     actor.require(edit_right(request.object_type))
     if own:
-        raise NotAllowed("Somebody else has to decide: you asked for this change.")
+        raise NotAllowed("Another user has to decide: you asked for this change.")
     allowed = restricted_approvers(_environment(change, request))
     if allowed is not None and not allowed & {actor.id, *actor.group_ids}:
         raise NotAllowed(f"You are not one of those who approve changes in {request.environment_name}.")

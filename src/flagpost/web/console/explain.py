@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from flagpost.errors import FlagpostError
-from flagpost.serving.explain import explain_flag, read_attributes
+from flagpost.serving.explain import Subject, explain_flag, read_attributes
 from flagpost.web.console.flag import load, show_tab
 from flagpost.web.console.page import Form, form_text
 from flagpost.web.guard import Person
@@ -38,17 +38,9 @@ def evaluate(
     typed = {name: form_text(form, name) for name in _FIELDS}
     place = one.environment.id if one.environment else ""
     try:
-        tried = explain_flag(
-            ctx,
-            served,
-            who.actor,
-            one.project.id,
-            one.flag.id,
-            place,
-            key=typed["key"],
-            attributes=read_attributes(typed["attributes"]),
-            bucketing_key=typed["bucketing_key"] or None,
-        )
+        attributes = read_attributes(typed["attributes"])
+        subject = Subject(typed["key"], attributes, typed["bucketing_key"] or None)
+        tried = explain_flag(ctx, served, who.actor, one.project.id, one.flag.id, place, subject)
     except FlagpostError as error:
         return show_tab(request, ctx, who, one, "try", error, typed=typed, tried=None)
     return show_tab(request, ctx, who, one, "try", typed=typed, tried=tried)

@@ -9,7 +9,7 @@ from flagpost.actions.accounts.sessions import SignedIn
 from flagpost.actions.context import Context
 from flagpost.actions.flags import impressions
 from flagpost.errors import InvalidInput
-from flagpost.store.flags.impressions import DAY_MS, Recent
+from flagpost.store.flags.impressions import DAY_MS, RecentImpression
 from flagpost.web.console.flag import OneFlag, load, show_tab
 from flagpost.web.console.traffic_chart import Chart
 from flagpost.web.guard import Person
@@ -77,11 +77,11 @@ def _chart(ctx: Context, who: SignedIn, one: OneFlag, span: Span) -> Chart | Non
         return None
     place = (one.project.id, one.flag.id, one.environment.id)
     start = ctx.clock() - span.days * DAY_MS
-    found = impressions.traffic_of_flag(ctx, who.actor, *place, by=span.by, start=start, end=None)
+    found = impressions.get_traffic(ctx, who.actor, *place, impressions.Period(span.by, start))
     return Chart(found.start, found.end, found.step, found.columns)
 
 
-def _tail(ctx: Context, who: SignedIn, one: OneFlag) -> list[Recent]:
+def _tail(ctx: Context, who: SignedIn, one: OneFlag) -> list[RecentImpression]:
     if one.environment is None:
         raise InvalidInput("This project has no environment.")
     return impressions.live_tail(ctx, who.actor, one.project.id, one.flag.id, one.environment.id)

@@ -1,9 +1,8 @@
-"""Atlassian's Feature Flags API 0.1: bulk, get, delete, delete by properties, for whoever holds a token."""
+"""Atlassian's Feature Flags API 0.1: bulk, get, delete, delete by properties, for callers with a token."""
 
 import asyncio
 import hashlib
 import json
-from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -145,11 +144,13 @@ class _Api:
         refused, provider = self._who(request, "delete")
         if refused:
             return refused
-        forget = partial(self._world.flags.pop, (provider, request.path_params["id"]), None)
-        if delay := self._world.settings.delete_delay_ms:
-            asyncio.get_running_loop().call_later(delay / 1000, forget)
+        key = (provider, request.path_params["id"])
+        self._world.late_deletes.append(key)
+        delay = self._world.settings.delete_delay_ms / 1000
+        if delay:
+            asyncio.get_running_loop().call_later(delay, self._world.finish_delete, key)
         else:
-            forget()
+            self._world.finish_delete(key)
         return Response(status_code=202)
 
     async def delete_by_properties(self, request: Request) -> Response:

@@ -38,6 +38,10 @@ class Sandbox:
         """Lose a flag, as if it had never been stored."""
         self._checked("DELETE", f"/flags/{flag_id}")
 
+    def finish_deletes(self) -> None:
+        """Do every delete that `delete_delay_ms` still holds back."""
+        self._checked("POST", "/flags/deletes")
+
     def spoil_flag(self, flag_id: str, **changed: Any) -> None:
         """Hold something else of a flag than what was sent."""
         self._checked("PATCH", f"/flags/{flag_id}", json=changed)

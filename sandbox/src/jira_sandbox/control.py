@@ -53,6 +53,12 @@ def _records(api: APIRouter, world: World) -> None:
                     flag.data = {**flag.data, **changed}
         return {}
 
+    @api.post("/flags/deletes")
+    def finish_deletes() -> Json:
+        """Do at once every delete that waits for `delete_delay_ms`."""
+        world.finish_deletes()
+        return {}
+
     @api.get("/history/{flag_id}")
     def history(flag_id: str) -> list[int]:
         return world.history.get(flag_id, [])

@@ -88,7 +88,7 @@ class Platform:
         return [self.call(app, one["endpoint"], {}, module=one["key"])[0] for one in modules(app, "scheduledTrigger")]
 
     def event(self, app: App, name: str, payload: dict[str, Any]) -> None:
-        """Send an event to whoever declared it, in the background, again and again until it is taken."""
+        """Send an event to every module that declares it, in the background, and retry until the app accepts it."""
         for module in modules(app, "trigger") if not self.world.settings.events_off else ():
             if name in module.get("events", []):
                 target = (app, module, {"eventType": name, **payload})

@@ -67,7 +67,7 @@ class AppPage:
         return f"/custom-ui/{self.app.installation_id}/{folder.strip('/')}/{name}"
 
     def context(self, world: World) -> Json:
-        """What both sides are told of the place (Atlassian: `view.getContext`, and an invocation token's context)."""
+        """The place as both sides see it (Atlassian: `view.getContext`, and an invocation token's context)."""
         return {
             "cloudId": world.cloud_id,
             "siteUrl": world.base_url,

@@ -2,7 +2,7 @@
 
 *Bursts*: a token bucket for each endpoint and method, by the second. *Points*: a base of one a request and one for each
 object that is read, by the hour; API tokens are exempt. *Writes to one issue*: in two windows. Whether sending a flag
-counts as writing to its issues is not documented: `count_flag_writes` decides. Whoever shows no proof is not counted.
+counts as writing to its issues is not documented: `count_flag_writes` decides. Callers without a proof are not counted.
 
 Jira's hours begin on the hour; the sandbox's with a caller's first call, so that a test knows when one ends.
 
@@ -91,7 +91,7 @@ class Limits:
         self.forget()
 
     def forget(self) -> None:
-        """As if nobody had called yet."""
+        """Forget every call."""
         self._resets = self._world.resets
         self._buckets: defaultdict[tuple[str, str], Bucket] = defaultdict(Bucket)
         self._points: dict[str, tuple[float, int]] = {}

@@ -162,6 +162,7 @@ class World:
             self.by_key: dict[str, str] = {}
             self.flags: dict[tuple[str, str], StoredFlag] = {}
             self.history: dict[str, list[int]] = {}
+            self.late_deletes: list[tuple[str, str]] = []
             self.apps: dict[str, App] = {}
             self.marketplace: dict[str, dict[str, Any]] = {}
             self.pages: dict[str, dict[str, str]] = {}
@@ -281,6 +282,19 @@ class World:
 
     # Flags -------------------------------------------------------------------------------------------------------
 
+    def finish_deletes(self) -> None:
+        """Do every delete that `delete_delay_ms` still holds back."""
+        with self.lock:
+            while self.late_deletes:
+                self.flags.pop(self.late_deletes.pop(), None)
+
+    def finish_delete(self, key: tuple[str, str]) -> None:
+        """Do the delete of this flag, unless it was done already."""
+        with self.lock:
+            if key in self.late_deletes:
+                self.late_deletes.remove(key)
+                self.flags.pop(key, None)
+
     def flags_of(self, issue: Issue) -> list[dict[str, Any]]:
         """What was sent for an issue, by name."""
         with self.lock:
@@ -350,7 +364,7 @@ class World:
 
 
 def account_id(name: str) -> str:
-    """The Atlassian account id of somebody in the sandbox."""
+    """The Atlassian account id of a user of the sandbox, by name."""
     return f"557058:{name.lower().replace(' ', '-')}"
 
 

@@ -83,7 +83,7 @@ def router(world: World) -> APIRouter:
 
 
 Bouncer = Callable[..., JSONResponse | None]
-"""Answers whoever may not call, as it is given to answer strangers where they are answered; None where they may."""
+"""The response to a caller without the right to call; None for a caller with it."""
 
 _STRANGER = {"x-seraph-loginreason": "AUTHENTICATED_FAILED"}
 
