@@ -64,10 +64,9 @@ def remote() -> Iterator[Remote]:
 
 
 @pytest.fixture
-def jira(browser_tab: Page, _sandbox: Sandbox, remote: Remote, files: dict[str, str]) -> Jira:
-    _sandbox.reset()
-    _sandbox.install(forge_manifest(remote.url, APP_ID), files)
-    return Jira(browser_tab, _sandbox, remote)
+def jira(browser_tab: Page, sandbox: Sandbox, remote: Remote, files: dict[str, str]) -> Jira:
+    sandbox.install(forge_manifest(remote.url, APP_ID), files)
+    return Jira(browser_tab, sandbox, remote)
 
 
 # Configure -----------------------------------------------------------------------------------------------------------

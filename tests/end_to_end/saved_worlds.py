@@ -84,7 +84,7 @@ class Saved:
     def define(self, name: str, body: object, *, new: bool = True) -> None:
         """In the Admin API's shape."""
         act = definitions.create_definition if new else definitions.save_definition
-        act(self.ctx, self.actor, self.project.id, name, self.place, parse(body))
+        act(self.ctx, self.actor, self.project.id, name, self.place, definitions.Draft(parse(body)))
 
     def served(self) -> ServedEnvironment:
         """As OFREP and *Try it* evaluate it now."""

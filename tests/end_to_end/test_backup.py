@@ -77,7 +77,7 @@ def test_what_is_no_backup_is_refused(sandbox: Sandbox, tmp_path: Path, postgres
     place = ("--database-url", f"sqlite:///{tmp_path / 'new.db'}")
     assert "There is no file" in run(sandbox, "restore", tmp_path / "nothing.db", *place).stderr
     assert "not a database" in run(sandbox, "restore", tmp_path / "text.db", *place).stderr
-    assert "of a newer Flagpost" in run(sandbox, "restore", tmp_path / "newer.db", *place).stderr
+    assert "Another version of Flagpost made" in run(sandbox, "restore", tmp_path / "newer.db", *place).stderr
     assert not (tmp_path / "new.db").exists()
     for command in ("backup", "restore"):
         done = run(sandbox, command, tmp_path / "x.db", "--database-url", postgres_url)

@@ -87,5 +87,4 @@ def _require_known(file: Path) -> None:
         revision = migrate.current_revision(database)
     if revision is None:
         raise SetupError(f"{file} is no database of Flagpost's.")
-    if revision > migrate.newest_revision():
-        raise SetupError(f"{file} is of a newer Flagpost (schema {revision}). Install that version, or a newer one.")
+    migrate.require_known(revision, str(file))

@@ -100,8 +100,8 @@ def _rollout(definition: Definition) -> Rollout:
 def _on(definition: Definition) -> str:
     """For example “On for 10 %” or “On with 2 rules”.
 
-    The shares are those that traffic gets in the end: what limit exposure leaves out gets the default treatment. Of a
-    flag with the treatments *on* and *off* it is the share of *on*; otherwise each treatment is named.
+    The shares include limit exposure: traffic that it leaves out gets the default treatment. For a flag with the
+    treatments *on* and *off*, the text has the share of *on*; for others it names each treatment.
     """
     if rules := _rule_count(definition):
         return f"On with {counted(rules, 'rule')}"
@@ -112,7 +112,7 @@ def _on(definition: Definition) -> str:
 
 
 def _shares(definition: Definition) -> dict[str, float]:
-    """The percentage of traffic that gets each treatment where only the default rule is used, to two decimals."""
+    """The percentage of traffic for each treatment where only the default rule applies, to two decimals."""
     shares = {treatment.name: 0.0 for treatment in definition.treatments}
     for bucket in definition.default_rule:
         shares[bucket.treatment] += bucket.size * definition.traffic_allocation / 100

@@ -9,6 +9,7 @@ from flagpost.actions.access import Actor
 from flagpost.actions.accounts import sessions, users
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags.definitions import Draft
 from flagpost.actions.jira import (
     account_links,
     configure_page,
@@ -44,7 +45,7 @@ ZOE = invocation("557058:zoe")
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test starts with nobody having failed."""
     for one in ("_by_person", "_by_site"):
-        monkeypatch.setattr(account_links, one, type(account_links._by_site)(getattr(account_links, one)._most))
+        monkeypatch.setattr(account_links, one, type(account_links._by_site)(getattr(account_links, one)._limit))
 
 
 @pytest.fixture
@@ -138,9 +139,9 @@ def test_every_environment_stands_in_plain_words_and_the_last_save_is_said(
 ) -> None:
     connect(ctx, admin, ("Shop", "pay"))
     environments.create_environment(ctx, admin, "Shop", name="Demo", production=False)
-    definitions.create_definition(ctx, admin, "Shop", "pay", "Production", definition(90))
+    definitions.create_definition(ctx, admin, "Shop", "pay", "Production", Draft(definition(90)))
     clock.forward(seconds=60)
-    definitions.create_definition(ctx, replace(admin, name="Zoe"), "Shop", "pay", "Staging", definition(50))
+    definitions.create_definition(ctx, replace(admin, name="Zoe"), "Shop", "pay", "Staging", Draft(definition(50)))
     definitions.kill(ctx, replace(admin, name="Zoe"), "Shop", "pay", "Staging")
     shown = issue_panel.show(ctx, ELI)
     (flag,) = shown.flags

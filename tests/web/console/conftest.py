@@ -11,6 +11,7 @@ from flagpost.actions.accounts import bootstrap, sessions, users
 from flagpost.actions.change_requests import requests as change_requests
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags.definitions import Draft
 from flagpost.actions.jira import integration, issue_links
 from flagpost.actions.projects import environments, projects
 from flagpost.actions.segments import segments
@@ -81,7 +82,7 @@ def filled(database_url: str) -> Iterator[Filled]:
     )
     app = create_app(settings, works=False)
     with TestClient(app, headers={"sec-fetch-site": "same-origin"}, follow_redirects=False) as browser:
-        ctx: Context = app.state.context
+        ctx: Context = app.parts.context
         bootstrap.ensure_account(ctx)
         link = sessions.first_admin_link(ctx)
         assert link
@@ -92,7 +93,7 @@ def filled(database_url: str) -> Iterator[Filled]:
         names = fill(ctx, who.actor)
         known = [
             route.path
-            for route in routes_of(app)
+            for route in routes_of(app.routes)
             if hasattr(route, "dependant") and "GET" in route.methods and person in guards_of(route.dependant)
         ]
         pages = [page + more for page in known for more in ["", *ASKED.get(page, [])] if more or page not in NEEDS_MORE]
@@ -114,7 +115,7 @@ def fill(ctx: Context, actor: Actor) -> dict[str, str]:
             tags=[f"tag{number}"],
             owners=[("user", actor.id)],
         )
-        definitions.create_definition(ctx, actor, project.id, made.id, "Production", parse(BODY))
+        definitions.create_definition(ctx, actor, project.id, made.id, "Production", Draft(parse(BODY)))
         issue_links.connect_issues(ctx, actor, project.id, made.id, [f"PAY-{number + 1}"])
         flag = made.id
     with ctx.db.write() as tx:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from flagpost.actions.flags import definitions
+from flagpost.actions.flags.definitions import Draft
 from tests.web.conftest import PASSWORD, Console
 
 pytestmark = pytest.mark.slow
@@ -116,7 +117,7 @@ def test_a_save_keeps_what_the_editor_has_no_fields_for(console: Console) -> Non
     ctx, ada = console.ctx, console.ada
     place = (console.project, url.rpartition("/")[2], environment)
     present = definitions.get_definition(ctx, ada, *place)
-    definitions.save_definition(ctx, ada, *place, replace(present.definition, impressions_disabled=True))
+    definitions.save_definition(ctx, ada, *place, Draft(replace(present.definition, impressions_disabled=True)))
     assert save(console, url, environment, "2", ["30", "70"]) == 303
     saved = definitions.get_definition(ctx, ada, *place).definition
     assert (saved.impressions_disabled, saved.default_rule[0].size) == (True, 30)

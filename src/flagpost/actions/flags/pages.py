@@ -7,10 +7,10 @@ from flagpost.actions.access import Actor, Right
 from flagpost.actions.accounts.users import read_possible_owners
 from flagpost.actions.console import ConsolePage, choose_environment, read_environments, read_shell
 from flagpost.actions.context import Context
-from flagpost.actions.flags.dependencies import flags_asked
-from flagpost.actions.flags.impressions import Period, read_traffic
+from flagpost.actions.flags.impressions import Period, Traffic, read_traffic
 from flagpost.actions.lookup import get_visible_flag, get_visible_project
 from flagpost.errors import InvalidInput
+from flagpost.flags.dependency_graph import flag_dependencies
 from flagpost.flags.model import Definition, FlagStatus
 from flagpost.flags.rollout import FlagState, flag_state
 from flagpost.flags.targeting import SegmentKind
@@ -20,7 +20,7 @@ from flagpost.store.db import Transaction
 from flagpost.store.flags import definitions, flag_sets, flags, impressions
 from flagpost.store.flags.flag_sets import FlagSet, Member
 from flagpost.store.flags.flags import SORTS, FlagFilter
-from flagpost.store.flags.impressions import DAY_MS, Column
+from flagpost.store.flags.impressions import DAY_MS
 from flagpost.store.flags.prerequisites import load_prerequisites
 from flagpost.store.flags.stale_flags import Candidates, Kind
 from flagpost.store.jira import issues
@@ -256,7 +256,7 @@ def load_definition(
     with ctx.db.read() as tx:
         one = read_flag(tx, actor, at)
         saved = one.definition or one.definitions.get(copied_from)
-        names = {*asked, *(name for _, name in flags_asked(saved.definition))} if saved else set(asked)
+        names = {*asked, *(name for _, name in flag_dependencies(saved.definition))} if saved else set(asked)
         place = one.environment.id if one.environment else ""
         others = definitions.by_flag(tx, one.project.id, place, names)
         return DefinitionPage(
@@ -320,9 +320,9 @@ def load_flag_audit(ctx: Context, actor: Actor, at: FlagAddress, *, offset: int,
 
 @dataclass(frozen=True, slots=True)
 class TrafficPage(FlagPage):
-    """How often each treatment was served in the chosen environment."""
+    """How often each treatment was served in the chosen environment; None where the project has none."""
 
-    columns: list[Column]
+    traffic: Traffic | None
 
 
 def load_traffic(ctx: Context, actor: Actor, at: FlagAddress, period: Period) -> TrafficPage:
@@ -330,8 +330,8 @@ def load_traffic(ctx: Context, actor: Actor, at: FlagAddress, period: Period) ->
     with ctx.db.read() as tx:
         one = read_flag(tx, actor, at)
         place = one.environment
-        columns = read_traffic(tx, place, one.flag.id, period).columns if place else []
-        return TrafficPage(read_shell(tx, actor, one.project), one, columns)
+        traffic = read_traffic(tx, place, one.flag.id, period, ctx.clock()) if place else None
+        return TrafficPage(read_shell(tx, actor, one.project), one, traffic)
 
 
 # Flag sets --------------------------------------------------------------------------------------------------------

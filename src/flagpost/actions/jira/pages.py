@@ -10,7 +10,7 @@ from flagpost.actions.flags.flags import FoundFlag, read_found_flags
 from flagpost.actions.flags.pages import FlagAddress, FlagPage, read_flag
 from flagpost.actions.jira import delivery_health, issue_links, payload_preview, reconciliation, resync
 from flagpost.actions.jira.delivery_health import Health, LogPage
-from flagpost.actions.jira.issue_links import ConnectedIssue, PushStatus
+from flagpost.actions.jira.issue_links import ConnectedIssue, DeliveryStatus
 from flagpost.actions.jira.payload_preview import Preview
 from flagpost.actions.jira.reconciliation import CheckReport
 from flagpost.actions.jira.status import IntegrationState, read_state
@@ -138,7 +138,7 @@ class FlagIntegrationsPage(FlagPage):
     """
 
     connected: list[ConnectedIssue]
-    push: PushStatus
+    delivery: DeliveryStatus
     sent: list[Entry]
     findings: list[Finding]
     primary: Environment | None
@@ -153,7 +153,7 @@ def load_flag_integrations(ctx: Context, actor: Actor, at: FlagAddress) -> FlagI
     Where Jira is asked, that happens between two reads, since no transaction waits for Jira.
     """
     found, site = _read_flag_integrations(ctx, actor, at)
-    if issue_links.refresh_issues(ctx, site, [one.issue for one in found.connected]):
+    if issue_links.refresh_issues(ctx, actor, site, [one.issue for one in found.connected]):
         found, _ = _read_flag_integrations(ctx, actor, at)
     return found
 
@@ -167,7 +167,7 @@ def _read_flag_integrations(ctx: Context, actor: Actor, at: FlagAddress) -> tupl
             read_shell(tx, actor, one.project),
             one,
             [issue_links.connected_issue(link, site) for link in issues.connections_of(tx, one.flag.id)],
-            issue_links.read_push_status(tx, actor.account_id, one.flag.id),
+            issue_links.read_delivery_status(tx, actor.account_id, one.flag.id),
             delivery_health.read_log(tx, actor.account_id, LogFilter(one.flag.id), None, _SENT_SHOWN).entries,
             reconciliations.latest_of_flag(tx, one.flag.id, 1),
             next((choice.environment for choice in chosen if choice.project.id == one.project.id), None),

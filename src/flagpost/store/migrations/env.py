@@ -9,6 +9,7 @@ context.configure(
     target_metadata=metadata,
     render_as_batch=True,
     compare_type=True,
+    render_item=context.config.attributes.get("render_item"),  # where `tools/new_migration.py` asks
 )
 with context.begin_transaction():
     context.run_migrations()

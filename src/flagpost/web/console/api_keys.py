@@ -57,8 +57,7 @@ def create_key(console: Console, form: Form) -> Response:
             name=form_text(form, "name"),
             kind=kind,
             roles=[form_text(form, "role")] if kind == "admin" else [],
-            project=project or None,
-            environments=[environment] if environment else [],
+            scope=api_keys.KeyScope(project or None, [environment] if environment else []),
             expires_at=console.ctx.clock() + int(days) * _DAY_MS if days and days in dict(_LIFETIMES) else None,
         )
     except FlagpostError as error:

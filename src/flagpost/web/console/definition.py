@@ -11,6 +11,7 @@ from flagpost.actions.access import Right
 from flagpost.actions.change_requests.requests import Proposal
 from flagpost.actions.flags import definitions, dependencies, pages
 from flagpost.actions.flags.pages import FlagAddress, FlagView
+from flagpost.actions.unit_of_work import Summary
 from flagpost.errors import FlagpostError, InvalidInput, StaleVersion
 from flagpost.flags.definition_json import dump
 from flagpost.flags.diff import describe
@@ -80,14 +81,13 @@ def save(console: Console, at: FlagAt, form: Form) -> Response:
 
 
 def _save(console: Console, one: FlagView, draft: Draft, base: int, typed: dict[str, str]) -> None:
-    place = (one.project.id, one.flag.id, one.environment.id if one.environment else "")
-    said: dict[str, Any] = {name: typed[name] for name in ("title", "comment", "rollout_status")}
-    said["flag_sets"] = draft.flag_sets
+    flag = (console.ctx, console.actor, one.project.id, one.flag.id, one.environment.id if one.environment else "")
+    wanted = definitions.Draft(draft.definition, draft.flag_sets, typed["rollout_status"])
+    summary = Summary(typed["title"], typed["comment"])
     if base:
-        said["base_version"] = base
-        definitions.save_definition(console.ctx, console.actor, *place, draft.definition, **said)
+        definitions.save_definition(*flag, wanted, summary, base)
     else:
-        definitions.create_definition(console.ctx, console.actor, *place, draft.definition, **said)
+        definitions.create_definition(*flag, wanted, summary)
 
 
 def _proposal(one: FlagView, draft: Draft, typed: dict[str, str]) -> Proposal:

@@ -5,7 +5,7 @@ from fastapi.responses import Response
 
 from flagpost.actions.flags import pages
 from flagpost.errors import FlagpostError
-from flagpost.serving.explain import explain_flag, read_attributes
+from flagpost.serving.explain import Subject, explain_flag, read_attributes
 from flagpost.web.console.flag import FLAG, FlagAt, render_tab
 from flagpost.web.console.page import Console, Form, form_text
 from flagpost.web.state import Served
@@ -28,17 +28,10 @@ def explain(console: Console, served: Served, at: FlagAt, form: Form) -> Respons
     typed = {name: form_text(form, name) for name in _FIELDS}
     place = page.one.environment.id if page.one.environment else ""
     try:
-        explained = explain_flag(
-            console.ctx,
-            served,
-            console.actor,
-            page.one.project.id,
-            page.one.flag.id,
-            place,
-            key=typed["key"],
-            attributes=read_attributes(typed["attributes"]),
-            bucketing_key=typed["bucketing_key"] or None,
-        )
+        attributes = read_attributes(typed["attributes"])
+        subject = Subject(typed["key"], attributes, typed["bucketing_key"] or None)
+        flag = (page.one.project.id, page.one.flag.id, place)
+        explained = explain_flag(console.ctx, served, console.actor, *flag, subject)
     except FlagpostError as error:
         return render_tab(console, "explain", page, error=error, typed=typed, explained=None)
     return render_tab(console, "explain", page, typed=typed, explained=explained)

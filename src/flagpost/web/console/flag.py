@@ -66,9 +66,10 @@ def _set_killed(console: Console, one: FlagView, form: Form, *, killed: bool) ->
     act, operation = (definitions.kill, "KILL") if killed else (definitions.restore, "RESTORE")
     place, summary = form_text(form, "environment"), change_summary(form)
     try:
-        act(console.ctx, console.actor, one.project.id, one.flag.id, place, **summary)
+        act(console.ctx, console.actor, one.project.id, one.flag.id, place, summary)
     except ApprovalRequired:
-        return request_change(console, one, Proposal("flag", one.flag.name, operation, **summary))
+        proposal = Proposal("flag", one.flag.name, operation, title=summary.title, comment=summary.comment)
+        return request_change(console, one, proposal)
     return redirect(one.url + one.here)
 
 

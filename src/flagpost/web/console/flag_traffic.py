@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 
 from flagpost.actions.flags import impressions, pages
-from flagpost.actions.flags.impressions import read_period
-from flagpost.store.flags.impressions import DAY_MS, Recent
+from flagpost.actions.flags.impressions import Period
+from flagpost.store.flags.impressions import DAY_MS, RecentImpression
 from flagpost.web.console.flag import FLAG, FlagAt, render_tab
 from flagpost.web.console.page import Console
 from flagpost.web.console.traffic_chart import Chart
@@ -38,14 +38,14 @@ def traffic_tab(console: Console, at: FlagAt, span: str = "day", live: str = "")
     """What was served in one environment; with `live`, its newest impressions too."""
     span = span if span in SPANS else "day"
     now = console.ctx.clock()
-    period = read_period(now, SPANS[span].step, now - SPANS[span].days * DAY_MS, None)
+    period = Period(SPANS[span].step, now - SPANS[span].days * DAY_MS)
     page = pages.load_traffic(console.ctx, console.actor, at, period)
-    place = page.one.environment
+    place, traffic = page.one.environment, page.traffic
     return render_tab(
         console,
         "traffic",
         page,
-        chart=Chart(period.start, period.end, period.step, page.columns) if place else None,
+        chart=Chart(traffic.start, traffic.end, traffic.step, traffic.columns) if traffic else None,
         span=span,
         spans=SPANS,
         live=live == "yes",
@@ -59,5 +59,5 @@ def tail(console: Console, at: FlagAt, environment: str) -> Response:
     return page_of(console.request, "flag_tail.html", tail=_tail(console, at, environment))
 
 
-def _tail(console: Console, at: FlagAt, environment: str) -> list[Recent]:
+def _tail(console: Console, at: FlagAt, environment: str) -> list[RecentImpression]:
     return impressions.live_tail(console.ctx, console.actor, at.project, at.flag, environment)

@@ -11,6 +11,7 @@ from flagpost.actions.access import Actor, Right
 from flagpost.actions.accounts.sessions import SignedIn
 from flagpost.actions.console import ConsolePage
 from flagpost.actions.context import Context
+from flagpost.actions.unit_of_work import Summary
 from flagpost.errors import FlagpostError, InvalidInput, Problem
 from flagpost.web.guard import Person
 from flagpost.web.state import Ctx
@@ -87,9 +88,9 @@ def form_fields(form: FormData) -> list[tuple[str, str]]:
     return [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
 
 
-def change_summary(form: FormData) -> dict[str, Any]:
+def change_summary(form: FormData) -> Summary:
     """The title and the comment of a change."""
-    return {"title": form_text(form, "title"), "comment": form_text(form, "comment")}
+    return Summary(form_text(form, "title"), form_text(form, "comment"))
 
 
 def split_list(text: str) -> list[str]:

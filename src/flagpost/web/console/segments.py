@@ -205,9 +205,9 @@ def _act(console: Console, one: SegmentView, form: FormData) -> Response:
 def _add_keys(console: Console, one: SegmentView, keys: list[str], form: FormData, *, replace: bool) -> Response:
     if not keys:
         raise InvalidInput("There are no keys in it.", "keys")
-    where, how = (_place(one), one.segment.id, keys), change_summary(form) | {"kinds": (one.segment.kind,)}
+    where, kinds = (_place(one), one.segment.id, keys, change_summary(form)), (one.segment.kind,)
     try:
-        segment_keys.add_keys(console.ctx, console.actor, *where, replace=replace, **how)
+        segment_keys.add_keys(console.ctx, console.actor, *where, replace=replace, kinds=kinds)
     except ApprovalRequired:
         return _request_change(console, one, "UPDATE", {"keys": keys, "replace": replace}, form)
     return redirect(one.url + one.here)
@@ -216,9 +216,9 @@ def _add_keys(console: Console, one: SegmentView, keys: list[str], form: FormDat
 def _remove_keys(console: Console, one: SegmentView, keys: list[str], form: FormData) -> Response:
     if not keys:
         raise InvalidInput("Name the keys.", "keys")
-    where, how = (_place(one), one.segment.id, keys), change_summary(form) | {"kinds": (one.segment.kind,)}
+    where, kinds = (_place(one), one.segment.id, keys, change_summary(form)), (one.segment.kind,)
     try:
-        segment_keys.remove_keys(console.ctx, console.actor, *where, **how)
+        segment_keys.remove_keys(console.ctx, console.actor, *where, kinds=kinds)
     except ApprovalRequired:
         return _request_change(console, one, "ARCHIVE", {"keys": keys}, form)
     return redirect(one.url + one.here)
@@ -227,7 +227,7 @@ def _remove_keys(console: Console, one: SegmentView, keys: list[str], form: Form
 def _save_rules(console: Console, one: SegmentView, body: dict[str, Any], form: FormData) -> Response:
     where = (one.project.id, _place(one), one.segment.id)
     try:
-        rule_based.save_rules(console.ctx, console.actor, *where, body, **change_summary(form))
+        rule_based.save_rules(console.ctx, console.actor, *where, body, change_summary(form))
     except ApprovalRequired:
         return _request_change(console, one, "UPDATE", body, form)
     return redirect(one.url + one.here)
@@ -238,7 +238,8 @@ def _request_change(
 ) -> Response:
     """Submit a change request, where the environment requires approval, and show it."""
     kind = next(name for name, kind in change_requests.KINDS.items() if kind is one.segment.kind)
-    proposal = Proposal(kind, one.segment.name, operation, wanted, **change_summary(form))
+    summary = change_summary(form)
+    proposal = Proposal(kind, one.segment.name, operation, wanted, summary.title, summary.comment)
     new = change_requests.submit(console.ctx, console.actor, one.project.id, _place(one), proposal)
     return redirect(f"/projects/{one.project.id}/change-requests/{new.request.id}")
 
