@@ -242,6 +242,23 @@ def test_a_linked_editor_connects_and_disconnects_as_in_the_console_and_the_log_
     ]
 
 
+def test_an_issue_that_is_connected_from_its_own_page_is_not_asked_for_and_known_by_its_id(
+    ctx: Context, admin: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linked(ctx, admin)
+    asked: list[str] = []
+    monkeypatch.setattr(issue_links, "look_up_issues", lambda *_: asked.append("issue"))
+    flag = id_of(ctx, admin, "Shop", "pay")
+    assert names(issue_panel.connect(ctx, ELI, flag)) == ["pay"]
+    assert asked == []
+    with ctx.db.read() as tx:
+        known = issues.find(tx, admin.account_id, PAY_1.id)
+    assert known
+    assert (known.key, known.state, known.due_at) == ("PAY-1", "unchecked", 0)
+    moved = invocation(issue=InvokedIssue("10001", "WEB-7"))
+    assert names(issue_panel.show(ctx, moved)) == ["pay"]
+
+
 def test_a_linked_viewer_searches_and_changes_nothing(ctx: Context, admin: Actor) -> None:
     connect(ctx, admin, ("Shop", "pay"))
     linked(ctx, admin, "viewer")
