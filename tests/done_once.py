@@ -17,7 +17,7 @@ from pydantic_settings import EnvSettingsSource
 def share(patch: pytest.MonkeyPatch) -> None:
     """Share it, until `patch` is undone."""
     patch.setattr(sa, "create_engine", _engine_of_one_dialect(sa.create_engine))
-    patch.setattr(http_transport, "create_ssl_context", cache(http_transport.create_ssl_context))
+    patch.setattr(http_transport, "create_ssl_context", cache(vars(http_transport)["create_ssl_context"]))
     patch.setattr(EnvSettingsSource, "__call__", _read_where_any_is_set(EnvSettingsSource.__call__))
 
 
@@ -26,7 +26,7 @@ def _engine_of_one_dialect(create: Any) -> Any:
     known: dict[str, Any] = {}
 
     def create_engine(url: sa.URL | str, **how: Any) -> sa.Engine:
-        engine = create(url, **how)
+        engine: sa.Engine = create(url, **how)
         engine.dialect, engine._compiled_cache = known.setdefault(
             sa.make_url(url).drivername, (engine.dialect, engine._compiled_cache)
         )

@@ -59,7 +59,8 @@ def test_exactly_one_field_of_a_rollout_is_set(definition: Definition) -> None:
 
 
 def said(definition: Definition | None, **how: bool) -> str:
-    return flag_state(definition, **{"killed": False, **how}).words.text
+    how = {"killed": False, **how}
+    return flag_state(definition, killed=how["killed"], archived=how.get("archived", False)).words.text
 
 
 def test_words_say_what_is_served() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from flagpost.actions.access import system
@@ -60,8 +59,8 @@ class Application:
 
     @property
     def buffer(self) -> ImpressionBuffer:
-        assert isinstance(self.http.app, FastAPI)
-        found: ImpressionBuffer = self.http.app.parts.impressions
+        application: Any = self.http.app
+        found: ImpressionBuffer = application.parts.impressions
         return found
 
     def now(self) -> int:

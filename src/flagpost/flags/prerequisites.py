@@ -37,7 +37,7 @@ A name that is missing has no definition there.
 def unmet_prerequisite(definition: Definition, others: Prerequisites) -> UnmetPrerequisite | None:
     """The first prerequisite that no key meets; None where some key may meet all of them.
 
-    None, too, where flags ask for each other in a circle: the evaluator serves `control` there.
+    None, too, where flags depend on each other in a cycle: the evaluator serves `control` there.
     """
     try:
         return _unmet(definition, others, frozenset())

@@ -39,7 +39,7 @@ def require_dependencies(
 
     A flag that it depends on has to be active, and must not depend on this one, directly or through others. A segment
     has to be in the environment. All of these, and the flag itself, stay locked until the commit: two saves at once
-    cannot close a circle, and nothing that the definition depends on is archived or removed meanwhile.
+    cannot close a cycle, and nothing that the definition depends on is archived or removed meanwhile.
     """
     named = list(flag_dependencies(definition))
     found = flags.lock_with_dependencies(tx, project.id, flag, {name for _, name in named}) if named else {}
