@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,11 @@ def test_the_health_check_follows_the_process(sqlite_url: str) -> None:
 
     with running_sandbox() as sandbox:
         follow(sandbox)
+
+
+def test_the_build_has_what_the_project_file_names() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    named = [project["project"]["readme"], *project["project"]["license-files"]]
+    named.append(project["tool"]["hatch"]["metadata"]["hooks"]["custom"]["path"])
+    copied = " ".join(re.findall(r"^COPY (?!--from)(.+)$", CONTAINERFILE, re.MULTILINE))
+    assert not [one for one in named if one not in copied]

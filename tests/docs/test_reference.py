@@ -1,8 +1,7 @@
-"""Every setting, command, option, endpoint and fault is in docs/reference, and every link in the docs leads somewhere."""
+"""Every setting, command, option, endpoint and fault is in docs/reference."""
 
 import re
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 import typer
@@ -24,7 +23,6 @@ from tests.web.test_guard import routes_of
 from tests.web.test_openapi import document
 
 REFERENCE = ROOT / "docs" / "reference"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def text(name: str) -> str:
@@ -108,18 +106,6 @@ def test_every_call_fault_and_setting_of_the_sandbox_is_documented() -> None:
 def test_every_field_of_an_import_is_documented() -> None:
     for name in (*FIELDS, "versions"):
         assert f"`{name}`" in text("import-format.md")
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_leads_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
-        if not target.startswith(("http:", "https:")):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
-
-
-def test_nothing_speaks_of_this_machine() -> None:
-    for page in PAGES:
-        assert not re.search(r"/(home|root|work|tmp)/\w", page.read_text()), page
 
 
 @pytest.mark.parametrize("metric", sorted(metrics.described()))

@@ -94,6 +94,10 @@ def connected_on_both(world_on_both: World) -> World:
 def survived(request: pytest.FixtureRequest) -> Survived:
     """The seed of a test in which chance has a part, printed where it fails, and what the test went through."""
     seed = int(os.environ.get("FLAGPOST_FAULTS_SEED") or time.time_ns() % 1_000_000)
-    store = "PostgreSQL" if "postgres_url" in request.fixturenames or "postgresql" in request.node.name else "SQLite"
+    store = (
+        "PostgreSQL"
+        if any("postgres" in name for name in request.fixturenames) or "postgresql" in request.node.name
+        else "SQLite"
+    )
     print(f"To have the same again, set FLAGPOST_FAULTS_SEED={seed}")
     return Survived(request.node.name, store, seed)

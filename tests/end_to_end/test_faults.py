@@ -14,6 +14,8 @@ FAULTS = {
     "slow": {"latency_ms": 300},
 }
 
+KILLED = {"enabled": False, "rollout": {"text": "Killed"}}
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
@@ -67,6 +69,24 @@ def test_one_flag_that_jira_breaks_down_over_does_not_hold_up_the_others(connect
     connected_on_both.sandbox.no_faults()
     connected_on_both.call("POST", "/api/v1/jira/integration/resend")
     connected_on_both.expect_equal()
+
+
+def test_a_kill_made_while_jira_fails_at_the_flag_is_not_deferred_with_the_version_that_failed(
+    connected_on_both: World,
+) -> None:
+    """The deferral covers the version that failed. The kill is a newer one, and Jira was never asked about it."""
+    world = connected_on_both
+    pay = world.new_flag("pay", "PAY-1")
+    world.settled()
+    world.sandbox.faults(break_over=[pay], latency_ms=1500, prefix=FEATURE_FLAGS)
+    asked = len(world.sandbox.requests("/bulk"))
+    world.define("pay", share=40)
+    until(lambda: len(world.sandbox.requests("/bulk")) == asked + 3, "the attempt that ends in a deferral is under way")
+    world.act("kill", "pay")
+    until(lambda: world.sandbox.requests("/bulk")[asked + 2]["status"] == 500, "Jira fails at it once more")
+    world.sandbox.no_faults()
+    assert world.on_issue("pay")["summary"]["status"] == {**KILLED, "defaultValue": "off"}
+    world.expect_equal()
 
 
 def test_a_body_that_is_too_large_goes_in_parts(connected_on_both: World) -> None:

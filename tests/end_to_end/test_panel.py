@@ -84,7 +84,7 @@ def test_the_whole_answer(connected: World) -> None:
                 "project": "Default",
                 "url": f"{connected.url}/projects/{connected.workspace()}/flags/{flag}",
                 "states": [
-                    {"environment": "Staging", "primary": False, "on": False, "words": "Not set up yet"},
+                    {"environment": "Staging", "primary": False, "on": False, "words": "Not initiated"},
                     {"environment": "Production", "primary": True, "on": True, "words": "On for 90 %"},
                 ],
                 "saved_by": "Bootstrap",

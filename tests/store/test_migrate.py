@@ -21,6 +21,12 @@ _HINT = "A table changed without a migration. Until 0.2.0 is released: python to
 _INDEXES = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = :schema"
 
 
+@pytest.fixture
+def postgres_url(fresh_postgres_url: str) -> str:
+    """These tests change the schema."""
+    return fresh_postgres_url
+
+
 def test_the_migrations_build_exactly_the_tables_of_the_code(database: Database) -> None:
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})

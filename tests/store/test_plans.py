@@ -37,6 +37,12 @@ class Takes:
 
 
 @pytest.fixture
+def postgres_url(fresh_postgres_url: str) -> str:
+    """These tests change what the planner knows."""
+    return fresh_postgres_url
+
+
+@pytest.fixture
 def accounts(ctx: Context) -> list[Account]:
     """Some accounts with many flags each, and a database that knows how many."""
     found = fill(ctx, ctx.settings.atlassian_api_url, ACCOUNTS, FLAGS)

@@ -15,8 +15,8 @@ TOKEN = "metrics-token-of-the-test"
 
 
 def with_settings(console: Console, **changed: object) -> None:
-    context = console.app.state.context
-    console.app.state.context = replace(context, settings=context.settings.model_copy(update=changed))
+    context = console.ctx
+    console.app.parts.context = replace(context, settings=context.settings.model_copy(update=changed))
 
 
 def from_here(console: Console) -> TestClient:

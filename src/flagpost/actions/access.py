@@ -89,5 +89,5 @@ def system(account_id: str) -> Actor:
 
 
 def split_migration(account_id: str) -> Actor:
-    """`flagpost migrate-from split`: a name of its own, by which the audit log tells its changes from everybody's."""
-    return Actor(account_id, ActorType.SYSTEM, "split", "Moved from Split", _EVERYTHING, sees_all_projects=True)
+    """The actor of `flagpost migrate-from split`, by which the audit log tells imported changes from all others."""
+    return Actor(account_id, ActorType.SYSTEM, "split", "Split migration", _EVERYTHING, sees_all_projects=True)

@@ -1,6 +1,6 @@
-"""From what somebody calls a thing to the thing, if they may see it. What they may not see does not exist for them.
+"""From a name or an id to the object, if the actor may see it. What an actor may not see does not exist for them.
 
-Every function raises NotFound, in words that do not tell whether the thing exists. With a `lock`, the row that a
+Every function raises NotFound, in words that do not say whether the object exists. With a `lock`, the row that a
 decision rests on stays as it was read until the commit (`flagpost.store.locks` has the order).
 """
 
@@ -35,7 +35,7 @@ def get_visible_project(tx: Transaction, actor: Actor, ref: str, *, lock: Lock |
 
 
 def _may_see(tx: Transaction, actor: Actor, project: Project) -> bool:
-    """The same as `visible_projects`, of one project that is at hand: what every request asks first."""
+    """Whether `visible_projects` holds for one project that was read already; every request asks this first."""
     if actor.project_id not in (None, project.id):
         return False
     if actor.sees_all_projects or not project.restricted:

@@ -21,7 +21,7 @@ def page(ctx: Context, engine_alive: bool, queue: Queue | None) -> bytes:
     """The metrics of this process and of the database, for Prometheus.
 
     `queue` is the engine's own where it is in this process; None where it is in the database. A database that does
-    not answer is a figure too, and keeps nobody from reading the others.
+    not answer is a figure too, and the other figures are there all the same.
     """
     try:
         samples = list(_from_database(ctx, queue))

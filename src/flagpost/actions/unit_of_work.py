@@ -7,8 +7,8 @@ start at once. An action that forgets one of these loses a change, and no error 
 *Solution.* An action that writes is a function of a `Change`. It says what it did (`definition_saved`, `flag_saved`,
 …), and the `Change` knows what follows from that. All of it is written in the one transaction of the action, so it is
 there after the commit, or nothing is. Outbox entries and change sequences are written last, in the lock order of
-`flagpost.store.locks`, because every delivery and every poll waits for whoever holds them. Delivery is woken after the
-commit; a lost wake-up costs seconds, because a sweep looks for pending entries.
+`flagpost.store.locks`, because deliveries and other changes wait for the transaction that holds them. Delivery is
+woken after the commit; a lost wake-up costs seconds, because a sweep looks for pending entries.
 
 *Deadlocks.* The lock order leaves none between actions. If PostgreSQL reports one all the same, or a serialization
 failure, `Database.transact` runs the action again in a new transaction. So an action touches nothing but the database:

@@ -2,6 +2,9 @@
 
 Everything is real but Atlassian: both servers speak HTTP with each other, the app in the sandbox is configured with
 the integration's token, and what Jira shows is what was sent. It all ends, and is forgotten, with the program.
+
+The sandbox is a distribution of its own, which `flagpost[demo]` brings. Importing this module without it raises
+SetupError with the command that installs it.
 """
 
 import tempfile
@@ -27,7 +30,15 @@ from flagpost.flags.definition_json import parse
 from flagpost.jira.manifest import forge_manifest
 from flagpost.settings import Settings
 from flagpost.telemetry.logging import set_up_logging
-from jira_sandbox.embedded import Sandbox, running_sandbox
+
+try:
+    from jira_sandbox.embedded import Sandbox, running_sandbox
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "jira_sandbox":
+        raise
+    raise SetupError(
+        "The demo needs the Jira sandbox, which is a package of its own. Install it: pip install 'flagpost[demo]'"
+    ) from None
 
 APP_ID = "ari:cloud:ecosystem::app/5f0d6f5e-6c1c-4a3a-9b1e-2c7d0f3a8b11"
 EMAIL, PASSWORD = "ada@example.com", "try-flagpost"

@@ -246,11 +246,16 @@ class Delivery:
     def _fail(self, site: Site, rows: Sequence[OutboxEntry], answer: Answer) -> NoReturn:
         """Jira would not take a request: end the delivery, without this one flag next time if Jira fails at it."""
         if len(rows) == 1 and one_is_to_blame(site, answer):
-            with self.db.write() as tx:
-                words = f"Jira fails at it again and again ({answer.status}): {answer.words()}"
-                outbox.defer(tx, rows[0].flag_id, self.clock() + outbox.PUT_OFF_MS, words)
-            log.warning("jira.flag_put_off", site=site.site_url, flag=rows[0].flag_id, status=answer.status)
+            self._defer(site, rows[0], answer)
         self._trouble.give_up(site, answer)
+
+    def _defer(self, site: Site, row: OutboxEntry, answer: Answer) -> None:
+        """Send this version no more for a while, so that the other flags go on. A newer one goes out with them."""
+        words = f"Jira fails at it again and again ({answer.status}): {answer.words()}"
+        with self.db.write() as tx:
+            deferred = outbox.defer(tx, row.flag_id, row.wanted, self.clock() + outbox.PUT_OFF_MS, words)
+        if deferred:
+            log.warning("jira.flag_deferred", site=site.site_url, flag=row.flag_id, status=answer.status)
 
     def _record_bulk(
         self, api: FlagsApi, rows: Sequence[OutboxEntry], to_tell: dict[str, JiraFlagState], answer: Answer

@@ -58,14 +58,17 @@ _NOTICE_WHO_VANISHES = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c
 
 
 class Database:
-    """One store, SQLite or PostgreSQL, open for reading and writing from any thread."""
+    """One store, SQLite or PostgreSQL, open for reading and writing from any thread.
 
-    def __init__(self, url: str) -> None:
+    On SQLite a statement waits `busy_seconds` for a lock of another process. PostgreSQL has settings of its own.
+    """
+
+    def __init__(self, url: str, *, busy_seconds: float = 10.0) -> None:
         self.url = _parsed(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
-            self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", 1)
-            self._reader = _sqlite_engine(self.url, "BEGIN", _READERS)
+            self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", 1, busy_seconds)
+            self._reader = _sqlite_engine(self.url, "BEGIN", _READERS, busy_seconds)
             sa.event.listen(self._reader, "connect", _refuse_writes)
         else:
             self._writer = self._reader = sa.create_engine(
@@ -100,12 +103,12 @@ class Database:
         return result
 
     @contextmanager
-    def alone(self, name: str) -> Iterator[bool]:
-        """Whether this is the only block of this name that runs, over all processes and hosts, until it ends.
+    def advisory_lock(self, name: str) -> Iterator[bool]:
+        """Try to lock a name for the block, over all processes and hosts. Gives whether the block holds the lock.
 
-        PostgreSQL: an advisory lock, which belongs to a connection and ends with it, whatever became of its process;
-        a connection whose host has vanished is given up by the server within seconds. SQLite: always True, because
-        there is one process, and whoever needs it to be alone among that one's threads sees to it.
+        PostgreSQL: a session's advisory lock. It belongs to a connection and ends with it, whatever happened to its
+        process; the server closes the connection of a host that has vanished within seconds. SQLite: always True,
+        because there is one process. A caller that has to exclude other threads of that process does so itself.
         """
         if self.is_sqlite:
             yield True
@@ -201,7 +204,7 @@ def _parsed(url: str) -> sa.URL:
     return parsed
 
 
-def _sqlite_engine(url: sa.URL, begin: str, size: int) -> Engine:
+def _sqlite_engine(url: sa.URL, begin: str, size: int, busy_seconds: float) -> Engine:
     engine = sa.create_engine(
         url, poolclass=sa.QueuePool, pool_size=size, max_overflow=0, connect_args={"check_same_thread": False}
     )
@@ -209,7 +212,8 @@ def _sqlite_engine(url: sa.URL, begin: str, size: int) -> Engine:
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver starts no transaction of its own; `begin` below does
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        busy = f"busy_timeout={round(busy_seconds * 1000)}"
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", busy):
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")

@@ -11,9 +11,8 @@ import logging
 import re
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any
 
 import structlog
@@ -45,17 +44,6 @@ def as_request(request: str | None = None) -> Iterator[str]:
     found = request or new_id()
     with structlog.contextvars.bound_contextvars(request=found):
         yield found
-
-
-def each_as_request(work: Callable[[], None]) -> Callable[[], None]:
-    """The same for every run of `work`."""
-
-    @wraps(work)
-    def run() -> None:
-        with as_request():
-            work()
-
-    return run
 
 
 @contextmanager

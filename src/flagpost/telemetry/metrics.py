@@ -103,7 +103,7 @@ ISSUES = Counter(
 )
 ENGINE_FAILURES = Counter(
     "flagpost_engine_failures_total",
-    "Errors that the engine of deliveries survived, by what failed: sweep, delivery or chore.",
+    "Errors that the engine survived, by what failed: delivery, sweep, or a periodic task by its name.",
     ["part"],
     registry=REGISTRY,
 )
@@ -152,7 +152,7 @@ def _start_at_zero() -> None:
         (FLAGS, ("accepted", "refused", "removed")),
         (FAILURES, FAILURE_KINDS),
         (ISSUES, ("found", "absent")),
-        (ENGINE_FAILURES, ("sweep", "delivery", "chore")),
+        (ENGINE_FAILURES, ("sweep", "delivery")),
         (IMPRESSIONS, ("kept", "refused")),
         (IMPRESSIONS_DROPPED, ("flag", "time", "treatment", "room")),
     ):

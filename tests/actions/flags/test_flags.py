@@ -40,7 +40,7 @@ def admin(ctx: Context, account: AccountFixture) -> Actor:
 
 def holder(ctx: Context, admin: Actor, role: str, **scope: Any) -> Actor:
     """Whoever holds a new key of this role."""
-    _, secret = api_keys.create_api_key(ctx, admin, name=role, roles=(role,), **scope)
+    _, secret = api_keys.create_api_key(ctx, admin, name=role, roles=(role,), scope=api_keys.KeyScope(**scope))
     return api_keys.authenticate_key(ctx, secret)
 
 

@@ -10,10 +10,18 @@ from flagpost.actions.accounts import sessions, users
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
 from flagpost.actions.flags.definitions import Draft
-from flagpost.actions.jira import account_links, configure_page, integration, issue_links, issue_panel
+from flagpost.actions.jira import (
+    account_links,
+    configure_page,
+    integration,
+    issue_links,
+    issue_panel,
+    payload_preview,
+)
 from flagpost.actions.jira.issue_panel import Panel
 from flagpost.actions.projects import environments, projects
 from flagpost.errors import Conflict, InvalidInput, NotAllowed, NotFound, TooManyRequests
+from flagpost.flags.model import Depends
 from flagpost.jira.invocation_token import Invocation, InvokedIssue
 from flagpost.store.jira import issues
 from tests.actions.flags.test_flags import definition
@@ -37,7 +45,7 @@ ZOE = invocation("557058:zoe")
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test starts with nobody having failed."""
     for one in ("_by_person", "_by_site"):
-        monkeypatch.setattr(account_links, one, type(account_links._by_site)(getattr(account_links, one)._most))
+        monkeypatch.setattr(account_links, one, type(account_links._by_site)(getattr(account_links, one)._limit))
 
 
 @pytest.fixture
@@ -137,13 +145,34 @@ def test_every_environment_stands_in_plain_words_and_the_last_save_is_said(
     definitions.kill(ctx, replace(admin, name="Zoe"), "Shop", "pay", "Staging")
     shown = issue_panel.show(ctx, ELI)
     (flag,) = shown.flags
-    assert [(one.environment, one.words, one.environment_id in shown.primary) for one in flag.standings] == [
-        ("Demo", "Not set up yet", False),
-        ("Staging", "Off (killed)", False),
+    assert [(one.environment, one.state.words.text, one.environment_id in shown.primary) for one in flag.standings] == [
+        ("Demo", "Not initiated", False),
+        ("Staging", "Killed: everybody gets “off”", False),
         ("Production", "On for 90 %", True),
     ]
     assert flag.last_save
     assert (flag.last_save.saved_by, flag.last_save.saved_at) == ("Zoe", clock())
+
+
+def test_a_killed_prerequisite_is_named_with_what_everybody_gets_in_the_panel_and_to_jira(
+    ctx: Context, admin: Actor
+) -> None:
+    connect(ctx, admin, ("Shop", "pay"))
+    for place in ("Production", "Staging"):
+        definitions.create_definition(ctx, admin, "Shop", "basket", place, definition(100))
+        needs = replace(definition(100), prerequisites=(Depends("basket", ("on",)),))
+        definitions.create_definition(ctx, admin, "Shop", "pay", place, needs)
+    definitions.kill(ctx, admin, "Shop", "basket", "Production")
+    (flag,) = issue_panel.show(ctx, ELI).flags
+    words = "On, but its prerequisite “basket” is killed: everybody gets “off”"
+    assert {one.environment: one.state.words.text for one in flag.standings} == {
+        "Production": words,
+        "Staging": "On for 100 %",
+    }
+    sent = payload_preview.preview(ctx, admin, "Shop", "pay").body
+    assert sent
+    status = sent["flags"][0]["summary"]["status"]
+    assert status == {"enabled": True, "defaultValue": "off", "rollout": {"text": words}}
 
 
 def test_an_issue_is_recognised_by_its_id_and_by_its_key_only_until_that_is_known(ctx: Context, admin: Actor) -> None:
@@ -256,7 +285,7 @@ def test_an_archived_flag_is_shown_and_not_found(ctx: Context, admin: Actor) -> 
     flags.archive_flag(ctx, admin, "Shop", "pay")
     flags.archive_flag(ctx, admin, "Shop", "basket")
     (flag,) = issue_panel.show(ctx, ELI).flags
-    assert {one.words for one in flag.standings} == {"Off (archived)"}
+    assert {one.state.words.text for one in flag.standings} == {"Archived"}
     assert issue_panel.search(ctx, ELI, "") == ([], False)
     with pytest.raises(Conflict, match="archived"):
         issue_panel.connect(ctx, ELI, id_of(ctx, admin, "Shop", "basket"))

@@ -53,8 +53,23 @@ def test_a_flag_that_was_put_off_is_due_in_time_even_if_the_clock_is_set_back(
     now, hour = ctx.clock(), 3_600_000
     with ctx.db.write() as tx:
         outbox.enqueue(tx, account.id, "p", "pay", "pay", now)
-        outbox.defer(tx, "pay", now + outbox.PUT_OFF_MS, "Jira fails at it")
+        outbox.defer(tx, "pay", now, now + outbox.PUT_OFF_MS, "Jira fails at it")
     with ctx.db.read() as tx:
         due = [bool(outbox.pending(tx, account.id, 10, when)) for when in (now, now + outbox.PUT_OFF_MS, now - hour)]
         assert due == [False, True, True]
         assert outbox.accounts_with_pending(tx, now - hour) == [account.id]
+
+
+def test_a_deferral_does_not_cover_a_version_newer_than_the_one_that_failed(
+    ctx: Context, account: AccountFixture
+) -> None:
+    now = ctx.clock()
+    with ctx.db.write() as tx:
+        outbox.enqueue(tx, account.id, "p", "pay", "pay", now)
+        outbox.bump(tx, ["pay"], now)
+        assert not outbox.defer(tx, "pay", now, now + outbox.PUT_OFF_MS, "Jira fails at it")
+        (due,) = outbox.pending(tx, account.id, 10, now)
+        assert (due.refused, outbox.defer(tx, "pay", due.wanted, now + 1, "Jira fails at it")) == (None, True)
+        assert outbox.pending(tx, account.id, 10, now) == []
+        outbox.bump(tx, ["pay"], now)
+        assert [one.flag_id for one in outbox.pending(tx, account.id, 10, now)] == ["pay"]

@@ -30,7 +30,7 @@ BODY = {
 @pytest.fixture
 def flag(console: Console) -> str:
     """The address of a flag that is set up in Production."""
-    ctx = console.app.state.context
+    ctx = console.ctx
     actor = system(ensure_account(ctx))
     made = flags.create_flag(ctx, actor, console.project, name="pay", traffic_type="user")
     definitions.create_definition(ctx, actor, console.project, "pay", "Production", Draft(parse(BODY)))

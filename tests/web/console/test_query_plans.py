@@ -136,6 +136,12 @@ def caught(database: Database) -> Iterator[list[tuple[str, Any]]]:
 
 
 @pytest.fixture
+def postgres_url(fresh_postgres_url: str) -> str:
+    """The planner knows nothing of the tables yet."""
+    return fresh_postgres_url
+
+
+@pytest.fixture
 def filled(database_url: str) -> Iterator[Filled]:
     settings = Settings(
         database_url=database_url,
@@ -146,7 +152,7 @@ def filled(database_url: str) -> Iterator[Filled]:
     )
     app = create_app(settings, works=False)
     with TestClient(app, headers={"sec-fetch-site": "same-origin"}, follow_redirects=False) as browser:
-        ctx: Context = app.state.context
+        ctx: Context = app.parts.context
         bootstrap.ensure_account(ctx)
         link = sessions.first_admin_link(ctx)
         assert link
@@ -157,7 +163,7 @@ def filled(database_url: str) -> Iterator[Filled]:
         names = fill(ctx, who.actor)
         known = [
             route.path
-            for route in routes_of(app)
+            for route in routes_of(app.routes)
             if hasattr(route, "dependant") and "GET" in route.methods and person in guards_of(route.dependant)
         ]
         pages = [page + more for page in known for more in ["", *ASKED.get(page, [])] if more or page not in NEEDS_MORE]

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 def ctx_of(console: Console) -> Context:
-    ctx: Context = console.app.state.context
+    ctx: Context = console.ctx
     return ctx
 
 

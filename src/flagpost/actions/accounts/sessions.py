@@ -12,7 +12,7 @@ import argon2
 
 from flagpost.actions.access import RIGHTS_OF_USER_ROLE, Actor, ActorType, system
 from flagpost.actions.accounts.api_keys import hash_of
-from flagpost.actions.accounts.rate_limit import Attempts
+from flagpost.actions.accounts.rate_limit import FailedAttempts
 from flagpost.actions.context import Context
 from flagpost.actions.unit_of_work import Change, Subject, transactional
 from flagpost.errors import InvalidInput, NotFound, NotSignedIn, Problem
@@ -31,7 +31,7 @@ _hasher = argon2.PasswordHasher()
 
 
 @cache
-def _no_one() -> str:
+def _unmatched_hash() -> str:
     """A hash that no password fits, so that an unknown email takes as long as a wrong password."""
     return _hasher.hash(secrets.token_urlsafe())
 
@@ -45,21 +45,21 @@ class SignedIn:
     session_id: str
 
 
-_attempts = Attempts(10)
+_attempts = FailedAttempts(10)
 
 
 def sign_in(ctx: Context, email: str, password: str, *, address: str = "", user_agent: str = "") -> str:
     """A session token for this user. NotSignedIn where email and password do not fit together."""
     now = ctx.clock()
     by_email, by_address = f"{ctx.db.url}:{email.lower()}", f"{ctx.db.url}@{address}"
-    _attempts.require_patience(now, by_email, by_address)
+    _attempts.require_allowed(now, by_email, by_address)
     with ctx.db.read() as tx:
         user = users.find_user_by_email(tx, email.strip())
     known = user.password_hash if user and user.status == "ACTIVE" else None
-    if not _fits(known or _no_one(), password) or known is None or user is None:
-        _attempts.note(now, by_email, by_address)
+    if not _fits(known or _unmatched_hash(), password) or known is None or user is None:
+        _attempts.record(now, by_email, by_address)
         raise NotSignedIn(_WRONG)
-    _attempts.forget(by_email)
+    _attempts.reset(by_email)
     rehashed = _hasher.hash(password) if _hasher.check_needs_rehash(known) else None
     return _begin_session(ctx, actor_of(user, []), user.id, known, rehashed, user_agent)
 
@@ -79,7 +79,7 @@ def _begin_session(change: Change, user_id: str, known: str, rehashed: str | Non
 
 
 def signed_in(ctx: Context, token: str | None) -> SignedIn | None:
-    """Whose session this is; None where it is nobody's (any more)."""
+    """The user of a session; None where the token is unknown, or the session has ended."""
     if not token or len(token) > 200:
         return None
     now = ctx.clock()
@@ -121,7 +121,7 @@ def sign_out(ctx: Context, who: SignedIn) -> None:
 
 
 def list_sessions(ctx: Context, who: SignedIn) -> list[Session]:
-    """Where somebody is signed in."""
+    """The sessions of a user."""
     with ctx.db.read() as tx:
         return users.list_sessions(tx, who.user.id)
 
@@ -139,9 +139,9 @@ def _end_session(change: Change, session_id: str) -> None:
 
 def change_password(ctx: Context, who: SignedIn, old: str, new: str) -> None:
     """A new password, for a user who knows the old one; every other session ends."""
-    _attempts.require_patience(ctx.clock(), who.user.id)
-    if not _fits(who.user.password_hash or _no_one(), old):
-        _attempts.note(ctx.clock(), who.user.id)
+    _attempts.require_allowed(ctx.clock(), who.user.id)
+    if not _fits(who.user.password_hash or _unmatched_hash(), old):
+        _attempts.record(ctx.clock(), who.user.id)
         raise InvalidInput("That is not your present password.", "old_password")
     _require_good_password(new, "new_password")
     _set_password(ctx, who.actor, _hasher.hash(new), who.session_id)

@@ -20,7 +20,7 @@ ROLES = tuple(RIGHTS_OF_USER_ROLE)
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """A link with which somebody chooses a password, once, within `valid_days`."""
+    """A link with which a user chooses a password, once, within `valid_days`."""
 
     user: User
     url: str

@@ -59,7 +59,7 @@ MAX_COMMENT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What somebody wants to become of a flag or segment, by name, with `wanted` in the Admin API's shape.
+    """What a submitter wants a flag or segment to become, by name, with `wanted` in the Admin API's shape.
 
     `object_type` is one of `OPERATIONS`, and says which operations there are. A large segment's UPLOAD takes its keys
     from a file that is sent afterwards.

@@ -75,21 +75,34 @@ def decide(change: Change, id: str, decision: str, comment: str = "") -> ChangeR
 
 
 def publish_due(ctx: Context) -> None:
-    """Publish what was approved for a time that has come.
+    """Publish every approved change whose time has come. What cannot be published is rejected, with the reason.
 
-    A request that can never be published is rejected, with the reason: only an error that calls itself permanent says
-    so. After any other, such as a database that is busy, it stays scheduled, and the next round tries again.
+    Only an error that is `permanent` rejects a change. After any other error (a busy database, a lost connection) the
+    change stays scheduled, and the next round tries again. No change holds up another: errors that Flagpost does not
+    know are raised together, as an ExceptionGroup, when all changes have been tried.
     """
     with ctx.db.read() as tx:
-        waiting = change_requests.due(tx, ctx.clock())
-    for account_id, id in waiting:
+        due = change_requests.due(tx, ctx.clock())
+    unknown = []
+    for account_id, id in due:
         try:
-            _publish_scheduled(ctx, system(account_id), id)
+            _publish_or_reject(ctx, account_id, id)
         except FlagpostError as error:
-            if error.permanent:
-                _reject(ctx, system(account_id), id, error.message)
-            else:
-                log.warning("change_request.publish_retry", change_request=id, reason=error.message)
+            log.warning("change_request.publication_deferred", change_request=id, reason=error.message)
+        except Exception as error:
+            error.add_note(f"while publishing change request {id}")
+            unknown.append(error)
+    if unknown:
+        raise ExceptionGroup("Some scheduled changes could not be published yet.", unknown)
+
+
+def _publish_or_reject(ctx: Context, account_id: str, id: str) -> None:
+    try:
+        _publish_scheduled(ctx, system(account_id), id)
+    except FlagpostError as error:
+        if not error.permanent:
+            raise
+        _reject(ctx, system(account_id), id, error.message)
 
 
 @transactional
@@ -182,7 +195,7 @@ def _require_may_decide(change: Change, request: ChangeRequest, decision: str) -
         return
     actor.require(edit_right(request.object_type))
     if own:
-        raise NotAllowed("Somebody else has to decide: you asked for this change.")
+        raise NotAllowed("Another user has to decide: you asked for this change.")
     allowed = restricted_approvers(_environment(change, request))
     if allowed is not None and not allowed & {actor.id, *actor.group_ids}:
         raise NotAllowed(f"You are not one of those who approve changes in {request.environment_name}.")

@@ -1,8 +1,9 @@
 """Definitions: setting a flag up in an environment, saving, killing, restoring.
 
 A save names the version that it is based on. The flag's row is locked when the definition is read, so of two users who
-save at once the second reads what the first saved, and is told; nothing is overwritten unseen. A caller that names no
-version (Split's clients cannot) replaces what it finds, as Split does. A kill names no version: it always wins.
+save at once the second reads what the first saved, and gets StaleVersion; nothing is overwritten unseen. A caller that
+names no version (Split's clients cannot) replaces what it finds, as Split does. A kill names no version: it always
+wins.
 """
 
 from collections.abc import Mapping, Sequence

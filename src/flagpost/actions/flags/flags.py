@@ -54,7 +54,7 @@ def list_flags(
 class FlagRow:
     """A flag in a list, how it stands in one environment, and its issues' keys.
 
-    `only` marks a candidate for removal: the one treatment that it serves there, or empty where it has no traffic.
+    `only` marks a stale flag: the one treatment that it serves in the environment, or empty where it has no traffic.
     """
 
     flag: Flag
@@ -181,7 +181,7 @@ def update_flag(
 ) -> Flag:
     """Change what is said about a flag. StaleVersion if `base_version` is given and is not the flag's version.
 
-    The flag is locked when it is read, so of two saves on one version the second is told.
+    The flag is locked when it is read, so of two saves on one version the second gets StaleVersion.
     """
     change.actor.require(Right.EDIT_FLAGS)
     found = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)

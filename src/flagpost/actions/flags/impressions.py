@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
 from flagpost.actions.lookup import get_visible_environment, get_visible_flag, get_visible_project
+from flagpost.actions.unit_of_work import Change, transactional
 from flagpost.errors import InvalidInput
 from flagpost.store.db import Transaction
 from flagpost.store.flags import impressions
@@ -77,13 +78,12 @@ def last_traffic(ctx: Context, actor: Actor, project: str, flag: str) -> dict[st
         return impressions.last_traffic(tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id)
 
 
-def live_tail(ctx: Context, actor: Actor, project: str, flag: str, environment: str) -> list[RecentImpression]:
+@transactional
+def live_tail(change: Change, project: str, flag: str, environment: str) -> list[RecentImpression]:
     """The newest impressions, from every process. They arrive within seconds while a page calls this repeatedly."""
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        place, found = _get_visible(tx, actor, project, flag, environment)
-        impressions.watch(tx, place.id, found.id, now + _WATCHED_MS)
-        return impressions.recent(tx, place.id, found.id, now - RECENT_KEPT_MS, _MAX_SHOWN)
+    place, found = _get_visible(change.tx, change.actor, project, flag, environment)
+    impressions.watch(change.tx, place.id, found.id, change.now + _WATCHED_MS)
+    return impressions.recent(change.tx, place.id, found.id, change.now - RECENT_KEPT_MS, _MAX_SHOWN)
 
 
 def _get_visible(tx: Transaction, actor: Actor, project: str, flag: str, environment: str) -> tuple[Environment, Flag]:

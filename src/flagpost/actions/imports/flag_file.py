@@ -23,6 +23,7 @@ from flagpost.flags.import_file import FlagLine
 from flagpost.flags.issue_keys import parse_issue_refs
 from flagpost.flags.model import Bucket, Definition, FlagStatus, Treatment
 from flagpost.jira.issues import IN_THE_BACKGROUND
+from flagpost.store.accounts import accounts
 from flagpost.store.flags import definitions as stored_definitions
 from flagpost.store.flags import flags as stored_flags
 from flagpost.store.jira.issues import Issue
@@ -80,8 +81,8 @@ def import_flags(
     """Import these lines into a project, in their order, or with `dry_run` say what would be done.
 
     `traffic_type` is for lines that name none. Owners are found by email, name or group; with `create_owners`, a name
-    that nobody has becomes a group. `done` is called after every line. Raises only what concerns all lines: a project
-    or right that is missing.
+    that no user and no group has becomes a group. `done` is called after every line. Raises only what concerns all
+    lines: a project or right that is missing.
     """
     actor.require(Right.EDIT_FLAGS)
     with ctx.db.read() as tx:
@@ -152,6 +153,7 @@ def _undo(change: Change, run: _Import, line: FlagLine, wanted: list[Issue]) -> 
 
 @transactional
 def _import_line(change: Change, run: _Import, line: FlagLine, wanted: list[Issue]) -> Report:
+    accounts.lock(change.tx, change.actor.account_id)  # first in the lock order; issues and groups need it
     project = get_visible_project(change.tx, change.actor, run.project, lock=Lock.SHARE)
     flag = stored_flags.lock(change.tx, project.id, line.name)
     created, remarks = flag is None, tuple[str, ...]()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from flagpost.actions.access import Actor, ActorType, Right
 from flagpost.actions.accounts.api_keys import hash_of
-from flagpost.actions.accounts.rate_limit import Attempts
+from flagpost.actions.accounts.rate_limit import FailedAttempts
 from flagpost.actions.accounts.sessions import actor_of
 from flagpost.actions.audit import record
 from flagpost.actions.context import Context
@@ -27,7 +27,7 @@ _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # 32 characters, none of which i
 _HALF = 5
 _WRONG = f"Flagpost does not know this code. A code works once, for {CODE_MINUTES} minutes; get a new one in Flagpost."
 
-_by_person, _by_site = Attempts(10), Attempts(100)
+_by_person, _by_site = FailedAttempts(10), FailedAttempts(100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,15 @@ def link(ctx: Context, site: Site, atlassian_id: str, code: str) -> None:
     InvalidInput where the code does not work, TooManyRequests after too many that did not.
     """
     now, person = ctx.clock(), f"{site.id}:{atlassian_id}"
-    _by_person.require_patience(now, person)
-    _by_site.require_patience(now, site.id)
+    _by_person.require_allowed(now, person)
+    _by_site.require_allowed(now, site.id)
     with ctx.db.write() as tx:
         user = _use(tx, site, code, now)
         if user:
             _link(tx, site, atlassian_id, user, now)
     if user is None:
-        _by_person.note(now, person)
-        _by_site.note(now, site.id)
+        _by_person.record(now, person)
+        _by_site.record(now, site.id)
         raise InvalidInput(_WRONG, "code")
 
 

@@ -14,6 +14,7 @@ from flagpost.flags.issue_keys import parse_issue_refs
 from flagpost.flags.model import FlagStatus
 from flagpost.jira.issues import WHILE_SOMEBODY_WAITS, Patience
 from flagpost.jira.payload import MAX_ASSOCIATIONS
+from flagpost.store.accounts import accounts
 from flagpost.store.db import Transaction
 from flagpost.store.jira import integrations, issues, outbox
 from flagpost.store.jira.integrations import ChosenProject, Site
@@ -97,6 +98,8 @@ def create_connected_flag(
 
 @transactional
 def _create_connected(change: Change, project: str, checked: Sequence[Issue], **described: Unpack[NewFlag]) -> Flag:
+    if checked:
+        accounts.lock(change.tx, change.actor.account_id)
     found = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
     flag = add_flag(change, found, **described)
     if checked:
@@ -114,13 +117,15 @@ def connect_issues(ctx: Context, actor: Actor, project: str, flag: str, refs: Se
 def connect_checked(change: Change, project: str, flag: str, checked: Sequence[Issue]) -> list[str]:
     """Connect a flag with issues that were just looked up; the keys that were not connected before."""
     change.actor.require(Right.EDIT_FLAGS)
+    accounts.lock(change.tx, change.actor.account_id)
     return add_connections(change, _lock_flag(change, project, flag), checked)
 
 
 def add_connections(change: Change, flag: Flag, checked: Sequence[Issue]) -> list[str]:
     """Within a change: connect a locked flag with issues that were looked up; the keys that are new.
 
-    The outbox entry is locked before the issues, as a delivery locks them.
+    The caller holds the account too, because issues that are not known yet have no row to lock. The outbox entry is
+    locked before the issues, as a delivery locks them.
     """
     tx = change.tx
     if flag.status is FlagStatus.ARCHIVED:

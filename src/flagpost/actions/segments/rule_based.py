@@ -45,7 +45,7 @@ def put_rules(change: Change, there: SegmentPlace, rules: dict[str, Any], summar
     if problems := missing_segments(tx, there.environment, rules):
         raise InvalidInput(problems)
     segments.change_definition(tx, old, change.actor.name, change.now, body=rules)
-    # The environment's change sequence is held from here on, so no other save closes a circle now.
+    # The environment's change sequence is held from here on, so no other save closes a cycle now.
     if problems := _circle_problems(tx, there.environment, old, rules):
         raise InvalidInput(problems)
     change.saved("updated", there.subject, before=old.body, after=rules, summary=summary)
@@ -57,7 +57,7 @@ def put_rules(change: Change, there: SegmentPlace, rules: dict[str, Any], summar
 def _circle_problems(
     tx: Transaction, place: Environment, definition: SegmentDefinition, wanted: Mapping[str, Any]
 ) -> list[Problem]:
-    """SDKs follow what a segment names to its end; a circle has none."""
+    """One problem for each named segment that leads back here. SDKs follow names to the end, and a cycle has none."""
     named_by = {one.segment.name: list(segments_named(one.body or {})) for one in segments.rule_based_in(tx, place.id)}
     own = definition.segment.name
 

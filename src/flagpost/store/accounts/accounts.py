@@ -16,6 +16,18 @@ def insert(tx: Transaction, name: str, now: int) -> str:
     return account_id
 
 
+def first_or_insert(tx: Transaction, name: str, now: int) -> tuple[str, bool]:
+    """The id of the oldest account, made with this name where there is none; and whether it was made.
+
+    On PostgreSQL the table is locked, since there is no row to lock yet: a process that comes second waits, and finds
+    the account of the first.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.execute(sa.text("LOCK TABLE accounts IN SHARE ROW EXCLUSIVE MODE"))
+    known = first(tx)
+    return (known, False) if known else (insert(tx, name, now), True)
+
+
 def lock(tx: Transaction, account_id: str) -> None:
     """Keep every other transaction that asks for this lock waiting until the commit (`store.locks`).
 

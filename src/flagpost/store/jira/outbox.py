@@ -222,11 +222,16 @@ def find(tx: Transaction, flag_id: str) -> OutboxEntry | None:
     return OutboxEntry(*row) if row else None
 
 
-def defer(tx: Transaction, flag_id: str, until: int, words: str) -> None:
-    """Do not tell Jira of this flag before then, unless it changes: Jira failed at it, with these words."""
-    tx.execute(
-        sa.update(outbox_entries).where(outbox_entries.c.flag_id == flag_id).values(put_off_until=until, refused=words)
-    )
+def defer(tx: Transaction, flag_id: str, version: int, until: int, words: str) -> bool:
+    """Do not send this version of a flag before `until`, because Jira failed at it; False where a newer one exists.
+
+    *Problem*: a change that commits while the failed request is on its way raises the version before this function
+    runs. A deferral of the whole row would hold that change back too, and Jira would show a killed flag as enabled for
+    minutes, though it was never asked about the kill. *Solution*: the version that failed is part of the condition, so
+    a newer version is not touched. One that commits afterwards lifts the deferral (`RAISED`).
+    """
+    failed = (outbox_entries.c.flag_id == flag_id) & (outbox_entries.c.wanted == version)
+    return tx.execute(sa.update(outbox_entries).where(failed).values(put_off_until=until, refused=words)).rowcount == 1
 
 
 def mark_may_exist_remotely(tx: Transaction, flag_ids: Collection[str]) -> None:

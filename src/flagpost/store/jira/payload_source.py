@@ -5,13 +5,16 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from flagpost.flags.definition_json import load
-from flagpost.flags.model import FlagStatus
-from flagpost.flags.rollout import flag_state
+from flagpost.flags.model import Definition, FlagStatus
+from flagpost.flags.prerequisites import Prerequisites
+from flagpost.flags.rollout import FlagState, flag_state
 from flagpost.jira.payload import JiraFlagState
 from flagpost.store.db import Transaction
+from flagpost.store.flags.prerequisites import load_prerequisites
 from flagpost.store.jira import issues
-from flagpost.store.jira.integrations import ChosenProject, chosen_projects
+from flagpost.store.jira.integrations import chosen_projects
 from flagpost.store.jira.outbox import OutboxEntry
+from flagpost.store.records import Environment
 from flagpost.store.schema.core import definitions, flags
 
 _STATES = (
@@ -39,26 +42,38 @@ def load_flag_states(
     connected = issues.issues_of_flags(tx, covered)
     environments = [one.environment.id for one in chosen.values()]
     sequences = {push.flag_id: push.wanted for push in wanted}
+    rows = list(tx.execute(_STATES, {"flags": covered, "environments": environments})) if covered else []
+    loaded = [(row, load(row.body) if row.body is not None else None) for row in rows]
+    places = {row.id: chosen[row.project_id].environment for row in rows}
+    others = load_prerequisites(tx, ((places[row.id].id, one) for row, one in loaded if one is not None))
     told = {}
-    for row in tx.execute(_STATES, {"flags": covered, "environments": environments}) if covered else ():
-        refs = tuple(issue.jira_id or issue.key for issue in connected.get(row.id, ()) if not issue.gone)
-        if refs:
-            told[row.id] = _told(row, chosen[row.project_id], refs, sequences[row.id], public_url)
+    for row, definition in loaded:
+        if refs := tuple(issue.jira_id or issue.key for issue in connected.get(row.id, ()) if not issue.gone):
+            state = _state(row, definition, others.get(places[row.id].id, {}))
+            told[row.id] = _told(row, state, places[row.id], refs, sequences[row.id], public_url)
     return told
 
 
+def _state(row: sa.Row[tuple[object, ...]], definition: Definition | None, others: Prerequisites) -> FlagState:
+    archived = row.status == FlagStatus.ARCHIVED.value
+    return flag_state(definition, killed=bool(row.killed), archived=archived, others=others)
+
+
 def _told(
-    row: sa.Row[tuple[object, ...]], place: ChosenProject, refs: tuple[str, ...], sequence: int, url: str
+    row: sa.Row[tuple[object, ...]],
+    state: FlagState,
+    environment: Environment,
+    refs: tuple[str, ...],
+    sequence: int,
+    url: str,
 ) -> JiraFlagState:
-    definition = load(row.body) if row.body is not None else None
-    state = flag_state(definition, killed=bool(row.killed), archived=row.status == FlagStatus.ARCHIVED.value)
     return JiraFlagState(
         id=row.id,
         name=row.name,
-        environment_name=place.environment.name,
-        environment_type=place.environment.jira_type.value,
+        environment_name=environment.name,
+        environment_type=environment.jira_type.value,
         state=state,
-        url=f"{url}/projects/{row.project_id}/flags/{row.id}?environment={place.environment.id}",
+        url=f"{url}/projects/{row.project_id}/flags/{row.id}?environment={environment.id}",
         last_updated=row.saved_at or row.updated_at,
         sequence=sequence,
         issues=refs,

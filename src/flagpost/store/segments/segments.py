@@ -227,12 +227,17 @@ def kept_names(tx: Transaction, environment_id: str, names: Collection[str]) -> 
 def add_definition(
     tx: Transaction, segment: Segment, environment_id: str, body: dict[str, Any] | None, by: str, now: int
 ) -> None:
-    """Put a segment into an environment, empty."""
+    """Put a segment into an environment, empty. The caller holds the segment."""
+    table = segment_definitions
+    here = (table.c.segment_id == segment.id) & (table.c.environment_id == environment_id)
+    removed: str | None = tx.scalar(sa.select(table.c.id).where(here))
+    if removed:
+        take(tx, table, [removed], Lock.CHANGE)  # before the change number, by the lock order
     values = {"body": body, "key_count": 0, "created_at": now, "updated_at": now, "updated_by": by, "removed_at": None}
     values["change_number"] = next_change_number(tx, environment_id, now)
-    table = segment_definitions
-    gone = (table.c.segment_id == segment.id) & (table.c.environment_id == environment_id)
-    if not tx.execute(sa.update(table).where(gone).values(values)).rowcount:
+    if removed:
+        tx.execute(sa.update(table).where(table.c.id == removed).values(values))
+    else:
         new = {"id": str(uuid4()), "segment_id": segment.id, "environment_id": environment_id}
         tx.execute(sa.insert(table).values(new | values))
 

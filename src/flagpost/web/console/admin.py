@@ -222,8 +222,7 @@ def create_key(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
             name=form_text(form, "name"),
             kind=kind,
             roles=[form_text(form, "role")] if kind == "admin" else [],
-            project=project or None,
-            environments=[environment] if environment else [],
+            scope=api_keys.KeyScope(project or None, [environment] if environment else []),
             expires_at=ctx.clock() + int(days) * 86_400_000 if days in dict(_LIVES) and days else None,
         )
     except FlagpostError as error:

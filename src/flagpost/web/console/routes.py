@@ -18,8 +18,9 @@ from flagpost.web.console import (
     users,
 )
 from flagpost.web.console import explain as trying
+from flagpost.web.matched_route import CONSOLE_TAG
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, tags=[CONSOLE_TAG])
 _FLAGS = (flags, definition, trying, flag, flag_traffic, flag_sets, segments, change_requests)
 _JIRA = (jira, jira_credentials, jira_health, jira_link)
 for part in (users, *_FLAGS, *_JIRA, admin):

@@ -22,7 +22,6 @@ from flagpost.errors import InvalidInput
 from flagpost.flags.conditions import Reason
 from flagpost.flags.evaluation import Evaluation
 from flagpost.serving.environment import ServedEnvironment
-from flagpost.serving.impression_buffer import ImpressionBuffer
 from flagpost.serving.impressions import sanitize
 from flagpost.serving.json_codec import JsonReader, MalformedJson
 from flagpost.serving.keys import SdkKey
@@ -30,6 +29,7 @@ from flagpost.serving.ofrep import failure
 from flagpost.store.flags.impressions import RecentImpression
 from flagpost.web.sdk.authenticated_routes import sdk_key_route
 from flagpost.web.sdk.responses import environment_of, known_etags
+from flagpost.web.state import serving
 
 _Result = TypeVar("_Result")
 
@@ -76,10 +76,11 @@ async def _evaluate_one(request: Request, key: SdkKey) -> Response:
 
 
 def _record(request: Request, environment_id: str, flag: str, target: str, evaluation: Evaluation) -> None:
-    impressions: ImpressionBuffer = request.app.state.impressions
+    parts = serving(request.scope)
+    impressions = parts.impressions
     impressions.record(environment_id, flag, evaluation.treatment)
     if impressions.is_watched(environment_id, flag):
-        now = request.app.state.context.clock()
+        now = parts.context.clock()
         shown_key = sanitize(target, _MAX_CHARACTERS)
         impressions.sample(
             environment_id, flag, RecentImpression(shown_key, evaluation.treatment, evaluation.label, now)

@@ -13,9 +13,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from flagpost.errors import FlagpostError, NotAllowed, NotSignedIn
-from flagpost.serving.keys import CLIENT_SIDE, SERVER_SIDE, SdkKey, SdkKeys
+from flagpost.serving.keys import CLIENT_SIDE, SERVER_SIDE, SdkKey
 from flagpost.web.guard import anyone, sdk_key
 from flagpost.web.render import answer
+from flagpost.web.state import serving
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Request, SdkKey], Awaitable[Response]]
@@ -76,6 +77,6 @@ async def authenticate(request: Request, secret: str) -> SdkKey:
     """The key with this secret, from memory where possible. NotSignedIn where there is none that works."""
     if not secret:
         raise NotSignedIn("Send an SDK key: Authorization: Bearer …")
-    keys: SdkKeys = request.app.state.sdk_keys
+    keys = serving(request.scope).sdk_keys
     cached = keys.cached(secret)
     return cached if cached else await run_in_threadpool(keys.look_up, secret)

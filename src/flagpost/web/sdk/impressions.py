@@ -17,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from flagpost.actions.context import Context
 from flagpost.errors import InvalidInput, TooLarge
 from flagpost.serving.impression_buffer import ImpressionBuffer
 from flagpost.serving.impressions import BULK, COUNTS, SummedImpressions, sum_counts, sum_impressions
@@ -25,6 +24,7 @@ from flagpost.serving.json_codec import JsonReader
 from flagpost.serving.keys import SdkKey
 from flagpost.web.body_limits import MOST_BYTES
 from flagpost.web.sdk.authenticated_routes import authenticate, public_route, sdk_key_route
+from flagpost.web.state import serving
 
 _MAX_UNPACKED_BYTES = 4 * MOST_BYTES["/sdk/"]
 _DISCARDED = ("/events/bulk", "/v1/metrics/config", "/v1/metrics/usage", "/v1/keys/ss", "/v1/keys/cs")
@@ -54,14 +54,12 @@ class _Sent:
     @property
     def now(self) -> int:
         """The time, in milliseconds."""
-        ctx: Context = self.request.app.state.context
-        return ctx.clock()
+        return serving(self.request.scope).context.clock()
 
     @property
     def buffer(self) -> ImpressionBuffer:
         """The counter of this process."""
-        buffer: ImpressionBuffer = self.request.app.state.impressions
-        return buffer
+        return serving(self.request.scope).impressions
 
     async def submit(self, summed: SummedImpressions) -> Response:
         """Count them, and answer when they are on disk."""

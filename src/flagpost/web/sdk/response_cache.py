@@ -17,9 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flagpost.errors import NotSignedIn
 from flagpost.serving.environment import ServedEnvironment
-from flagpost.serving.keys import SdkKey
 from flagpost.telemetry.logging import new_id
 from flagpost.web.metrics_middleware import count
+from flagpost.web.state import ServingParts, serving
 
 _ROUTE = "/sdk/splitChanges"
 _KEY_HEADERS = frozenset({b"authorization", b"x-api-key", b"accept-encoding", b"if-none-match", b"origin"})
@@ -41,13 +41,13 @@ class _CachedResponse:
     secret: str
     environment: "weakref.ref[ServedEnvironment]"
 
-    def is_valid(self, state: Any) -> bool:
+    def is_valid(self, parts: ServingParts) -> bool:
         """Whether the request would get this response now."""
         try:
-            key: SdkKey | None = state.sdk_keys.cached(self.secret)
+            key = parts.sdk_keys.cached(self.secret)
         except NotSignedIn:
             return False
-        served = state.environments.find(key.environment_id) if key else None
+        served = parts.environments.find(key.environment_id) if key else None
         return served is not None and served is self.environment()
 
 
@@ -72,7 +72,7 @@ class ResponseCache:
         begun = perf_counter()
         key = (scope["query_string"], *(one for one in scope["headers"] if one[0] in _KEY_HEADERS))
         cached = self._responses.get(key)
-        if cached and cached.is_valid(scope["app"].state):
+        if cached and cached.is_valid(serving(scope)):
             await _send(cached, send)
             count("GET", _ROUTE, str(cached.status), perf_counter() - begun)
         else:

@@ -5,13 +5,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flagpost.serving.environment import EncodedResponse, ServedEnvironment
-from flagpost.serving.environments import Environments
 from flagpost.serving.keys import SdkKey
+from flagpost.web.state import serving
 
 
 async def environment_of(request: Request, key: SdkKey) -> ServedEnvironment:
     """The environment that a key opens. It comes from memory, except for the first request."""
-    environments: Environments = request.app.state.environments
+    environments = serving(request.scope).environments
     served = environments.find(key.environment_id)
     return served if served else await run_in_threadpool(environments.load, key.project_id, key.environment_id)
 

@@ -12,17 +12,18 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from flagpost.actions.context import Context
+from flagpost.actions.segments.changes import list_key_changes
 from flagpost.errors import InvalidInput
 from flagpost.flags.split_wire_format import Spec
 from flagpost.flags.targeting import SegmentKind
 from flagpost.serving.environment import EncodedResponse, ServedKeySegment, encode_response
 from flagpost.serving.json_codec import encode
 from flagpost.serving.keys import SdkKey
-from flagpost.store.segments import keys as segment_keys
 from flagpost.store.segments.keys import KeyChanges
 from flagpost.web.sdk.authenticated_routes import SERVER_ONLY, sdk_key_route
 from flagpost.web.sdk.response_cache import allow_caching
 from flagpost.web.sdk.responses import environment_of, render_encoded
+from flagpost.web.state import serving
 
 _MAX_CHARACTERS = 250  # of a key; the Admin API has the same limit
 
@@ -61,7 +62,7 @@ async def _segment_changes(request: Request, key: SdkKey) -> Response:
         return render_encoded(request, _encode_segment(name, since, KeyChanges([], [], -1)))
     if since == segment.change_number:
         return render_encoded(request, _encode_segment(name, since, KeyChanges([], [], since)))
-    ctx: Context = request.app.state.context
+    ctx = serving(request.scope).context
     return render_encoded(request, await run_in_threadpool(_encode_key_changes, ctx, segment, since))
 
 
@@ -73,9 +74,7 @@ def _encode_key_changes(ctx: Context, segment: ServedKeySegment, since: int) -> 
     """
     if since < 0 or since > segment.change_number:
         return _encode_segment(segment.name, since, KeyChanges(sorted(segment.keys), [], segment.change_number))
-    with ctx.db.read() as tx:
-        changes = segment_keys.changed_since(tx, segment.definition, since)
-    return _encode_segment(segment.name, since, changes)
+    return _encode_segment(segment.name, since, list_key_changes(ctx, segment.definition, since))
 
 
 def _parse_spec(params: QueryParams) -> Spec:
