@@ -18,7 +18,7 @@ def simple(share: int = 30, **changed: object) -> Definition:
     return Definition((ON, OFF), "off", shares, **changed)  # type: ignore[arg-type]
 
 
-def test_with_only_the_default_rule_jira_shows_the_default_treatments_percentage() -> None:
+def test_with_only_the_default_rule_it_is_the_default_treatments_percentage() -> None:
     assert flag_state(simple(30), killed=False).rollout == Rollout(percentage=30)
 
 
@@ -27,7 +27,7 @@ def test_a_default_treatment_without_a_share_has_zero_percent() -> None:
     assert flag_state(definition, killed=False).rollout == Rollout(percentage=0)
 
 
-def test_with_rules_jira_shows_their_number_and_individual_targets_count_as_one() -> None:
+def test_otherwise_it_is_the_number_of_rules_and_individual_targets_count_as_one() -> None:
     targeted = (Treatment("on", keys=("ada", "eli")), Treatment("off", segments=("beta",)))
     assert flag_state(simple(rules=(ANY, ANY)), killed=False).rollout == Rollout(rules=2)
     both = Definition(targeted, "off", (Bucket("on", 100),), (ANY, ANY))
@@ -44,7 +44,7 @@ def test_killed_not_initiated_and_archived_flags_say_so() -> None:
     assert flag_state(simple(), killed=False).enabled
 
 
-def test_a_state_is_described() -> None:
+def test_in_words() -> None:
     assert describe(flag_state(simple(30), killed=False)) == "On · 30 % off"
     assert describe(flag_state(simple(rules=(ANY,)), killed=False)) == "On · 1 rule"
     assert describe(flag_state(simple(rules=(ANY, ANY)), killed=False)) == "On · 2 rules"
@@ -59,7 +59,8 @@ def test_exactly_one_field_of_a_rollout_is_set(definition: Definition) -> None:
 
 
 def described(definition: Definition | None, **how: bool) -> str:
-    return flag_state(definition, **{"killed": False, **how}).words.text
+    how = {"killed": False, **how}
+    return flag_state(definition, killed=how["killed"], archived=how.get("archived", False)).words.text
 
 
 def test_words_say_what_is_served() -> None:
@@ -96,11 +97,11 @@ def test_a_killed_prerequisite_that_gives_the_wanted_treatment_blocks_nothing() 
     assert flag_state(needs("base", "off"), killed=False, others=others).words.text == "On for 100 %"
 
 
-def test_plain_descriptions_include_limit_exposure() -> None:
+def test_descriptions_include_limit_exposure() -> None:
     assert described(replace(simple(30), traffic_allocation=50)) == "On for 35 %"
     assert described(replace(simple(30), traffic_allocation=33, default_treatment="on")) == "On for 90.1 %"
 
 
-def test_plain_descriptions_name_treatments_that_are_not_on_and_off() -> None:
+def test_descriptions_name_treatments_that_are_not_on_and_off() -> None:
     colours = Definition((Treatment("red"), Treatment("blue")), "red", (Bucket("blue", 25), Bucket("red", 75)))
     assert described(colours) == "On: 75 % red, 25 % blue"

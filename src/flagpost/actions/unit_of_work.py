@@ -26,7 +26,7 @@ from flagpost.actions.access import Actor
 from flagpost.actions.context import Context
 from flagpost.store import audit
 from flagpost.store.db import Transaction
-from flagpost.store.flags import change_log
+from flagpost.store.flags import change_log, flags
 from flagpost.store.jira import outbox
 from flagpost.store.records import Flag, FlagDefinition, FlagHead
 
@@ -181,6 +181,7 @@ class Change:
         `first`: it may be the flag's first connection, with which its outbox entry begins.
         """
         self.saved(verb, flag_subject(flag), before=before, after=after)
+        flags.touch(self.tx, flag.id, self.now)
         if first:
             self._effects.first_connections[flag.id] = flag
         else:

@@ -46,7 +46,7 @@ def start_resync(settings: Settings, project: str | None, flag: str | None, *, w
             print("The flags are sent as soon as Jira accepts them.")
             return
         if _show_progress(ctx, operator, "Sending", lambda: _resync_snapshot(ctx, operator, started.id)):
-            ended = resync.get_backfill(ctx, operator, started.id).backfill
+            ended = resync.get_resync(ctx, operator, started.id).backfill
             refused = get_integration(ctx, operator).refused_count
             print(_resync_result(ended) + (f" Jira refuses {counted(refused, 'flag')} now." if refused else ""))
 
@@ -54,7 +54,7 @@ def start_resync(settings: Settings, project: str | None, flag: str | None, *, w
 def cancel_resyncs(settings: Settings) -> None:
     """Cancel every resync in progress. Conflict if there is none."""
     with operator_context(settings) as (ctx, operator):
-        running = [one.backfill for one in resync.list_backfills(ctx, operator) if one.under_way]
+        running = [one.backfill for one in resync.list_resyncs(ctx, operator) if one.under_way]
         if not running:
             raise Conflict("No resync is in progress.")
         for one in running:
@@ -113,7 +113,7 @@ def _update_until_finished(
 
 
 def _resync_snapshot(ctx: Context, operator: Actor, id: str) -> _Snapshot:
-    progress = resync.get_backfill(ctx, operator, id)
+    progress = resync.get_resync(ctx, operator, id)
     left = progress.seconds_left
     details = f"{progress.rate:.0f} a second" + (f", {counted(left, 'second')} left" if left is not None else "")
     return _Snapshot(progress.done, progress.backfill.total, details, not progress.under_way)

@@ -48,6 +48,7 @@ from flagpost.jira.removal import Remover
 from flagpost.jira.resync import begin_everything
 from flagpost.jira.site_access import OAUTH, Keyring, TokenNotGiven, WaitingForToken
 from flagpost.jira.submit_response import refusal, unknown_issues
+from flagpost.store.accounts import accounts
 from flagpost.store.db import Database, Transaction
 from flagpost.store.jira import (
     credentials,
@@ -65,7 +66,7 @@ from flagpost.store.jira.outbox import OutboxEntry
 from flagpost.store.jira.removals import Removal
 from flagpost.telemetry import tracing
 from flagpost.telemetry.logging import as_delivery, carrying
-from flagpost.telemetry.metrics import CHANGE_TO_JIRA, DELIVERIES, FAILURES, FLAGS
+from flagpost.telemetry.metrics import DELIVERIES, DELIVERY_FAILURES, DELIVERY_LAG_SECONDS, FLAGS_SENT
 
 log = structlog.get_logger(__name__)
 
@@ -115,7 +116,7 @@ class Delivery:
         except RateLimited:
             return "stopped"
         except WaitingForToken as error:
-            FAILURES.labels("token_missing").inc()
+            DELIVERY_FAILURES.labels("token_missing").inc()
             self._trouble.note(site, error.message)
         except JiraError as error:
             self._put_off_or_halt(site, error)
@@ -135,7 +136,7 @@ class Delivery:
         return FlagsApi(site, self.client, self.keyring, self.limits, writes, self.pause)
 
     def _put_off_or_halt(self, site: Site, error: JiraError) -> None:
-        FAILURES.labels(error_kind(error)).inc()
+        DELIVERY_FAILURES.labels(error_kind(error)).inc()
         if error.permanent:
             self._trouble.halt(site, error.message)
         else:
@@ -216,7 +217,7 @@ class Delivery:
             yield
         now = self.clock()
         for row in rows:
-            CHANGE_TO_JIRA.observe(max(0, now - row.wanted_at) / 1000)
+            DELIVERY_LAG_SECONDS.observe(max(0, now - row.wanted_at) / 1000)
 
     def _hold(self, flag_ids: list[str]) -> None:
         if flag_ids:
@@ -344,17 +345,17 @@ class Delivery:
         """
         now = self.clock()
         with self.db.write() as tx:
+            if any(one.what != NOTHING for one in told):  # first, in the lock order (`store.locks`)
+                good = {"last_success_at": now, "last_error": None, "failures": 0, "paused_until": None}
+                integrations.update_site(tx, site.id, **good)
             outbox.record_answers(tx, (one.answer for one in told), now)
             delivery_log.write(tx, site.account_id, told, now)
             resyncs.end_finished(tx, site.account_id, now)
             self._follow_unknown(tx, site, unknown, stale, now)
-            if any(one.what != NOTHING for one in told):
-                good = {"last_success_at": now, "last_error": None, "failures": 0, "paused_until": None}
-                integrations.update_site(tx, site.id, **good)
         self.limits.note_delivery(site.cloud_id, now)
         outcomes = Counter(one.answer.outcome for one in told)
         for outcome, flags in outcomes.items():
-            FLAGS.labels(outcome).inc(flags)
+            FLAGS_SENT.labels(outcome).inc(flags)
         log.info("jira.delivered", site=site.site_url, flags=len(told), refused=outcomes["refused"])
 
     def _follow_unknown(
@@ -377,7 +378,8 @@ class Delivery:
         if not leaving and site.backfill_finished_at is not None and site.resend_wanted_at is None:
             return  # as after most changes: no turn at writing is taken for it
         with self.db.write() as tx:
-            now_there = integrations.site_of_account(tx, site.account_id)
+            accounts.lock(tx, site.account_id)  # no admin sets an integration up while its site is deleted
+            now_there = integrations.lock_site(tx, site.account_id)
             if now_there is None or self._has_more(tx, now_there):
                 return
             if integrations.find(tx, site.account_id) is None:

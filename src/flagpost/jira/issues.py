@@ -15,7 +15,7 @@ from flagpost.store.db import Transaction
 from flagpost.store.jira import issues, outbox
 from flagpost.store.jira.integrations import Site
 from flagpost.store.jira.issues import Issue
-from flagpost.telemetry.metrics import ISSUES
+from flagpost.telemetry.metrics import ISSUE_LOOKUPS
 
 MOST_AT_ONCE = 100  # Atlassian: the most that `issue/bulkfetch` takes
 _FIELDS = ["summary", "status", "issuetype", "assignee", "project"]
@@ -40,6 +40,10 @@ class Patience:
 
 IN_THE_BACKGROUND = Patience(30.0, None)
 WHILE_SOMEBODY_WAITS = Patience(0.5, 3.0, 5.0, 10)
+
+
+Answers = Sequence[tuple[Issue, Issue | None]]
+"""Issues as they are stored, each with what Jira has for it now; None where it shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +131,37 @@ class IssueReader:
         return LookedUp(found)
 
     def bring_up_to_date(self, site: Site, known: Sequence[Issue], patience: Patience) -> int:
-        """Look these up and store what came; how many flags Jira must hear of because of it. Raises as `look_up`.
+        """Look these up and store what came; how many flags are sent to Jira because of it. Raises as `look_up`.
 
         Those that there was no time for stay as they are, and are looked up when they are due.
         """
+        answers = self.look_up_known(site, known, patience)
+        with self.trouble.db.write() as tx:
+            return self.store_answers(tx, site.account_id, answers)
+
+    def look_up_known(self, site: Site, known: Sequence[Issue], patience: Patience) -> Answers:
+        """What Jira has for each of these issues now. Those that there was no time for are left out."""
         by_ref = {issue.jira_id or issue.key: issue for issue in known}
         result = self.look_up(site, list(by_ref), patience)
-        with self.trouble.db.write() as tx:
-            return sum(
-                self._follow(tx, site, issue, result.found.get(ref))
-                for ref, issue in by_ref.items()
-                if ref not in result.unasked
-            )
+        answers = [(issue, result.found.get(ref)) for ref, issue in by_ref.items() if ref not in result.unasked]
+        for _, answer in answers:
+            ISSUE_LOOKUPS.labels("absent" if answer is None else "found").inc()
+        return answers
+
+    def store_answers(self, tx: Transaction, account_id: str, answers: Answers) -> int:
+        """Store what Jira has for issues; how many flags are sent to Jira because of it.
+
+        The outbox entries of all their flags are locked before the first issue (`store.locks`).
+        """
+        now = self.clock()
+        seen = [issue for pair in answers for issue in pair if issue is not None]
+        issues.lock_with_flags(tx, account_id, [ref for issue in seen for ref in (issue.jira_id, issue.key)])
+        return sum(
+            store_absent(tx, asked, now, now + self.refresh_ms)
+            if answer is None
+            else store(tx, account_id, asked, answer, now)
+            for asked, answer in answers
+        )
 
     def issue(self, body: Mapping[str, Any]) -> Issue:
         """An issue as Jira's REST v3 and its webhooks describe it. Raises JiraError where that is no issue."""
@@ -161,13 +184,6 @@ class IssueReader:
             jira_project_id=str(_object(fields.get("project")).get("id") or "") or None,
             due_at=now + self.refresh_ms,
         )
-
-    def _follow(self, tx: Transaction, site: Site, asked: Issue, answer: Issue | None) -> int:
-        now = self.clock()
-        ISSUES.labels("absent" if answer is None else "found").inc()
-        if answer is not None:
-            return store(tx, site.account_id, asked, answer, now)
-        return store_absent(tx, asked, now, now + self.refresh_ms)
 
     def _fetch(self, site: Site, refs: list[str], errand: _Errand) -> list[Issue]:
         body = {"issueIdsOrKeys": refs, "fields": _FIELDS}

@@ -14,6 +14,10 @@ delete of that row waits for it, and then deletes the new row too. *Solution*: a
 locks that row first (Lock.KEEP); a transaction that deletes a row because nothing is below it locks that row with
 Lock.DELETE before it looks.
 
+What comes and goes as a whole has no row to lock while it is not there. An account's Jira integration, its site, its
+credentials and its connections with issues are decided under the account's lock; the site's row is locked as well where
+a delivery changes it meanwhile.
+
 A lock function takes the lock by primary key alone and reads the row afterwards. A query that joins while it locks is
 wrong: when it has waited, PostgreSQL checks its join again with the new row and the old rows of the other tables, and
 answers "no such row" where a column of the join has changed meanwhile.
@@ -40,6 +44,7 @@ LOCK_ORDER = (
     "segment_definitions",
     "flag_sets",
     "change_requests",
+    "jira_sites",
     "pushes",
     "issues",
     "change_numbers",

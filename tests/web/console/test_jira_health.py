@@ -1,14 +1,12 @@
 """The health page, the log and the buttons that send again and read back: what each state shows."""
 
-from collections.abc import Iterator
-
 import pytest
 import sqlalchemy as sa
 
 from flagpost.actions.context import Context
 from flagpost.store.jira.delivery_log import HOUR_MS
 from flagpost.store.schema import jira as t
-from jira_sandbox.embedded import Sandbox, running_sandbox
+from jira_sandbox.embedded import Sandbox
 from tests.end_to_end.world import until
 from tests.web.conftest import Console
 from tests.web.console.test_jira_credentials import enter, set_up
@@ -17,12 +15,6 @@ from tests.web.console.test_pages import initiate, new_flag
 pytestmark = pytest.mark.slow
 
 HEALTH, LOG = "/admin/integrations/health", "/admin/integrations/log"
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with running_sandbox() as found:
-        yield found
 
 
 @pytest.fixture

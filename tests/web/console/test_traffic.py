@@ -6,8 +6,8 @@ import pytest
 
 from flagpost.actions.context import Context
 from flagpost.store.flags import impressions
-from flagpost.store.flags.impressions import DAY_MS, HOUR_MS, UNKNOWN, RecentImpression, Sum, SumKey
-from flagpost.web.console.traffic_chart import MOST_SERIES, Chart, Column
+from flagpost.store.flags.impressions import DAY_MS, HOUR_MS, UNKNOWN, Column, RecentImpression, Sum, SumKey
+from flagpost.web.console.traffic_chart import MOST_SERIES, Chart
 from tests.web.conftest import Console
 from tests.web.console.test_pages import initiate, new_flag
 

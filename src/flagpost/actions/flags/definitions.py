@@ -20,6 +20,7 @@ from flagpost.actions.lookup import get_visible_environment, get_visible_flag, g
 from flagpost.actions.unit_of_work import NO_SUMMARY, Change, Summary, transactional
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVersion
 from flagpost.flags.definition_json import dump
+from flagpost.flags.dependency_graph import flag_dependencies
 from flagpost.flags.model import Definition, FlagStatus
 from flagpost.store.db import Transaction
 from flagpost.store.flags import definitions
@@ -94,7 +95,7 @@ def create_definition(
 ) -> FlagDefinition:
     """Set a flag up in an environment (Split: initiate). Conflict where it is initiated already."""
     change.actor.require(Right.EDIT_FLAGS)
-    place = lock_definition(change, project, flag, environment, summary)
+    place = lock_definition(change, project, flag, environment, summary, draft)
     require_direct_change(change.tx, change.actor, place.environment, place.flag.id)
     return insert(change, place, draft, summary)
 
@@ -111,7 +112,7 @@ def save_definition(
 ) -> FlagDefinition:
     """Replace a definition. StaleVersion where `base_version` is not its version; then nothing has changed."""
     change.actor.require(Right.EDIT_FLAGS)
-    place = lock_definition(change, project, flag, environment, summary)
+    place = lock_definition(change, project, flag, environment, summary, draft)
     require_direct_change(change.tx, change.actor, place.environment, place.flag.id)
     return replace_definition(change, place, draft, summary, base_version)
 
@@ -148,16 +149,25 @@ def remove_definition(change: Change, project: str, flag: str, environment: str,
 
 
 def lock_definition(
-    change: Change, project: str, flag: str, environment: str, summary: Summary = NO_SUMMARY
+    change: Change,
+    project: str,
+    flag: str,
+    environment: str,
+    summary: Summary = NO_SUMMARY,
+    draft: Draft | None = None,
 ) -> DefinitionPlace:
     """The place of a definition, held until the commit, for an actor who may see it.
 
+    With the draft of a new definition, the flags that it depends on are held too, so that a save takes all its locks in
+    one order.
     NotFound for a name that does not exist or is not visible, Conflict for an archived flag, InvalidInput for a summary
     that is too long or that the project requires.
     """
     tx, actor = change.tx, change.actor
     found = get_visible_project(tx, actor, project, lock=Lock.SHARE)
-    place = _visible(tx, actor, found, (flag, environment), definitions.lock(tx, found.id, flag, environment))
+    depends_on = {name for _, name in flag_dependencies(draft.definition)} if draft else ()
+    there = definitions.lock(tx, found.id, flag, environment, depends_on)
+    place = _visible(tx, actor, found, (flag, environment), there)
     if place.flag.status is FlagStatus.ARCHIVED:
         raise Conflict(f"“{place.flag.name}” is archived. Bring it back first.")
     _require_summary(found, summary)
@@ -226,7 +236,7 @@ def set_killed(change: Change, place: DefinitionPlace, killed: bool, summary: Su
 def remove(change: Change, place: DefinitionPlace, summary: Summary) -> None:
     """Remove the definition of a place."""
     current = place.require_definition()
-    definitions.delete(change.tx, current.id)
+    definitions.delete(change.tx, current, change.now)
     change.definition_saved("removed_definition", current, before=_shown(current), after=None, summary=summary)
 
 

@@ -14,7 +14,7 @@ from flagpost.flags.naming_rules import flag_name_problem, title_problem
 from flagpost.flags.rollout import FlagState, flag_state
 from flagpost.store.change_requests import requests as change_requests
 from flagpost.store.db import Transaction
-from flagpost.store.flags import definitions, flags
+from flagpost.store.flags import definitions, dependencies, flags
 from flagpost.store.flags.flags import SORTS, FlagFilter
 from flagpost.store.flags.impressions import DAY_MS
 from flagpost.store.flags.stale_flags import Candidates, Kind
@@ -169,6 +169,7 @@ def add_flag(change: Change, project: Project, **described: Unpack[NewFlag]) -> 
         version=1,
         created_at=now,
         updated_at=now,
+        changed_at=now,
     )
     flags.insert(tx, flag)
     change.flag_saved("created", flag, after=_shown(flag))
@@ -198,7 +199,7 @@ def describe_flag(change: Change, project: Project, old: Flag, said: FlagDescrip
     problems = list(_description_problems(description or "")) + list(_tag_problems(tags or ()))
     if problems:
         raise InvalidInput(problems)
-    values: dict[str, Any] = {"updated_at": change.now}
+    values: dict[str, Any] = {}
     if description is not None:
         values["description"] = description
     if (status := said.get("rollout_status")) is not None:
@@ -208,7 +209,7 @@ def describe_flag(change: Change, project: Project, old: Flag, said: FlagDescrip
         flags.replace_tags(tx, old.id, old.project_id, tags)
     if owners is not None:
         flags.replace_owners(tx, old.id, _owners(tx, change.actor, owners))
-    flags.update(tx, old.id, **values)
+    flags.update(tx, old.id, change.now, **values)
     new = get_visible_flag(tx, project, old.id)
     if _shown(new) != _shown(old):
         change.flag_saved("updated", new, before=_shown(old), after=_shown(new))
@@ -229,8 +230,7 @@ def set_rollout_status(change: Change, project: Project, flag_id: str, rollout_s
 def archive_flag(change: Change, project: str, flag: str, *, comment: str = "") -> Flag:
     """Take a flag out of use. Its name stays reserved, its issues stay connected and show it as archived."""
     found, old = _lock_to_switch(change, project, flag, FlagStatus.ARCHIVED)
-    if users := definitions.flags_that_depend_on(change.tx, found.id, old.name):
-        raise Conflict(f"These feature flags depend on “{old.name}”: {', '.join(users)}. Change their rules first.")
+    _require_no_dependents(change, old)
     return _switch(change, found, old, FlagStatus.ARCHIVED, Summary(comment=comment))
 
 
@@ -251,7 +251,7 @@ def _lock_to_switch(change: Change, project: str, flag: str, status: FlagStatus)
 
 
 def _switch(change: Change, project: Project, old: Flag, status: FlagStatus, summary: Summary) -> Flag:
-    flags.update(change.tx, old.id, status=status.value, updated_at=change.now)
+    flags.update(change.tx, old.id, change.now, status=status.value)
     change_requests.withdraw_all(change.tx, old.id, change.now)
     verb = "archived" if status is FlagStatus.ARCHIVED else "unarchived"
     change.flag_switched(verb, old, summary=summary)
@@ -270,9 +270,15 @@ def delete_flag(change: Change, project: str, flag: str) -> None:
     used = [one.environment.name for one in definitions.of_flag(change.tx, old.id).values()]
     if used:
         raise Conflict(f"“{old.name}” is still set up in {', '.join(sorted(used))}. Remove its definitions first.")
+    _require_no_dependents(change, old)
     change_requests.withdraw_all(change.tx, old.id, change.now)
     flags.delete(change.tx, old.id)
     change.flag_switched("deleted", old, before=_shown(old))
+
+
+def _require_no_dependents(change: Change, flag: Flag) -> None:
+    if users := dependencies.dependents_of(change.tx, flag.project_id, flag.name):
+        raise Conflict(f"These feature flags depend on “{flag.name}”: {', '.join(users)}. Change their rules first.")
 
 
 def list_tags(ctx: Context, actor: Actor, project: str) -> list[str]:

@@ -23,7 +23,6 @@ from flagpost.flags.import_file import FlagLine
 from flagpost.flags.issue_keys import parse_issue_refs
 from flagpost.flags.model import Bucket, Definition, FlagStatus, Treatment
 from flagpost.jira.issues import IN_THE_BACKGROUND
-from flagpost.store.accounts import accounts
 from flagpost.store.flags import definitions as stored_definitions
 from flagpost.store.flags import flags as stored_flags
 from flagpost.store.jira.issues import Issue
@@ -153,7 +152,7 @@ def _undo(change: Change, run: _Import, line: FlagLine, wanted: list[Issue]) -> 
 
 @transactional
 def _import_line(change: Change, run: _Import, line: FlagLine, wanted: list[Issue]) -> Report:
-    accounts.lock(change.tx, change.actor.account_id)  # first in the lock order; issues and groups need it
+    issue_links.lock_connections(change)  # first in the lock order; groups need it too
     project = get_visible_project(change.tx, change.actor, run.project, lock=Lock.SHARE)
     flag = stored_flags.lock(change.tx, project.id, line.name)
     created, remarks = flag is None, tuple[str, ...]()

@@ -7,20 +7,20 @@ from typing import Unpack
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
 from flagpost.actions.flags.flags import NewFlag, add_flag
-from flagpost.actions.lookup import get_visible_flag, get_visible_project
+from flagpost.actions.lookup import get_visible_flag, get_visible_project, visible_projects
 from flagpost.actions.unit_of_work import Change, transactional
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound, Problem
 from flagpost.flags.issue_keys import parse_issue_refs
 from flagpost.flags.model import FlagStatus
-from flagpost.jira.issues import WHILE_SOMEBODY_WAITS, Patience
+from flagpost.jira.issues import WHILE_SOMEBODY_WAITS, Answers, Patience
 from flagpost.jira.payload import MAX_ASSOCIATIONS
 from flagpost.store.accounts import accounts
-from flagpost.store.db import Transaction
 from flagpost.store.jira import integrations, issues, outbox
 from flagpost.store.jira.integrations import ChosenProject, Site
 from flagpost.store.jira.issues import Connection, Issue
 from flagpost.store.locks import Lock
-from flagpost.store.records import Flag, Project
+from flagpost.store.projects import projects
+from flagpost.store.records import Flag
 
 FRESH_MS = 2 * 60_000  # how old the shown status of an issue may be
 
@@ -36,8 +36,11 @@ class ConnectedIssue:
 
 
 @dataclass(frozen=True, slots=True)
-class PushStatus:
-    """What Jira knows of a flag: `none` (never connected), `waiting`, `delivered` or `refused` with Jira's words."""
+class DeliveryStatus:
+    """How far Jira has a flag: `none` (never connected), `waiting`, `delivered`, or `refused` with Jira's words.
+
+    `since`: when it was changed that waits, or was answered last, in milliseconds since 1970.
+    """
 
     state: str
     words: str = ""
@@ -45,10 +48,10 @@ class PushStatus:
 
 
 def check_issues(ctx: Context, actor: Actor, refs: Sequence[str]) -> list[Issue]:
-    """The issues that these texts name, as Jira has them now. Not stored yet.
+    """The issues that these texts name, as Jira has them now. Nothing is stored.
 
-    InvalidInput names every one that is no issue key, does not exist, or that Jira will not show. While no site is
-    connected or Jira is away, keys are taken as they were typed (`unchecked`) and looked up later.
+    InvalidInput names every one that is no issue key, does not exist, or is hidden from Flagpost. While no site is
+    connected, or Jira does not answer, keys are taken as they were typed (`unchecked`) and looked up later.
     """
     actor.require(Right.EDIT_FLAGS)
     wanted, problems = parse_issue_refs(" ".join(refs))
@@ -65,7 +68,7 @@ def check_issues(ctx: Context, actor: Actor, refs: Sequence[str]) -> list[Issue]
 def look_up_issues(
     ctx: Context, actor: Actor, refs: Sequence[str], patience: Patience = WHILE_SOMEBODY_WAITS
 ) -> dict[str, Issue | None]:
-    """What Jira has for each of these keys or numeric ids; None where it has, or shows, nothing.
+    """What Jira has for each of these keys or numeric ids; None where it shows nothing.
 
     While Jira cannot be asked, or not for all of them in time, keys are taken as they are, and looked up later;
     InvalidInput where a number is among them.
@@ -99,7 +102,7 @@ def create_connected_flag(
 @transactional
 def _create_connected(change: Change, project: str, checked: Sequence[Issue], **described: Unpack[NewFlag]) -> Flag:
     if checked:
-        accounts.lock(change.tx, change.actor.account_id)
+        lock_connections(change)
     found = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
     flag = add_flag(change, found, **described)
     if checked:
@@ -107,31 +110,40 @@ def _create_connected(change: Change, project: str, checked: Sequence[Issue], **
     return flag
 
 
-def connect_issues(ctx: Context, actor: Actor, project: str, flag: str, refs: Sequence[str]) -> list[ConnectedIssue]:
-    """Connect a flag with these issues; those connected already stay so. All of them or, with an error, none."""
-    connect_checked(ctx, actor, project, flag, check_issues(ctx, actor, refs))
-    return list_connections(ctx, actor, project, flag)
+def connect_issues(ctx: Context, actor: Actor, project: str, flag: str, refs: Sequence[str]) -> list[str]:
+    """Connect a flag with the issues that these texts name; the keys that were not connected before.
+
+    All of them or, with an error, none. Raises what `check_issues` raises, and Conflict for an archived flag.
+    """
+    return connect_checked(ctx, actor, project, flag, check_issues(ctx, actor, refs))
 
 
 @transactional
 def connect_checked(change: Change, project: str, flag: str, checked: Sequence[Issue]) -> list[str]:
-    """Connect a flag with issues that were just looked up; the keys that were not connected before."""
+    """Connect a flag with issues that are known to exist; the keys that were not connected before."""
     change.actor.require(Right.EDIT_FLAGS)
-    accounts.lock(change.tx, change.actor.account_id)
+    lock_connections(change)
     return add_connections(change, _lock_flag(change, project, flag), checked)
 
 
-def add_connections(change: Change, flag: Flag, checked: Sequence[Issue]) -> list[str]:
-    """Within a change: connect a locked flag with issues that were looked up; the keys that are new.
+def lock_connections(change: Change) -> None:
+    """Within a change that is to connect flags, before it locks anything else: hold the account's issues.
 
-    The caller holds the account too, because issues that are not known yet have no row to lock. The outbox entry is
-    locked before the issues, as a delivery locks them.
+    Two changes that find an issue unknown would both add it, or lock each other's issues and outbox entries.
     """
-    tx = change.tx
+    accounts.lock(change.tx, change.actor.account_id)
+
+
+def add_connections(change: Change, flag: Flag, checked: Sequence[Issue]) -> list[str]:
+    """Within a change that called `lock_connections`: connect a locked flag with issues; the keys that are new.
+
+    The outbox entries are locked before the issues, as a delivery locks them.
+    """
+    tx, account_id = change.tx, change.actor.account_id
     if flag.status is FlagStatus.ARCHIVED:
         raise Conflict(f"“{flag.name}” is archived. Bring it back first.")
-    outbox.lock(tx, [flag.id])
-    saved = [issues.save(tx, change.actor.account_id, issue) for issue in checked]
+    issues.lock_with_flags(tx, account_id, [ref for one in checked for ref in (one.jira_id, one.key)], [flag.id])
+    saved = [issues.save(tx, account_id, issue) for issue in checked]
     new = [issue.key for issue in saved if issues.connect(tx, flag.id, issue.id, change.now, change.actor.name)]
     if issues.count_connections(tx, flag.id) > MAX_ASSOCIATIONS:
         raise InvalidInput(f"A flag can be connected with {MAX_ASSOCIATIONS} issues; Jira takes no more.", "issues")
@@ -145,8 +157,9 @@ def add_connections(change: Change, flag: Flag, checked: Sequence[Issue]) -> lis
 
 @transactional
 def disconnect_issue(change: Change, project: str, flag: str, issue: str) -> None:
-    """Take a connection away, by the issue's key or numeric id. Jira shows it at once."""
+    """Take a connection away, by the issue's key or numeric id. The flag is sent to Jira without it."""
     change.actor.require(Right.EDIT_FLAGS)
+    lock_connections(change)
     one = _lock_flag(change, project, flag)
     outbox.lock(change.tx, [one.id])
     known = issues.find(change.tx, change.actor.account_id, issue)
@@ -166,29 +179,28 @@ def list_connections(ctx: Context, actor: Actor, project: str, flag: str) -> lis
     with ctx.db.read() as tx:
         one = get_visible_flag(tx, get_visible_project(tx, actor, project), flag)
         connected = issues.connections_of(tx, one.id)
-    if refresh_issues(ctx, actor.account_id, [one.issue for one in connected]):
+        site = integrations.site_of_account(tx, actor.account_id)
+    if _refresh(ctx, actor, [one.issue for one in connected]):
         with ctx.db.read() as tx:
             connected = issues.connections_of(tx, one.id)
-    with ctx.db.read() as tx:
-        site = integrations.site_of_account(tx, actor.account_id)
     return [_shown(connection, site) for connection in connected]
 
 
-def push_status(ctx: Context, actor: Actor, project: str, flag: str) -> PushStatus:
-    """What Jira knows of a flag."""
+def delivery_status(ctx: Context, actor: Actor, project: str, flag: str) -> DeliveryStatus:
+    """How far Jira has a flag."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        push = outbox.find(tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id)
+        entry = outbox.find(tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id)
         site = integrations.site_of_account(tx, actor.account_id)
-    if push is None or (site and site.disconnected_at):  # with the app, Jira forgot everything it was told
-        return PushStatus("none")
+    if entry is None or (site and site.disconnected_at):  # Jira deletes an app's flags with the app
+        return DeliveryStatus("none")
     if site and site.resend_wanted_at is not None:
-        return PushStatus("waiting", since=site.resend_wanted_at)
-    if push.waiting:
-        return PushStatus("waiting", since=push.wanted_at)
-    if push.refused:
-        return PushStatus("refused", push.refused, push.delivered_at)
-    return PushStatus("delivered" if push.held else "none", since=push.delivered_at)
+        return DeliveryStatus("waiting", since=site.resend_wanted_at)
+    if entry.waiting:
+        return DeliveryStatus("waiting", since=entry.wanted_at)
+    if entry.refused:
+        return DeliveryStatus("refused", entry.refused, entry.delivered_at)
+    return DeliveryStatus("delivered" if entry.held else "none", since=entry.delivered_at)
 
 
 def projects_for_connect(ctx: Context, actor: Actor) -> list[ChosenProject]:
@@ -196,40 +208,40 @@ def projects_for_connect(ctx: Context, actor: Actor) -> list[ChosenProject]:
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
         chosen = integrations.chosen_projects(tx, actor.account_id)
-        return [one for one in chosen if _can_see(tx, actor, one.project)]
-
-
-def _can_see(tx: Transaction, actor: Actor, project: Project) -> bool:
-    try:
-        return get_visible_project(tx, actor, project.id) is not None
-    except NotFound:
-        return False
+        visible = projects.list_by_id(tx, visible_projects(actor), [one.project.id for one in chosen])
+    visible_ids = {project.id for project in visible}
+    return [one for one in chosen if one.project.id in visible_ids]
 
 
 # Asking Jira ------------------------------------------------------------------------------------------------------
 
 
-def refresh_issues(ctx: Context, account_id: str, known: Sequence[Issue]) -> bool:
+def _refresh(ctx: Context, actor: Actor, known: Sequence[Issue]) -> bool:
     """Look up again what is no longer fresh; False where nothing was, or Jira did not answer within seconds.
 
-    An issue that was moved or renamed gets its new key; one that is gone is marked so, and flags are told anew.
+    An issue that was moved or renamed gets its new key; one that is gone is marked so, and its flags are sent again.
     """
     now = ctx.clock()
     stale = [issue for issue in known if now - (issue.checked_at or 0) > FRESH_MS]
-    site = _site_to_ask(ctx, account_id) if stale else None
+    site = _site_to_ask(ctx, actor.account_id) if stale else None
     if site is None:
         return False
     try:
-        told = ctx.issues.bring_up_to_date(site, stale, WHILE_SOMEBODY_WAITS)
+        answers = ctx.issues.look_up_known(site, stale, WHILE_SOMEBODY_WAITS)
     except JiraError:
         return False
-    if told:
-        ctx.wake(account_id)
+    _store(ctx, actor, answers)
     return True
 
 
+@transactional
+def _store(change: Change, answers: Answers) -> None:
+    if change.ctx.issues.store_answers(change.tx, change.actor.account_id, answers):
+        change.wake_delivery()
+
+
 def _site_to_ask(ctx: Context, account_id: str) -> Site | None:
-    """The connected site; None where there is none, or it asked for patience: a page must not wait for it."""
+    """The connected site; None where there is none, or Jira asked for a pause: a page must not wait for it."""
     now = ctx.clock()
     with ctx.db.read() as tx:
         site = integrations.site_of_account(tx, account_id)

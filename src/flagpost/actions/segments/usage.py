@@ -15,6 +15,7 @@ from flagpost.actions.lookup import get_visible_project
 from flagpost.errors import Conflict, Problem
 from flagpost.flags.segment_rules import segments_named
 from flagpost.store.db import Transaction
+from flagpost.store.flags.dependencies import places_referring_to
 from flagpost.store.projects import projects
 from flagpost.store.records import Environment, Project
 from flagpost.store.segments import segments
@@ -47,8 +48,11 @@ def require_unused(tx: Transaction, project: Project, segment: str, environment:
 
 
 def _uses(tx: Transaction, project: Project, segment: str, environment: Environment | None) -> list[SegmentUse]:
-    bodies = segments.bodies_naming(tx, project.id, segment, environment.id if environment else None)
-    found = [SegmentUse("flag", flag, place) for flag, place, body in bodies if segment in segments_named(body)]
+    found = [
+        SegmentUse("flag", row.flag, row.environment)
+        for row in places_referring_to(tx, project.id, "segment", [segment])
+        if environment is None or row.environment_id == environment.id
+    ]
     places = [environment] if environment else projects.list_environments(tx, project.id)
     for place in places:
         others = segments.rule_based_in(tx, place.id)

@@ -7,9 +7,10 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from flagpost.flags.model import JiraEnvironmentType
+from flagpost.store import rows
 from flagpost.store.accounts import accounts
 from flagpost.store.db import Condition, Transaction, insert_new, insert_or
+from flagpost.store.locks import Lock, take
 from flagpost.store.records import Environment, Project
 from flagpost.store.schema.core import environments, project_grants, projects
 from flagpost.store.schema.jira import (
@@ -146,9 +147,9 @@ def replace_projects(tx: Transaction, integration_id: str, choices: Iterable[tup
     """Exactly these projects, each with its one environment (ids)."""
     mine = jira_integration_projects.c.integration_id == integration_id
     tx.execute(sa.delete(jira_integration_projects).where(mine))
-    rows = [{"integration_id": integration_id, "project_id": p, "environment_id": e} for p, e in choices]
-    if rows:
-        tx.execute(sa.insert(jira_integration_projects), rows)
+    new = [{"integration_id": integration_id, "project_id": p, "environment_id": e} for p, e in choices]
+    if new:
+        tx.execute(sa.insert(jira_integration_projects), new)
 
 
 _GRANTED = sa.exists().where(
@@ -156,13 +157,8 @@ _GRANTED = sa.exists().where(
 )
 _CHOSEN = (
     sa.select(
-        projects,
-        environments.c.id.label("environment_id"),
-        environments.c.name.label("environment_name"),
-        environments.c.production,
-        environments.c.jira_type,
-        environments.c.permissions,
-        environments.c.created_at.label("environment_created_at"),
+        *rows.PROJECT,
+        *rows.ENVIRONMENT,
         sa.or_(~projects.c.restricted, _GRANTED).label("visible"),
     )
     .join_from(jira_integration_projects, jira_integrations)
@@ -180,16 +176,8 @@ def chosen_projects(tx: Transaction, account_id: str) -> list[ChosenProject]:
 
 def _chosen(row: Any) -> ChosenProject:
     return ChosenProject(
-        Project(row.id, row.account_id, row.name, row.requires_title_and_comments, row.restricted, row.created_at),
-        Environment(
-            row.environment_id,
-            row.id,
-            row.environment_name,
-            row.production,
-            JiraEnvironmentType(row.jira_type),
-            row.permissions,
-            row.environment_created_at,
-        ),
+        rows.project(row),
+        rows.environment(row),
         bool(row.visible),
     )
 
@@ -243,6 +231,16 @@ def site_of_account(tx: Transaction, account_id: str) -> Site | None:
     """The Jira site an account is connected to, or was."""
     row = tx.execute(_SITE_OF_ACCOUNT, {"account": account_id}).first()
     return Site(*row) if row else None
+
+
+def lock_site(tx: Transaction, account_id: str, strength: Lock = Lock.CHANGE) -> Site | None:
+    """The Jira site of an account, locked until the commit (`store.locks`): a delivery changes its row too.
+
+    A site that does not exist yet has no row to lock: sites are added and deleted under their account's lock.
+    """
+    if found := site_of_account(tx, account_id):
+        take(tx, jira_sites, [found.id], strength)
+    return site_of_account(tx, account_id)
 
 
 def site_of_cloud(tx: Transaction, cloud_id: str) -> Site | None:

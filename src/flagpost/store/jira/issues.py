@@ -64,6 +64,20 @@ class Connection:
 _ISSUE = [issues.c[field.name] for field in fields(Issue)]
 
 
+def lock_with_flags(
+    tx: Transaction, account_id: str, refs: Collection[str | None], flag_ids: Collection[str] = ()
+) -> None:
+    """Before issues with these keys or numeric ids are changed, or these flags are connected with them.
+
+    The account's lock keeps connections from being added meanwhile. So the outbox entries of the issues' flags can be
+    locked before the issues, as a delivery locks them (`store.locks`).
+    """
+    accounts.lock(tx, account_id)
+    known = [ref for ref in refs if ref]
+    if entries := {*flag_ids, *(flags_of_issues(tx, account_id, known) if known else ())}:
+        outbox.lock(tx, entries)
+
+
 def save(tx: Transaction, account_id: str, seen: Issue) -> Issue:
     """Note what is known of an issue now; an issue is recognised by its numeric id, and until that is known by its key.
 

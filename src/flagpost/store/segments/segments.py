@@ -12,11 +12,12 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.flags.targeting import SegmentKind
+from flagpost.store import rows
 from flagpost.store.db import Transaction
 from flagpost.store.flags.change_sequence import next_change_number
 from flagpost.store.locks import Lock, take
 from flagpost.store.records import Page, TrafficType
-from flagpost.store.schema.core import definitions, environments, flags, traffic_types
+from flagpost.store.schema.core import environments, traffic_types
 from flagpost.store.schema.targeting import segment_definitions, segments
 
 
@@ -58,11 +59,9 @@ _SEGMENT = sa.select(
     segments.c.project_id,
     segments.c.name,
     segments.c.kind,
-    segments.c.traffic_type_id,
-    traffic_types.c.name.label("traffic_type_name"),
-    traffic_types.c.display_attribute_id,
     segments.c.description,
     segments.c.created_at,
+    *rows.TRAFFIC_TYPE,
 ).join_from(segments, traffic_types, segments.c.traffic_type_id == traffic_types.c.id)
 _HERE = segments.c.removed_at.is_(None)
 _DEFINITION = (
@@ -85,8 +84,15 @@ _THERE = _HERE & segment_definitions.c.removed_at.is_(None)
 
 
 def _segment(row: Any) -> Segment:
-    kind = TrafficType(row.traffic_type_id, row.project_id, row.traffic_type_name, row.display_attribute_id)
-    return Segment(row.id, row.project_id, row.name, SegmentKind(row.kind), kind, row.description, row.created_at)
+    return Segment(
+        id=row.id,
+        project_id=row.project_id,
+        name=row.name,
+        kind=SegmentKind(row.kind),
+        traffic_type=rows.traffic_type(row),
+        description=row.description,
+        created_at=row.created_at,
+    )
 
 
 def _definition(row: Any) -> SegmentDefinition:
@@ -116,8 +122,8 @@ def page(
     if text:
         wanted = wanted & sa.func.lower(segments.c.name).contains(text.lower(), autoescape=True)
     total = tx.scalar(sa.select(sa.func.count()).select_from(segments).where(wanted)) or 0
-    rows = tx.execute(_SEGMENT.where(wanted).order_by(segments.c.name).offset(offset).limit(limit))
-    return Page([_segment(row) for row in rows], offset, limit, total)
+    found = tx.execute(_SEGMENT.where(wanted).order_by(segments.c.name).offset(offset).limit(limit))
+    return Page([_segment(row) for row in found], offset, limit, total)
 
 
 def find(tx: Transaction, project_id: str, ref: str) -> Segment | None:
@@ -175,8 +181,8 @@ def definitions_page(
     wanted = _THERE & (segment_definitions.c.environment_id == environment_id)
     wanted = wanted & segments.c.kind.in_([kind.value for kind in kinds])
     count = sa.select(sa.func.count()).select_from(segment_definitions.join(segments)).where(wanted)
-    rows = tx.execute(_DEFINITION.where(wanted).order_by(segments.c.name).offset(offset).limit(limit))
-    return Page([_definition(row) for row in rows], offset, limit, tx.scalar(count) or 0)
+    found = tx.execute(_DEFINITION.where(wanted).order_by(segments.c.name).offset(offset).limit(limit))
+    return Page([_definition(row) for row in found], offset, limit, tx.scalar(count) or 0)
 
 
 def definitions_of(tx: Transaction, segment_id: str) -> list[SegmentDefinition]:
@@ -220,8 +226,8 @@ def kept_names(tx: Transaction, environment_id: str, names: Collection[str]) -> 
     if not names:
         return {}
     here = _THERE & (segment_definitions.c.environment_id == environment_id) & segments.c.name.in_(list(names))
-    rows = tx.execute(_DEFINITION.where(here).with_for_update(read=True, of=segment_definitions))
-    return {row.name: _definition(row) for row in rows}
+    found = tx.execute(_DEFINITION.where(here).with_for_update(read=True, of=segment_definitions))
+    return {row.name: _definition(row) for row in found}
 
 
 def add_definition(
@@ -258,23 +264,6 @@ def changed_since(tx: Transaction, environment_id: str, kind: SegmentKind, since
 
 
 # Who names a segment ----------------------------------------------------------------------------------------------
-
-
-def bodies_naming(
-    tx: Transaction, project_id: str, name: str, environment_id: str | None
-) -> list[tuple[str, str, dict[str, Any]]]:
-    """Flags' definitions in which this name stands somewhere: flag, environment, body. The caller looks where."""
-    query = (
-        sa.select(flags.c.name, environments.c.name, definitions.c.body)
-        .join_from(definitions, flags, definitions.c.flag_id == flags.c.id)
-        .join(environments, definitions.c.environment_id == environments.c.id)
-        .where(flags.c.project_id == project_id)
-        .where(sa.cast(definitions.c.body, sa.Text).contains(f'"{name}"', autoescape=True))
-        .order_by(flags.c.name, environments.c.name)
-    )
-    if environment_id is not None:
-        query = query.where(definitions.c.environment_id == environment_id)
-    return [(flag, environment, body) for flag, environment, body in tx.execute(query)]
 
 
 def rule_based_in(tx: Transaction, environment_id: str) -> list[SegmentDefinition]:

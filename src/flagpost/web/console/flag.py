@@ -192,7 +192,7 @@ def _integrations(
         error,
         typed=typed,
         connected=issue_links.list_connections(ctx, who.actor, one.project.id, one.flag.id),
-        push=issue_links.push_status(ctx, who.actor, one.project.id, one.flag.id),
+        push=issue_links.delivery_status(ctx, who.actor, one.project.id, one.flag.id),
         told=delivery_health.flag_log(ctx, who.actor, one.project.id, one.flag.id, limit=_TOLD_SHOWN).entries,
         findings=delivery_health.flag_findings(ctx, who.actor, one.project.id, one.flag.id)[:1],
         primary=next((at.environment for at in chosen if at.project.id == one.project.id), None),

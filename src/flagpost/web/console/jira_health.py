@@ -64,7 +64,7 @@ def _health(request: Request, ctx: Context, who: SignedIn, period: str, error: F
         chart=chart(health.hours, health.since, period, PERIODS[period]),
         size=(WIDTH, HEIGHT),
         checks=reconciliation.list_checks(ctx, who.actor),
-        resent=resync.list_backfills(ctx, who.actor),
+        resent=resync.list_resyncs(ctx, who.actor),
         now=health.now,
         problems=problems_of(error) if error else [],
         status=error.status if error else 200,
