@@ -66,7 +66,7 @@ from flagpost.store.jira.outbox import OutboxEntry
 from flagpost.store.jira.removals import Removal
 from flagpost.telemetry import tracing
 from flagpost.telemetry.logging import as_delivery, carrying
-from flagpost.telemetry.metrics import CHANGE_TO_JIRA, DELIVERIES, FAILURES, FLAGS
+from flagpost.telemetry.metrics import DELIVERIES, DELIVERY_FAILURES, DELIVERY_LAG_SECONDS, FLAGS_SENT
 
 log = structlog.get_logger(__name__)
 
@@ -116,7 +116,7 @@ class Delivery:
         except RateLimited:
             return "stopped"
         except WaitingForToken as error:
-            FAILURES.labels("token_missing").inc()
+            DELIVERY_FAILURES.labels("token_missing").inc()
             self._trouble.note(site, error.message)
         except JiraError as error:
             self._put_off_or_halt(site, error)
@@ -136,7 +136,7 @@ class Delivery:
         return FlagsApi(site, self.client, self.keyring, self.limits, writes, self.pause)
 
     def _put_off_or_halt(self, site: Site, error: JiraError) -> None:
-        FAILURES.labels(error_kind(error)).inc()
+        DELIVERY_FAILURES.labels(error_kind(error)).inc()
         if error.permanent:
             self._trouble.halt(site, error.message)
         else:
@@ -217,7 +217,7 @@ class Delivery:
             yield
         now = self.clock()
         for row in rows:
-            CHANGE_TO_JIRA.observe(max(0, now - row.wanted_at) / 1000)
+            DELIVERY_LAG_SECONDS.observe(max(0, now - row.wanted_at) / 1000)
 
     def _hold(self, flag_ids: list[str]) -> None:
         if flag_ids:
@@ -355,7 +355,7 @@ class Delivery:
         self.limits.note_delivery(site.cloud_id, now)
         outcomes = Counter(one.answer.outcome for one in told)
         for outcome, flags in outcomes.items():
-            FLAGS.labels(outcome).inc(flags)
+            FLAGS_SENT.labels(outcome).inc(flags)
         log.info("jira.delivered", site=site.site_url, flags=len(told), refused=outcomes["refused"])
 
     def _follow_unknown(

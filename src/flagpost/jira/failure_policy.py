@@ -18,7 +18,7 @@ from flagpost.jira.site_access import OAUTH, CredentialsRefused, TokenNotGiven
 from flagpost.store.db import Database
 from flagpost.store.jira import integrations
 from flagpost.store.jira.integrations import Site
-from flagpost.telemetry.metrics import FAILURES
+from flagpost.telemetry.metrics import DELIVERY_FAILURES
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +84,7 @@ class FailurePolicy:
 
     def give_up(self, site: Site, answer: Answer) -> NoReturn:
         """Jira would not take any of it."""
-        FAILURES.labels(failure_kind(answer)).inc()
+        DELIVERY_FAILURES.labels(failure_kind(answer)).inc()
         new = site.way != OAUTH and self.clock() - site.connected_at < _NEW_SITE_MS
         if is_quota(answer):
             self.keep_quiet(site, answer)

@@ -15,7 +15,7 @@ from flagpost.store.db import Transaction
 from flagpost.store.jira import issues, outbox
 from flagpost.store.jira.integrations import Site
 from flagpost.store.jira.issues import Issue
-from flagpost.telemetry.metrics import ISSUES
+from flagpost.telemetry.metrics import ISSUE_LOOKUPS
 
 MOST_AT_ONCE = 100  # Atlassian: the most that `issue/bulkfetch` takes
 _FIELDS = ["summary", "status", "issuetype", "assignee", "project"]
@@ -145,7 +145,7 @@ class IssueReader:
         result = self.look_up(site, list(by_ref), patience)
         answers = [(issue, result.found.get(ref)) for ref, issue in by_ref.items() if ref not in result.unasked]
         for _, answer in answers:
-            ISSUES.labels("absent" if answer is None else "found").inc()
+            ISSUE_LOOKUPS.labels("absent" if answer is None else "found").inc()
         return answers
 
     def store_answers(self, tx: Transaction, account_id: str, answers: Answers) -> int:
