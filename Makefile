@@ -3,12 +3,12 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check bench faults format screenshots clean
+.PHONY: help demo test test-fast check prose bench faults format screenshots release clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-.venv/ready: pyproject.toml requirements.lock tools/bootstrap.py
+.venv/ready: pyproject.toml sandbox/pyproject.toml requirements.lock tools/bootstrap.py
 	@$(PYTHON) tools/bootstrap.py
 
 demo: .venv/ready ## Try it: the console and a Jira sandbox in the browser, with flags and issues to play with
@@ -28,6 +28,9 @@ check: .venv/ready ## Everything that must hold before a change lands: lint, typ
 	@.venv/bin/lint-imports --no-cache
 	@$(MAKE) --no-print-directory test
 
+prose: .venv/ready ## Count words of tools/house_words.toml in each file; IN=src/flagpost/web lists them there
+	@$(RUN) tools/prose.py $(IN)
+
 bench: .venv/ready ## Measure speed, each figure beside its floor from the same run
 	@$(RUN) -m benchmarks
 
@@ -40,6 +43,9 @@ format: .venv/ready ## Put every file into the house format
 screenshots: .venv/ready ## Take the README's pictures anew
 	@$(RUN) tools/chromium.py
 	@$(RUN) tools/screenshots.py
+
+release: .venv/ready ## Build, check and try a release in dist/, upload nothing: VERSION=0.3.0 cuts it first
+	@$(RUN) tools/release.py --version "$(VERSION)" --date "$(DATE)" --repository "$(REPOSITORY)"
 
 clean: ## Remove everything that was made, but no data
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

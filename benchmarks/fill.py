@@ -4,7 +4,8 @@ import sys
 
 from flagpost.actions.flags import definitions, flags
 from flagpost.actions.jira import issue_links
-from flagpost.actions.lookup import get_visible_environment, get_visible_project
+from flagpost.actions.lookup import get_visible_project
+from flagpost.actions.unit_of_work import NO_SUMMARY, Change, transactional
 from flagpost.app import operator_context
 from flagpost.flags.model import Bucket, Definition, Treatment
 from flagpost.settings import load
@@ -22,16 +23,18 @@ def fill(count: int) -> None:
         now = ctx.clock()
         issues = [Issue("", None, key, "", "", "", "", "", "known", now, due_at=now + A_DAY) for key in ISSUES]
         for start in range(0, count, 1000):
-            with ctx.db.write() as tx:
-                project = get_visible_project(tx, operator, "Default")
-                place = get_visible_environment(tx, operator, project, "Production")
-                for number in range(start, min(start + 1000, count)):
-                    name, now = f"flag{number:05}", ctx.clock()
-                    flag = flags.add_flag(
-                        tx, operator, project, now, name=name, traffic_type="user", tags=[f"tag{number % 20}"]
-                    )
-                    definitions.add_definition(tx, operator, project, flag, place, DEFINITION, now)
-                    issue_links.add_connections(tx, operator, flag, [issues[number % len(issues)]], now)
+            _fill_part(ctx, operator, issues, range(start, min(start + 1000, count)))
+
+
+@transactional
+def _fill_part(change: Change, issues: list[Issue], numbers: range) -> None:
+    project = get_visible_project(change.tx, change.actor, "Default")
+    for number in numbers:
+        name = f"flag{number:05}"
+        flag = flags.add_flag(change, project, name=name, traffic_type="user", tags=[f"tag{number % 20}"])
+        place = definitions.lock_definition(change, project.id, flag.id, "Production")
+        definitions.insert(change, place, definitions.Draft(DEFINITION), NO_SUMMARY)
+        issue_links.add_connections(change, flag, [issues[number % len(issues)]])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import argon2
@@ -21,10 +22,13 @@ from flagpost.actions.context import Context
 from flagpost.settings import Settings
 from flagpost.store.db import Database
 from flagpost.store.schema import core
-from tests.stores import PostgresTemplate, SqliteTemplate
+from jira_sandbox.embedded import Sandbox, running_sandbox
+from tests import done_once
+from tests.stores import PostgresServer, SqliteTemplate, emptied_after, remove_server
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
+_POSTGRES_FOLDER = pytest.StashKey[Path]()
 
 
 hypothesis.settings.register_profile("quick", max_examples=25, deadline=None)
@@ -42,6 +46,13 @@ def cheap_passwords() -> Iterator[argon2.PasswordHasher]:
     sessions._hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     yield own
     sessions._hasher = own
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _done_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        done_once.share(patch)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -84,13 +95,48 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
     return SqliteTemplate(tmp_path_factory.mktemp("sqlite"))
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The first process of a run makes a folder for its PostgreSQL server, and tells the others.
+
+    Not in pytest's own folder: a second run closes that to other users, and as root the server is run by another.
+    """
+    told = getattr(config, "workerinput", {}).get("postgres_folder")
+    config.stash[_POSTGRES_FOLDER] = Path(told or tempfile.mkdtemp(prefix="flagpost-postgres-"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """pytest-xdist asks, for each further process."""
+    node.workerinput["postgres_folder"] = str(node.config.stash[_POSTGRES_FOLDER])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The first process, which is the last one too, removes it."""
+    if not hasattr(config, "workerinput"):
+        remove_server(config.stash[_POSTGRES_FOLDER])
+
+
 @pytest.fixture(scope="session")
-def postgres_template() -> Iterator[PostgresTemplate]:
-    """Not in pytest's own folder: a second run closes that to other users, and as root the server is run by another."""
+def postgres_server(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
+    """One for the whole run; a test that would disturb others there takes `own_postgres_server`."""
+    server = PostgresServer(pytestconfig.stash[_POSTGRES_FOLDER])
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_postgres_server() -> Iterator[PostgresServer]:
+    """Of the test's own, and as safe from a crash as in real life."""
     with tempfile.TemporaryDirectory(prefix="flagpost-postgres-", ignore_cleanup_errors=True) as folder:
-        template = PostgresTemplate(Path(folder))
-        yield template
-        template.stop()
+        server = PostgresServer(Path(folder), durable=True)
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def _postgres_database(postgres_server: PostgresServer) -> Iterator[str]:
+    with postgres_server.new_url() as url:
+        yield url
 
 
 @pytest.fixture
@@ -100,9 +146,16 @@ def sqlite_url(sqlite_template: SqliteTemplate, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgres_url(postgres_template: PostgresTemplate) -> Iterator[str]:
+def postgres_url(_postgres_database: str) -> Iterator[str]:
     """A migrated, empty PostgreSQL database."""
-    with postgres_template.new_url() as url:
+    with emptied_after(_postgres_database) as url:
+        yield url
+
+
+@pytest.fixture
+def fresh_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """One that no test had before, for what leaves traces beside rows: in the schema, in the planner's statistics."""
+    with postgres_server.new_url() as url:
         yield url
 
 
@@ -125,6 +178,19 @@ def sqlite_database(sqlite_url: str) -> Iterator[Database]:
     database = Database(sqlite_url)
     yield database
     database.close()
+
+
+@pytest.fixture(scope="session")
+def _running_sandbox() -> Iterator[Sandbox]:
+    with running_sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(_running_sandbox: Sandbox) -> Sandbox:
+    """A Jira sandbox in which nothing has happened yet."""
+    _running_sandbox.reset()
+    return _running_sandbox
 
 
 @pytest.fixture

@@ -34,12 +34,12 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
             raise AssertionError("it listens")
 
 
-def test_the_postgresql_schema_is_not_migrated_behind_the_operators_back(postgres_url: str) -> None:
+def test_the_postgresql_schema_is_not_migrated_behind_the_operators_back(fresh_postgres_url: str) -> None:
     import sqlalchemy as sa
 
-    engine = sa.create_engine(postgres_url)
+    engine = sa.create_engine(fresh_postgres_url)
     with engine.begin() as tx:
         tx.execute(sa.text("DELETE FROM alembic_version"))  # as an empty database
     engine.dispose()
     with pytest.raises(SetupError, match="flagpost migrate"):
-        open_database(load(database_url=postgres_url))
+        open_database(load(database_url=fresh_postgres_url))

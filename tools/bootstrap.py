@@ -23,7 +23,7 @@ def run(*command: object) -> None:
 
 
 def main() -> None:
-    """Create the environment, install the locked versions and Flagpost itself, and mark it ready."""
+    """Create the environment, install the locked versions, Flagpost and its sandbox, and mark it ready."""
     if sys.version_info < (3, 11):  # run by whatever Python the machine has
         sys.exit(
             f"Flagpost needs Python 3.11 or later; this is {sys.version.split()[0]}. Try: make PYTHON=python3.12 …"
@@ -44,7 +44,7 @@ def main() -> None:
         "-r",
         "requirements.lock",
     )
-    run(*uv, "install", "--quiet", "--python", PYTHON, "--no-deps", "--editable", ".")
+    run(*uv, "install", "--quiet", "--python", PYTHON, "--no-deps", "--editable", ".", "--editable", "./sandbox")
     (VENV / "ready").touch()
 
 

@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PROJECTS = ("pyproject.toml", "sandbox/pyproject.toml")
 
 
 def main() -> None:
     """Resolve for every platform and Python from 3.11 on."""
     command = [
-        *(sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--group", "dev", "--universal"),
+        *(sys.executable, "-m", "uv", "pip", "compile", *PROJECTS, "--group", "pyproject.toml:dev", "--universal"),
         *("--python-version", "3.11", "--generate-hashes", "--upgrade", "--quiet", "--no-emit-index-url"),
         *("--custom-compile-command", "python tools/lock.py", "--output-file", "requirements.lock"),
     ]

@@ -3,7 +3,7 @@
     python tools/new_migration.py "expiry of keys"     the next migration
     python tools/new_migration.py --first              the first schema anew, in place of all migrations
 
-`--first` is for as long as 0.2.0 is not released: whoever changes a table runs it. After that release the first schema
+`--first` is for as long as 0.2.0 is not released: run it after a change of a table. After that release the first schema
 is frozen, and every change of a table is a migration that expands before it contracts: `flagpost.store.migrate` says
 how.
 """

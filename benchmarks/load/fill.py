@@ -108,7 +108,7 @@ def _rows(
     for name, flag_id in names.items():
         number, issue_id, of_flag = int(name[4:]), str(uuid4()), {"flag_id": flag_id}
         labels = {"traffic_type_id": kind, "rollout_status_id": status, "rollout_status_at": now}
-        yield flags, {"id": flag_id, "name": name, **project, **labels, **times}
+        yield flags, {"id": flag_id, "name": name, **project, **labels, **times, "changed_at": now}
         yield flag_tags, {"name": f"tag{number % 20}", **of_flag, **project}
         place = {"environment_id": environment_id, "body": body, "updated_by": actor.name}
         yield definitions, {"id": str(uuid4()), **of_flag, **place, **times}

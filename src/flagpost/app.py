@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
@@ -31,6 +31,7 @@ from flagpost.jira.retention import Retention
 from flagpost.jira.secret_box import secret_box
 from flagpost.jira.site_access import Keyring
 from flagpost.jobs.embedded import EmbeddedEngine
+from flagpost.jobs.periodic import PeriodicTask
 from flagpost.jobs.port import Engine
 from flagpost.jobs.postgres import PostgresEngine
 from flagpost.server import Server, Stopping, listen, server
@@ -41,12 +42,15 @@ from flagpost.settings import Settings
 from flagpost.store import migrate
 from flagpost.store.db import Database
 from flagpost.telemetry import tracing
-from flagpost.telemetry.logging import as_request, each_as_request, set_up_logging
+from flagpost.telemetry.logging import as_request, set_up_logging
 from flagpost.web import admin_api, body_limits, console, forge, headers, health, render, rest_api, sdk, webhooks
+from flagpost.web.state import Application, Parts, ServingParts
 from flagpost.web.templating import STATIC
 
 _DESCRIPTION = """Split's Admin API under `/internal/api/v2`, and Flagpost's own for the Jira side under `/api/v1`.
 Both take an admin API key, as `Authorization: Bearer …` or `x-api-key: …`."""
+
+_RETENTION_SECONDS = 600.0
 
 
 def open_database(settings: Settings) -> Database:
@@ -90,22 +94,34 @@ def context_on(database: Database, settings: Settings, clock: Callable[[], int] 
     )
 
 
+def periodic_tasks(context: Context) -> tuple[PeriodicTask, ...]:
+    """What repeats beside the sweep of deliveries: names, intervals in seconds, functions.
+
+    The names are the locks by which two versions exclude each other during a rolling update: a name never changes.
+    """
+    settings = context.settings
+    refresher = Refresher(context.db, context.jira, context.issues, context.clock, settings.issue_refresh_budget)
+    return (
+        PeriodicTask("issue_refresh", settings.sweep_seconds, refresher.run),
+        PeriodicTask("publish_scheduled_changes", settings.sweep_seconds, partial(reviews.publish_due, context)),
+        PeriodicTask("reconciliation", settings.sweep_seconds, drift_checker(context).run),
+        PeriodicTask("retention", _RETENTION_SECONDS, _retention(context).run),
+    )
+
+
 def _engine(context: Context, *, works: bool = True) -> Engine:
-    """Deliveries in this process on SQLite; on PostgreSQL, in whichever process works."""
-    db, settings, reader = context.db, context.settings, context.issues
-    delivery = Delivery(db, context.jira, context.keyring, reader.limiter, context.clock, settings.public_url)
-    refresher = Refresher(db, context.jira, reader, context.clock, settings.issue_refresh_budget)
+    """On SQLite this process delivers; on PostgreSQL any process with `works` does."""
+    db, settings = context.db, context.settings
+    delivery = Delivery(db, context.jira, context.keyring, context.issues.limiter, context.clock, settings.public_url)
     waiting = partial(accounts_to_deliver, db, context.clock)
-    publish = partial(reviews.publish_due, context)
-    runs = (refresher.run, publish, drift_checker(context).run, _retention(context).run)
-    chores = [each_as_request(run) for run in runs]
+    tasks = periodic_tasks(context)
     if db.is_sqlite:
-        return EmbeddedEngine(delivery.deliver, waiting, settings.sweep_seconds, chores)
-    return PostgresEngine(db, delivery.deliver, waiting, settings.sweep_seconds, chores, works=works)
+        return EmbeddedEngine(delivery.deliver, waiting, settings.sweep_seconds, tasks)
+    return PostgresEngine(db, delivery.deliver, waiting, settings.sweep_seconds, tasks, works=works)
 
 
 def drift_checker(context: Context) -> Reconciler:
-    """What reads flags back from Jira, with these settings."""
+    """The reconciliation with Jira, with these settings."""
     settings, limiter = context.settings, context.issues.limiter
     return Reconciler(
         context.db,
@@ -124,7 +140,9 @@ def _retention(context: Context) -> Retention:
     return Retention(context.db, context.clock, kept.push_log_days, kept.push_log_rows, kept.push_sums_days)
 
 
-def create_app(settings: Settings, *, works: bool = True, stopping: Stopping | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, *, works: bool = True, stopping: Stopping | None = None
+) -> Application[ServingParts]:
     """The whole application for these settings. Delivery to Jira runs from its start-up to its shutdown.
 
     Without `works`, on PostgreSQL, workers elsewhere deliver. `stopping` bounds how long the shutdown takes.
@@ -135,42 +153,38 @@ def create_app(settings: Settings, *, works: bool = True, stopping: Stopping | N
     engine = _engine(quiet, works=works)
     context = replace(quiet, wake=engine.wake)
     environments = Environments(context)
-    traffic = ImpressionBuffer(database, context.clock, max(settings.traffic_days, settings.removal_days))
+    impressions = ImpressionBuffer(database, context.clock, max(settings.traffic_days, settings.removal_days))
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: object) -> AsyncIterator[None]:
         bootstrap.ensure_account(context)
         secret_rotation.encrypt_with_newest_key(context)
         environments.start()
         engine.start()
-        traffic.start()
+        impressions.start()
         yield
-        traffic.stop(stopping.left())
+        impressions.stop(stopping.left())
         environments.stop()
         engine.stop(stopping.left())
         context.jira.close()
         database.close()
 
+    parts = ServingParts(context, engine, environments, SdkKeys(context), impressions)
+    return Application(_routes(tracing.provider()), parts, lifespan)
+
+
+@lru_cache(maxsize=1)
+def _routes(provider: object) -> FastAPI:  # noqa: ARG001 - a new one makes new routes, which it traces
+    """Every route, set up once for all Flagposts of a process, which takes a third of a second."""
     app = FastAPI(
         title="Flagpost",
         version=__version__,
         description=_DESCRIPTION,
-        lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         telemetry=tracing.for_fastapi(),
     )
-    app.state.context = context
-    app.state.engine = engine
-    app.state.sdk_keys = SdkKeys(context)
-    app.state.environments = environments
-    app.state.traffic = traffic
-    _compose(app)
-    return app
-
-
-def _compose(app: FastAPI) -> None:
     app.include_router(health.described)
     for part in (health, admin_api, rest_api, forge, webhooks, console):
         app.include_router(part.router)
@@ -180,6 +194,7 @@ def _compose(app: FastAPI) -> None:
     app.add_middleware(headers.EveryRequest)
     app.add_middleware(sdk.ResponseCache)
     render.install_error_handlers(app)
+    return app
 
 
 def serve(settings: Settings, *, works: bool = True) -> None:
@@ -194,7 +209,7 @@ def serve(settings: Settings, *, works: bool = True) -> None:
         settings = settings.model_copy(update={"port": listening.getsockname()[1]})
         stopping = Stopping(settings.stop_seconds, watch=True)
         app = create_app(settings, works=works, stopping=stopping)
-        context: Context = app.state.context
+        context = app.parts.context
         bootstrap.ensure_account(context)
         print(f"Flagpost {__version__} is at {settings.public_url}", flush=True)
         if link := sessions.first_admin_link(context):
@@ -226,12 +241,11 @@ def _watched(context: Context, engine: Engine, stopping: Stopping) -> Iterator[s
     if settings.worker_port is None:
         yield ""
         return
-    app = FastAPI(title="Flagpost worker", openapi_url=None, telemetry=tracing.for_fastapi())
-    app.state.context, app.state.engine = context, engine
-    app.include_router(health.router)
-    app.add_middleware(headers.EveryRequest)
-    render.install_error_handlers(app)
-    one = server(app, settings, stopping)
+    routes = FastAPI(title="Flagpost worker", openapi_url=None, telemetry=tracing.for_fastapi())
+    routes.include_router(health.router)
+    routes.add_middleware(headers.EveryRequest)
+    render.install_error_handlers(routes)
+    one = server(Application(routes, Parts(context, engine)), settings, stopping)
     with listen(settings.host, settings.worker_port) as listening, _in_a_thread(one, listening):
         yield f", and answers at http://{settings.host}:{listening.getsockname()[1]}"
 
@@ -263,8 +277,7 @@ def running(settings: Settings) -> Iterator[Context]:
         settings = settings.model_copy(update={"port": listening.getsockname()[1]})
         app = create_app(settings)
         with _in_a_thread(server(app, settings, Stopping(settings.stop_seconds, watch=False)), listening):
-            context: Context = app.state.context
-            yield context
+            yield app.parts.context
 
 
 @contextmanager

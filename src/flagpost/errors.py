@@ -1,25 +1,27 @@
-"""Every error Flagpost raises on purpose, in one tree.
+"""Every error that Flagpost raises on purpose, in one tree.
 
     FlagpostError
-    ├── InvalidInput        400  what was sent is wrong; carries one Problem per field
+    ├── InvalidInput        400  the input is wrong; carries one Problem per field
     ├── NotSignedIn         401
     ├── NotAllowed          403
     │   └── ApprovalRequired 403  the change has to go through a change request
-    ├── NotFound            404  missing, or not visible to whoever asks
+    ├── NotFound            404  missing, or not visible to the caller
     ├── Conflict            409
-    │   ├── StaleVersion    409  the save was based on an older version; carries both
-    │   └── ConcurrentModification   409  somebody else made, or removed, the same in the same moment
+    │   ├── StaleVersion    409  the save was based on an older version; carries the current one
+    │   └── ConcurrentModification   409  another transaction created or deleted the row at this moment
     ├── TooLarge            413
     ├── TooManyRequests     429
-    ├── Unavailable         503  it cannot be done now; the same request can succeed later
-    │   └── DatabaseUnavailable 503  the database cannot be used just now
-    │       └── DiskFull    507  it has no room left; nothing was saved
-    ├── SetupError               the operator has to mend a setting, a file or the database
-    ├── SplitError               Split did not do what was asked; in `flagpost.commands.split_migration`
-    └── JiraError           502  Jira did not do what was asked; see its subclasses in `flagpost.jira`
+    ├── Unavailable         503  not possible now; the request can succeed later
+    │   └── DatabaseUnavailable 503  the database cannot be used now
+    │       ├── TransactionBroken 503  the database cancelled the transaction; nothing was saved
+    │       └── DiskFull    507  the database's disk is full; nothing was saved
+    ├── SetupError               the operator has to correct a setting, a file or the database
+    ├── SplitError               Split refused or failed; in `flagpost.commands.split_migration`
+    └── JiraError           502  Jira refused or failed; see its subclasses in `flagpost.jira`
 
-The docstring of a class is its message when none is given. `permanent` says whether trying the same thing again,
-unchanged, can never help. One place renders them: `flagpost.web.render`.
+The docstring of a class is its message when none is given. `permanent` is True if repeating the request unchanged can
+never succeed: code that retries gives up only then. It is False unless a class says otherwise, so that an error which
+its author did not think about is retried. One place renders errors: `flagpost.web.render`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,9 +31,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with what was sent.
+    """One thing that is wrong with the input.
 
-    `path` leads into the input as its sender wrote it, for example ``rules[2].buckets``; it is empty for the whole.
+    `path` locates it in the input as the caller sent it, for example ``rules[2].buckets``. An empty path means all of
+    the input.
     """
 
     path: str
@@ -42,7 +45,7 @@ class FlagpostError(Exception):
     """Something went wrong in Flagpost."""
 
     status = 500
-    permanent = True
+    permanent = False
 
     def __init__(self, message: str | None = None) -> None:
         self.message = message or (type(self).__doc__ or "").strip().partition("\n\n")[0]
@@ -50,9 +53,10 @@ class FlagpostError(Exception):
 
 
 class InvalidInput(FlagpostError):
-    """What was sent is not valid."""
+    """The input is not valid."""
 
     status = 400
+    permanent = True
 
     def __init__(self, problems: Iterable[Problem] | str, path: str = "") -> None:
         found = [Problem(path, problems)] if isinstance(problems, str) else list(problems)
@@ -64,12 +68,14 @@ class NotSignedIn(FlagpostError):
     """Sign in, or send a valid key."""
 
     status = 401
+    permanent = True
 
 
 class NotAllowed(FlagpostError):
     """You are not allowed to do this."""
 
     status = 403
+    permanent = True
 
 
 class ApprovalRequired(NotAllowed):
@@ -77,19 +83,21 @@ class ApprovalRequired(NotAllowed):
 
 
 class NotFound(FlagpostError):
-    """There is no such thing, or you may not see it."""
+    """This does not exist, or you may not see it."""
 
     status = 404
+    permanent = True
 
 
 class Conflict(FlagpostError):
-    """That clashes with what is already there."""
+    """This conflicts with something that exists already."""
 
     status = 409
+    permanent = True
 
 
 class StaleVersion(Conflict):
-    """Somebody saved a newer version in the meantime; nothing was overwritten."""
+    """A newer version was saved in the meantime; nothing was overwritten."""
 
     def __init__(self, current: Mapping[str, Any], current_version: int, saved_by: str, saved_at: int) -> None:
         super().__init__()
@@ -100,20 +108,22 @@ class StaleVersion(Conflict):
 
 
 class ConcurrentModification(Conflict):
-    """Somebody else made or removed the same in this moment, so nothing was saved. Look at it and try again."""
+    """Another change created or deleted this at the same moment, so nothing was saved. Reload and try again."""
+
+    permanent = False
 
 
 class TooLarge(FlagpostError):
     """The request is too large."""
 
     status = 413
+    permanent = True
 
 
 class TooManyRequests(FlagpostError):
-    """Too many attempts; wait a little and try again."""
+    """Too many attempts. Wait a little and try again."""
 
     status = 429
-    permanent = False
 
     def __init__(self, message: str | None = None, retry_after: int = 60) -> None:
         super().__init__(message)
@@ -121,25 +131,30 @@ class TooManyRequests(FlagpostError):
 
 
 class Unavailable(FlagpostError):
-    """This cannot be done right now; try again in a moment."""
+    """This is not possible now. Try again in a moment."""
 
     status = 503
-    permanent = False
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database cannot be used just now. Look whether your change was made, and try again in a moment."""
+    """The database cannot be used just now. Check whether your change was saved, and try again in a moment."""
 
     retry_after = 5
 
     def __init__(self, reason: str = "") -> None:
         super().__init__()
         self.reason = reason
-        """What the database said, for the log and for operators."""
+        """The database's own message, for the log and for operators."""
+
+
+class TransactionBroken(DatabaseUnavailable):
+    """The database broke this off, because another change was in its way. Nothing was saved; try again in a moment."""
+
+    retry_after = 1
 
 
 class DiskFull(DatabaseUnavailable):
-    """The disk that the database is on is full, so nothing was saved. Once it has room, try again."""
+    """The disk that the database is on is full, so nothing was saved. Try again when it has room."""
 
     status = 507
     retry_after = 60
@@ -148,8 +163,11 @@ class DiskFull(DatabaseUnavailable):
 class SetupError(FlagpostError):
     """Flagpost is not set up correctly."""
 
+    permanent = True
+
 
 class JiraError(FlagpostError):
-    """Jira did not do what was asked."""
+    """Jira refused the request or failed."""
 
     status = 502
+    permanent = True

@@ -16,7 +16,7 @@ from types import FrameType
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from flagpost.errors import SetupError
 from flagpost.settings import Settings
@@ -76,7 +76,7 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def server(app: FastAPI, settings: Settings, stopping: Stopping) -> Server:
+def server(app: ASGIApp, settings: Settings, stopping: Stopping) -> Server:
     """What answers the application's requests, as it is set up behind a proxy."""
     config = uvicorn.Config(
         app,

@@ -43,19 +43,19 @@ def test_what_jira_has_yet_to_hear_of_and_since_when(
     with ctx.db.write() as tx:
         delivery_results.record(tx, [DeliveryResult("a", clock(), True, "no such issue")], clock())
     found = figures(ctx)
-    assert found["flagpost_jira_flags_behind", URL] == 2
-    assert found["flagpost_jira_oldest_undelivered_seconds", URL] == 60
+    assert found["flagpost_jira_flags_pending", URL] == 2
+    assert found["flagpost_jira_oldest_pending_seconds", URL] == 60
     assert found["flagpost_jira_flags_refused", URL] == 1
 
 
 def test_a_backfill_says_what_is_left_of_it(ctx: Context, account: AccountFixture, site: Site, clock: Clock) -> None:
     with ctx.db.write() as tx:
         outbox.enqueue(tx, account.id, "p", "a", "a", clock())
-    assert figures(ctx)["flagpost_jira_backfill_remaining", URL] == 0
+    assert figures(ctx)["flagpost_jira_resync_remaining", URL] == 0
     set_site(ctx, site, resync_total=5, resync_started_at=clock())
-    assert figures(ctx)["flagpost_jira_backfill_remaining", URL] == 1
+    assert figures(ctx)["flagpost_jira_resync_remaining", URL] == 1
     set_site(ctx, site, resync_finished_at=clock())
-    assert figures(ctx)["flagpost_jira_backfill_remaining", URL] == 0
+    assert figures(ctx)["flagpost_jira_resync_remaining", URL] == 0
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_a_backfill_says_what_is_left_of_it(ctx: Context, account: AccountFixtur
         ({"consecutive_failures": 0}, "delivering"),
         ({"paused_until": 2**41}, "paused"),
         ({"paused_until": 1, "quota_resets_at": 1}, "delivering"),
-        ({"paused_until": 2**41, "quota_resets_at": 2**41}, "quiet"),
-        ({"quota_resets_at": 2**41, "suspended_reason": "403"}, "stopped"),
+        ({"paused_until": 2**41, "quota_resets_at": 2**41}, "quota_exceeded"),
+        ({"quota_resets_at": 2**41, "suspended_reason": "403"}, "suspended"),
         ({"suspended_reason": "403", "disconnected_at": 1}, "disconnected"),
     ],
 )

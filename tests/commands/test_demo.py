@@ -1,6 +1,8 @@
 """The demo: what it promises to a newcomer is there, and a taken port is said."""
 
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -30,3 +32,11 @@ def test_a_port_that_is_taken_is_said(which: str) -> None:
         other.listen()
         with pytest.raises(SetupError, match="Cannot listen"), staged(**{which: other.getsockname()[1]}):
             raise AssertionError("it started")
+
+
+def test_without_the_sandbox_the_command_says_what_to_install() -> None:
+    program = "import sys; sys.modules['jira_sandbox'] = None; from flagpost.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", program, "demo"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pip install 'flagpost[demo]'" in done.stderr
+    assert "Traceback" not in done.stderr

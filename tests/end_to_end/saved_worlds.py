@@ -74,8 +74,8 @@ class Saved:
 
     def key(self, kind: str = "server_side") -> tuple[str, str]:
         """A new SDK key: its id and its secret."""
-        told = {"name": kind, "kind": kind, "project": self.project.id, "environments": [self.place]}
-        key, secret = api_keys.create_api_key(self.ctx, self.actor, **told)
+        scope = api_keys.KeyScope(self.project.id, [self.place])
+        key, secret = api_keys.create_api_key(self.ctx, self.actor, name=kind, kind=kind, scope=scope)
         return key.id, secret
 
     def new_flag(self, name: str) -> None:
@@ -84,7 +84,7 @@ class Saved:
     def define(self, name: str, body: object, *, new: bool = True) -> None:
         """In the Admin API's shape."""
         act = definitions.create_definition if new else definitions.save_definition
-        act(self.ctx, self.actor, self.project.id, name, self.place, parse(body))
+        act(self.ctx, self.actor, self.project.id, name, self.place, definitions.Draft(parse(body)))
 
     def served(self) -> ServedEnvironment:
         """As OFREP and *Try it* evaluate it now."""

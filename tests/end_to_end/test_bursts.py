@@ -14,7 +14,7 @@ from tests.end_to_end.burst import Burst
 from tests.end_to_end.fleet import fleet
 from tests.end_to_end.survived import Survived
 from tests.end_to_end.wire import wire_to
-from tests.stores import PostgresTemplate
+from tests.stores import PostgresServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
@@ -58,15 +58,15 @@ def test_connections_to_postgresql_are_cut(sandbox: Sandbox, postgres_url: str, 
 
 
 def test_postgresql_crashes_and_starts_again(
-    sandbox: Sandbox, postgres_url: str, postgres_template: PostgresTemplate, survived: Survived
+    sandbox: Sandbox, own_postgres_server: PostgresServer, survived: Survived
 ) -> None:
-    with fleet(sandbox, postgres_url, 2) as running:
+    with own_postgres_server.new_url() as url, fleet(sandbox, url, 2) as running:
         burst = Burst(running.world, survived.seed)
         with burst.under_way():
             for _ in burst.moments(survived.times(2)):
-                postgres_template.crash()
+                own_postgres_server.crash()
                 time.sleep(0.5)
-                postgres_template.start_again()
+                own_postgres_server.start_again()
                 survived.note("crash of PostgreSQL")
         burst.expect_kept()
         survived.done(burst)

@@ -71,7 +71,10 @@ def test_each_bad_line_is_refused_with_its_reason_and_the_others_are_imported(
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert lines[0] == "Left out, because Flagpost has no such field: colour"
-    assert "create     good  connect PAY-1; set up in Staging, Production; owner “nobody” is nobody here" in lines[1]
+    assert (
+        "create     good  connect PAY-1; set up in Staging, Production; owner “nobody” is neither a user nor a group here"
+        in lines[1]
+    )
     assert "refuse     9bad  name: A flag's name starts with a letter" in lines[2]
     assert "refuse     good  name: “good” stands there already, at 2." in lines[3]
     assert "refuse     lost  issues: PAY-777 does not exist in Jira" in lines[4]

@@ -1,4 +1,4 @@
-"""`flagpost migrate-from split`, with a second Flagpost as the account that is moved: its Admin API is Split's."""
+"""`flagpost migrate-from split`, with a second Flagpost as the source account: its Admin API is Split's."""
 
 import os
 import re
@@ -30,20 +30,20 @@ pytestmark = pytest.mark.slow
 
 
 class Target:
-    """An installation to move into: its database, and a look into it."""
+    """An installation to import into: its database, and its served state."""
 
     def __init__(self, sandbox: Sandbox, url: str, folder: Path) -> None:
         self.sandbox, self.url, self.folder = sandbox, url, folder
-        self.answers = folder / "answers"
+        self.cache = folder / "cache"
 
     def command(self, source: World, *options: str, key: str = KEY) -> tuple[list[str], dict[str, str]]:
-        where = ["--base-url", f"{source.url}{API}", "--requests-a-second", "1000", "--answers", str(self.answers)]
+        where = ["--base-url", f"{source.url}{API}", "--requests-a-second", "1000", "--cache", str(self.cache)]
         command = [sys.executable, "-m", "flagpost", "migrate-from", "split", *where, *options]
         values = {**environment(self.sandbox, self.url), "FLAGPOST_SPLIT_API_KEY": key, "COLUMNS": "200"}
         return command, {**os.environ, **values}
 
-    def move(self, source: World, *options: str, key: str = KEY, expect: int = 0) -> str:
-        """Run the command to its end; what it said."""
+    def migrate(self, source: World, *options: str, key: str = KEY, expect: int = 0) -> str:
+        """Run the command to its end; its output."""
         command, values = self.command(source, *options, key=key)
         done = subprocess.run(command, env=values, capture_output=True, text=True, check=False, timeout=120)
         assert done.returncode == expect, done.stdout + done.stderr
@@ -51,7 +51,7 @@ class Target:
 
     @contextmanager
     def served(self) -> Iterator[World]:
-        """What is in it by now."""
+        """The installation, served."""
         values = environment(self.sandbox, self.url)
         plain = {name.removeprefix("FLAGPOST_").lower(): value for name, value in values.items()}
         with running(load(port=0, **plain)) as ctx:
@@ -72,13 +72,13 @@ def see_everything(ctx: Context) -> None:
 
 @pytest.fixture
 def target(sandbox: Sandbox, sqlite_template: SqliteTemplate, tmp_path: Path) -> Target:
-    """An empty installation beside the one that is moved."""
+    """An empty installation beside the source."""
     return Target(sandbox, sqlite_template.new_url(tmp_path), tmp_path)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def target_on_both(request: pytest.FixtureRequest, target: Target) -> Target:
-    """The same, on each of the two stores; the source is on SQLite."""
+    """An empty installation on each of the two stores; the source is on SQLite."""
     if request.param == "postgresql":
         target.url = request.getfixturevalue("postgres_url")
     return target
@@ -89,7 +89,7 @@ def post(source: World, path: str, body: Any = None, method: str = "POST") -> An
 
 
 def fill(source: World) -> None:
-    """An account with something of everything."""
+    """An account with an object of every kind."""
     users = [post(source, "users", {"email": f"{name}@example.com"})["id"] for name in ("ada", "grace")]
     group = post(source, "groups", {"name": "Платежи", "description": ""})["id"]
     shop = source.workspace()
@@ -130,7 +130,12 @@ def _fill_shop(source: World, shop: str, users: list[str], group: str) -> None:
     depends = {"type": "IN_SPLIT", "depends": {"splitName": "flag_2", "treatment": ["on"]}, "negate": True}
     rules.append({**rules[0], "condition": {"combiner": "AND", "matchers": [depends]}})
     wanted = [{"splitName": "flag_59", "treatment": ["on", "off"]}]
-    more = {"trafficAllocation": 80, "flagSets": sets, "prerequisites": wanted, "impressionsDisabled": True}
+    more: dict[str, Any] = {
+        "trafficAllocation": 80,
+        "flagSets": sets,
+        "prerequisites": wanted,
+        "impressionsDisabled": True,
+    }
     source.define("flag_1", rules=rules, share=40, **more)
     source.define("flag_1", place="Staging")
     source.act("kill", "flag_3")
@@ -167,27 +172,27 @@ def served(world: World) -> dict[str, Any]:
     }
 
 
-def test_a_whole_account_is_there_as_it_was_and_everybody_keeps_their_treatment(
+def test_a_whole_account_is_imported_and_every_key_keeps_its_treatment(
     world: World, sqlite_url: str, target_on_both: Target
 ) -> None:
     target = target_on_both
     fill(world)
-    said = target.move(world, "--create-people", "--keep-shares", "--sdk-url", f"{world.url}/sdk")
+    said = target.migrate(world, "--create-users", "--keep-shares", "--sdk-url", f"{world.url}/sdk")
     with target.served() as there:
         assert [*differences(everything_in(there), everything_in(world))] == []
         assert [*differences(served(there), served(world))] == []
     assert "vips in Production: is large, so Split's API does not show its keys" in said
     assert "Archived flags" in said
-    assert not target.answers.exists()
+    assert not target.cache.exists()
     assert KEY not in said
-    made = "SELECT count(*), count(revoked_at) FROM api_keys WHERE name LIKE 'Moving to Flagpost%'"
+    made = "SELECT count(*), count(revoked_at) FROM api_keys WHERE name LIKE 'Migration to Flagpost%'"
     assert rows(sqlite_url, made) == [(2, 2)]
 
 
-def test_a_second_run_brings_what_changed_there_and_leaves_what_changed_here(world: World, target: Target) -> None:
-    for name in ("brought", "changed_here", "removed_here", "gone_there", "gone_on", "labelled_here"):
+def test_a_second_run_imports_what_changed_in_split_and_leaves_what_changed_here(world: World, target: Target) -> None:
+    for name in ("imported", "changed_here", "removed_here", "gone_there", "gone_on", "labelled_here"):
         world.new_flag(name, share=10)
-    target.move(world)
+    target.migrate(world)
     with target.served() as there:
         there.define("changed_here", share=55)
         there.undefine("removed_here")
@@ -195,25 +200,25 @@ def test_a_second_run_brings_what_changed_there_and_leaves_what_changed_here(wor
         post(there, f"splits/ws/{there.workspace()}/labelled_here", label, "PATCH")
         approvals = [{"op": "replace", "path": "/changePermissions", "value": {"areApprovalsRequired": True}}]
         post(there, f"environments/ws/{there.workspace()}/Production", approvals, "PATCH")
-    for name in ("brought", "changed_here", "removed_here"):
+    for name in ("imported", "changed_here", "removed_here"):
         world.define(name, share=77)
-    world.act("kill", "brought")
+    world.act("kill", "imported")
     world.new_flag("new_one", share=0)
     world.undefine("gone_there")
     post(world, f"splits/ws/{world.workspace()}/gone_there/archive", {"comment": ""})
-    said = target.move(world)
+    said = target.migrate(world)
     for line in (
-        "definition Default / changed_here in Production: somebody here made it other than it is in Split",
-        "definition Default / removed_here in Production: somebody here made it other than it is in Split",
-        "Default / feature flag gone_there: is in Split no more, or archived there; it was left here.",
-        "Default / definition gone_there in Production: is in Split no more; it was left here.",
+        "definition Default / changed_here in Production: a user changed it here",
+        "definition Default / removed_here in Production: a user changed it here",
+        "Default / feature flag gone_there: no longer exists in Split, or is archived there. It was left here.",
+        "Default / definition gone_there in Production: no longer exists in Split. It was left here.",
     ):
         assert line in said
     with target.served() as there:
         found = everything_in(there)["Default"]
     definitions = found["environments"]["Production"]["definitions"]
     assert {one["name"]: (one["killed"], one["defaultRule"][0]["size"]) for one in definitions} == {
-        "brought": (True, 77),
+        "imported": (True, 77),
         "changed_here": (False, 55),
         "gone_there": (False, 10),
         "gone_on": (False, 10),
@@ -230,11 +235,11 @@ def rollout_status(world: World, name: str) -> str:
 
 def test_a_run_that_finds_nothing_new_changes_nothing(world: World, target: Target) -> None:
     fill(world)
-    options = ("--create-people", "--keep-shares", "--sdk-url", f"{world.url}/sdk")
-    target.move(world, *options)
+    options = ("--create-users", "--keep-shares", "--sdk-url", f"{world.url}/sdk")
+    target.migrate(world, *options)
     entries = "SELECT count(*) FROM audit_entries"
     before = rows(target.url, entries)
-    said = target.move(world, *options)
+    said = target.migrate(world, *options)
     counts = [line.split("  ") for line in said.splitlines() if line.startswith(("definitions", "feature flags"))]
     assert [[*filter(str.strip, line)][1:] for line in counts] == [["61"], ["61"]]
     assert rows(target.url, entries) == before
@@ -245,42 +250,42 @@ def rows(url: str, query: str) -> list[tuple[object, ...]]:
         return database.execute(query).fetchall()
 
 
-def test_owners_are_found_by_email_and_whoever_is_nobody_is_named(world: World, target: Target) -> None:
-    people = [post(world, "users", {"email": f"{name}@example.com"})["id"] for name in ("ada", "nobody")]
+def test_owners_are_found_by_email_and_a_missing_one_is_named(world: World, target: Target) -> None:
+    users = [post(world, "users", {"email": f"{name}@example.com"})["id"] for name in ("ada", "grace")]
     world.new_flag("pay")
-    owners = [{"type": "user", "id": one} for one in people]
+    owners = [{"type": "user", "id": one} for one in users]
     patch = [{"op": "replace", "path": "/owners", "value": owners}]
     post(world, f"splits/ws/{world.workspace()}/pay", patch, "PATCH")
     with target.served() as there:
         post(there, "users", {"email": "ADA@example.com"})
-    said = target.move(world)
-    assert "nobody@example.com: is nobody here, and was left out of 1 place." in said
+    said = target.migrate(world)
+    assert "grace@example.com: does not exist here and was left out in 1 place." in said
     with target.served() as there:
         owned = everything_in(there)["Default"]["flags"][0]["owners"]
     assert [kind for kind, _ in owned] == ["user"]
 
 
-def test_a_move_that_was_killed_goes_on_where_it_was(world: World, target: Target) -> None:
+def test_a_migration_that_was_killed_continues_where_it_was(world: World, target: Target) -> None:
     fill(world)
     slow = ("--requests-a-second", "25")
-    command, values = target.command(world, "--create-people", *slow)
+    command, values = target.command(world, "--create-users", *slow)
     killed = subprocess.Popen(command, env=values, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until(lambda: target.answers.exists() and kept(target) > 20, "some of it was read")
+    until(lambda: target.cache.exists() and cached(target) > 20, "some responses are cached")
     killed.kill()
     killed.wait()
-    assert kept(target) > 20
-    said = target.move(world, "--create-people")
-    assert "Going on with" in said
-    assert not target.answers.exists()
+    assert cached(target) > 20
+    said = target.migrate(world, "--create-users")
+    assert "Continuing with" in said
+    assert not target.cache.exists()
     with target.served() as there:
         assert [*differences(everything_in(there), everything_in(world))] == []
 
 
-def kept(target: Target) -> int:
-    """How many answers the file of a run has."""
+def cached(target: Target) -> int:
+    """How many responses a run has cached."""
     try:
-        with closing(sqlite3.connect(target.answers)) as answers:
-            count: int = answers.execute("SELECT count(*) FROM answers").fetchone()[0]
+        with closing(sqlite3.connect(target.cache)) as database:
+            count: int = database.execute("SELECT count(*) FROM responses").fetchone()[0]
             return count
     except sqlite3.OperationalError:
         return 0
@@ -289,7 +294,7 @@ def kept(target: Target) -> int:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"api_key": "wrong"}, "Split does not take this key (401)"),
+        ({"api_key": "wrong"}, "Split does not accept this key (401)"),
         ({"base_url": "/somewhere"}, "ends in /internal/api/v2"),
         ({"base_url": "http://example.com"}, "over https only"),
         ({"workspaces": ["Nowhere"]}, "The key sees no project Nowhere. It sees: Default."),
@@ -298,15 +303,15 @@ def kept(target: Target) -> int:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
 )
-def test_what_is_wrong_is_said_and_nothing_is_changed(
+def test_a_wrong_option_is_named_and_changes_nothing(
     world: World, target: Target, wrong: dict[str, Any], said: str
 ) -> None:
     world.new_flag("pay")
-    values = {"api_key": KEY, "base_url": API, "requests_a_second": 1000, "answers": target.answers, **wrong}
+    values = {"api_key": KEY, "base_url": API, "requests_a_second": 1000, "cache": target.cache, **wrong}
     if values["base_url"].startswith("/"):
         values["base_url"] = world.url + values["base_url"]
     settings = load(database_url=target.url, secret_keys=SECRET_KEY)
     with pytest.raises(FlagpostError, match=re.escape(said)):
-        split_migration.run(settings, split_migration.Wanted(**values))
+        split_migration.run(settings, split_migration.Options(**values))
     with target.served() as there:
         assert everything_in(there)["Default"]["flags"] == []

@@ -211,31 +211,31 @@ def served(sandbox: Sandbox, sqlite_url: str) -> Iterator[tuple[World, Commands]
         world.close()
 
 
-def test_the_commands_follow_what_the_serving_process_does(served: tuple[World, Commands]) -> None:
+def test_the_commands_show_the_progress_of_the_serving_process(served: tuple[World, Commands]) -> None:
     world, flagpost = served
     with_flags(world, 3)
-    code, said = flagpost("send-again")
-    assert (code, "Jira has heard of 3 flags again." in said) == (0, True)
-    code, said = flagpost("send-again", "--flag", "flag1")
+    code, said = flagpost("resync")
+    assert (code, "Jira has received 3 flags again." in said) == (0, True)
+    code, said = flagpost("resync", "--flag", "flag1")
     assert (code, "1 flag again." in said) == (0, True)
-    code, said = flagpost("drift-check")
-    assert (code, "3 flags read back, 0 differed" in said) == (0, True)
-    code, said = flagpost("send-again", "--cancel")
-    assert (code, "Nothing is being sent again." in said) == (1, True)
-    code, said = flagpost("send-again", "--project", "Nowhere")
+    code, said = flagpost("compare")
+    assert (code, "3 flags compared, 0 differed" in said) == (0, True)
+    code, said = flagpost("resync", "--cancel")
+    assert (code, "No resync is in progress." in said) == (1, True)
+    code, said = flagpost("resync", "--project", "Nowhere")
     assert (code, "Could not find the project" in said) == (1, True)
 
 
-def test_following_can_be_stopped_and_the_sending_be_cancelled(served: tuple[World, Commands]) -> None:
+def test_waiting_can_be_stopped_and_the_resync_be_cancelled(served: tuple[World, Commands]) -> None:
     world, flagpost = served
     with_flags(world, 2)
     world.sandbox.faults(unavailable={"count": 50, "retry_after": 30}, prefix=FEATURE_FLAGS)
-    watching = flagpost.start("send-again")
+    command = flagpost.start("resync")
     until(lambda: world.integration()["paused_until"], "Jira is away")
-    watching.send_signal(signal.SIGINT)
-    out, _ = watching.communicate(timeout=30)
-    assert (watching.returncode, "It goes on without this command." in out) == (0, True)
+    command.send_signal(signal.SIGINT)
+    out, _ = command.communicate(timeout=30)
+    assert (command.returncode, "The work continues without this command." in out) == (0, True)
     assert world.integration()["behind"] == 2
-    code, said = flagpost("send-again", "--cancel")
+    code, said = flagpost("resync", "--cancel")
     assert (code, "Cancelled" in said) == (0, True)
     assert world.integration()["behind"] == 0

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from flagpost.flags.matchers import MATCHERS, OF_THE_KEY, SEMVER_MATCHERS
+from flagpost.flags.matchers import KEY_MATCHERS, MATCHERS, SEMVER_MATCHERS
 from flagpost.flags.model import Between, BetweenVersions, Bucket, Definition, Depends, Matcher, Rule, Treatment
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).filter(
@@ -27,7 +27,7 @@ def matchers(draw: st.DrawFn) -> Matcher:
     """A matcher of any kind, with its value in the right field."""
     kind = MATCHERS[draw(st.sampled_from(sorted(MATCHERS)))]
     needs = kind.needs_attribute
-    attribute = draw(WORDS) if needs else None if kind.type in OF_THE_KEY else draw(st.none() | WORDS)
+    attribute = draw(WORDS) if needs else None if kind.type in KEY_MATCHERS else draw(st.none() | WORDS)
     texts = VERSIONS if kind.type in SEMVER_MATCHERS else st.just("a+") if kind.type == "MATCHES_STRING" else WORDS
     low = draw(TIMES)
     values = {

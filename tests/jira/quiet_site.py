@@ -10,6 +10,7 @@ from flagpost import app
 from flagpost.actions.access import Actor
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags.definitions import Draft
 from flagpost.actions.jira import credentials, integration, issue_links, reconciliation
 from flagpost.actions.projects import environments, projects
 from flagpost.flags.definition_json import parse
@@ -42,7 +43,7 @@ class Site:
 
     def new_flag(self, name: str, issue: str = "PAY-1") -> str:
         made = flags.create_flag(self.ctx, self.actor, "Shop", name=name, traffic_type="user")
-        definitions.create_definition(self.ctx, self.actor, "Shop", name, "Production", parse(BODY))
+        definitions.create_definition(self.ctx, self.actor, "Shop", name, "Production", Draft(parse(BODY)))
         self.connect(name, issue)
         return made.id
 
@@ -86,7 +87,6 @@ class Site:
 
 def connected(database: Database, sandbox: Sandbox, hour: int = -1) -> Site:
     clock = Clock()
-    sandbox.reset()
     settings = Settings(
         database_url=database.url.render_as_string(hide_password=False),
         atlassian_api_url=sandbox.url,

@@ -8,34 +8,28 @@ import httpx2
 import pytest
 
 from flagpost.actions.flags import definitions, flags
-from flagpost.actions.jira import integration, reconciliation, resync
+from flagpost.actions.jira import integration, reconciliation, resync, status
 from flagpost.errors import Conflict
 from flagpost.jira.flags_api import FlagsApi
 from flagpost.jira.token_bucket import TokenBucket
 from flagpost.store.db import Database
 from flagpost.store.jira import outbox, reconciliations
-from jira_sandbox.embedded import Sandbox, running_sandbox
+from jira_sandbox.embedded import Sandbox
 from tests.jira.quiet_site import Site, connected
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def _sandbox() -> Iterator[Sandbox]:
-    with running_sandbox() as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-def site(database: Database, _sandbox: Sandbox) -> Iterator[Site]:
-    found = connected(database, _sandbox)
+def site(database: Database, sandbox: Sandbox) -> Iterator[Site]:
+    found = connected(database, sandbox)
     yield found
     found.ctx.jira.close()
 
 
 @pytest.fixture
-def nightly(sqlite_database: Database, _sandbox: Sandbox) -> Iterator[Site]:
-    found = connected(sqlite_database, _sandbox, hour=3)
+def nightly(sqlite_database: Database, sandbox: Sandbox) -> Iterator[Site]:
+    found = connected(sqlite_database, sandbox, hour=3)
     yield found
     found.ctx.jira.close()
 
@@ -172,7 +166,9 @@ def test_a_delete_that_jira_does_late_takes_a_flag_that_was_sent_again_and_that_
     site.deliver(settle=False)
     site.connect("pay")
     site.deliver(settle=False)
-    site.sandbox.lose_flag(pay)  # what the late delete does
+    assert pay in site.sandbox.flags()
+    site.sandbox.finish_deletes()
+    site.sandbox.settings(delete_delay_ms=0)
     site.reconciler.run()
     assert pay not in site.sandbox.flags()
     site.clock.forward(seconds=61)
@@ -312,7 +308,7 @@ def test_a_check_that_was_killed_is_gone_on_with_where_it_was(site: Site) -> Non
 
 
 def site_id(site: Site) -> str:
-    state = integration.get_integration(site.ctx, site.actor)
+    state = status.get_integration(site.ctx, site.actor)
     assert state.site
     return state.site.id
 

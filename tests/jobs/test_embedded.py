@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from flagpost.jobs.embedded import EmbeddedEngine
+from tests.jobs.waiting import until
 
 
 class Deliveries:
@@ -26,13 +27,6 @@ class Deliveries:
         self.go.wait(5)
         with self._lock:
             self._running[account] -= 1
-
-
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.002)
 
 
 def test_one_delivery_an_account_at_a_time_and_at_most_one_waiting() -> None:
@@ -85,20 +79,6 @@ def test_a_delivery_that_fails_does_not_stop_the_next() -> None:
     engine = EmbeddedEngine(fail_once, lambda: ["a"], 0.05)
     engine.start()
     until(lambda: len(calls) > 1)
-    assert engine.alive()
-    engine.stop()
-
-
-def test_chores_run_as_often_as_the_sweep_and_survive_their_failures() -> None:
-    calls: list[str] = []
-
-    def chore() -> None:
-        calls.append("chore")
-        raise RuntimeError("broken")
-
-    engine = EmbeddedEngine(Deliveries(), lambda: [], 0.05, [chore])
-    engine.start()
-    until(lambda: len(calls) > 2)
     assert engine.alive()
     engine.stop()
 

@@ -1,4 +1,4 @@
-"""A project with flags, and what it was served."""
+"""A project with flags, and the sums of what was served."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import pytest
 
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags.definitions import Draft
 from flagpost.actions.projects import environments, projects
 from flagpost.flags.definition_json import parse
 from flagpost.store.flags import impressions
@@ -30,7 +31,7 @@ class Shop:
 
     def add_flag(self, name: str) -> Flag:
         flag = flags.create_flag(self.ctx, self.account.admin, "Shop", name=name, traffic_type="user")
-        definitions.create_definition(self.ctx, self.account.admin, "Shop", name, self.production, parse(BODY))
+        definitions.create_definition(self.ctx, self.account.admin, "Shop", name, self.production, Draft(parse(BODY)))
         return flag
 
     def sums(self, flag: Flag, place: str | None = None) -> dict[str, int]:

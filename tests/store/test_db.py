@@ -1,5 +1,6 @@
 """What a transaction promises, on both stores."""
 
+import re
 import threading
 
 import psycopg
@@ -38,6 +39,24 @@ def test_a_reader_does_not_see_what_is_not_committed_and_does_not_wait(database:
         _insert(tx, "later")
         assert _names(database) == []
     assert _names(database) == ["later"]
+
+
+def test_all_reads_of_a_transaction_see_the_state_of_one_moment(database: Database) -> None:
+    with database.read() as tx:
+        counted = tx.scalar(sa.select(sa.func.count()).select_from(core.accounts))
+        with database.write() as other:
+            _insert(other, "in between")
+        assert counted == len(tx.scalars(sa.select(core.accounts.c.id)).all()) == 0
+    assert _names(database) == ["in between"]
+
+
+def test_a_read_transaction_cannot_write(database: Database) -> None:
+    with pytest.raises((sa.exc.DBAPIError, DatabaseUnavailable)) as said, database.read() as tx:
+        _insert(tx, "by mistake")
+    assert re.search("read-?only", str(said.value.__cause__))
+    with database.write() as tx:
+        _insert(tx, "on purpose")
+    assert _names(database) == ["on purpose"]
 
 
 def test_many_threads_write_at_once_and_none_is_turned_away(database: Database) -> None:

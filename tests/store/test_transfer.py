@@ -92,6 +92,25 @@ def test_numbers_are_given_out_after_those_that_came_along(both: tuple[Database,
         assert tx.scalar(sa.insert(audit).values(row).returning(audit.c.id)) == 3
 
 
+def test_what_is_written_to_the_source_meanwhile_is_left_out_of_the_copy(postgres_url: str, sqlite_url: str) -> None:
+    postgres, sqlite = Database(postgres_url), Database(sqlite_url)
+    fill(postgres)
+
+    def write_meanwhile(table: str, _rows: int) -> None:
+        if table == "accounts":
+            with postgres.write() as tx:
+                tx.execute(
+                    sa.insert(metadata.tables["users"]).values(
+                        row_for(metadata.tables["users"], 1) | {"id": "3", "email": "3"}
+                    )
+                )
+
+    counts = copy_all(postgres, sqlite, write_meanwhile)
+    assert set(counts.values()) == {2}
+    sqlite.close()
+    postgres.close()
+
+
 def test_a_target_that_has_data_is_left_alone(both: tuple[Database, Database]) -> None:
     sqlite, postgres = both
     fill(sqlite)

@@ -84,13 +84,3 @@ def test_any_other_id_is_replaced(offered: str) -> None:
     found = observe.accepted_id(offered)
     assert found != offered
     assert observe.accepted_id(found) == found
-
-
-def test_work_in_the_background_has_an_id_for_each_run_and_none_between() -> None:
-    seen: list[str] = []
-    work = observe.each_as_request(lambda: seen.append(observe.request_id()))
-    work()
-    work()
-    assert len(set(seen)) == 2
-    assert all(seen)
-    assert observe.request_id() == ""

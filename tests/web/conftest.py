@@ -6,7 +6,6 @@ from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from splitapiclient.main import get_client
 
@@ -15,6 +14,7 @@ from flagpost.actions.accounts import bootstrap, sessions, users
 from flagpost.actions.context import Context
 from flagpost.app import create_app, running
 from flagpost.settings import Settings, load
+from flagpost.web.state import Application, ServingParts
 from tests.end_to_end.world import KEY, SECRET_KEY
 
 PASSWORD = "correct horse battery"
@@ -24,7 +24,7 @@ PASSWORD = "correct horse battery"
 class Console:
     """The running application, and browsers of an admin, a viewer and a stranger."""
 
-    app: FastAPI
+    app: Application[ServingParts]
     admin: TestClient
     viewer: TestClient
     stranger: TestClient
@@ -33,8 +33,7 @@ class Console:
     @property
     def ctx(self) -> Context:
         """The world of the actions."""
-        context: Context = self.app.state.context
-        return context
+        return self.app.parts.context
 
     @property
     def ada(self) -> Actor:
@@ -44,7 +43,7 @@ class Console:
         return found.actor
 
 
-def _browser(app: FastAPI) -> TestClient:
+def _browser(app: Application[ServingParts]) -> TestClient:
     return TestClient(app, headers={"sec-fetch-site": "same-origin"}, follow_redirects=False)
 
 
@@ -70,7 +69,7 @@ def console(console_url: str, atlassian_url: str) -> Iterator[Console]:
     )
     app = create_app(settings)
     with _browser(app) as admin:
-        ctx = app.state.context
+        ctx = app.parts.context
         bootstrap.ensure_account(ctx)
         link = sessions.first_admin_link(ctx)
         assert link

@@ -43,14 +43,14 @@ def guards_of(dependant: Dependant) -> set[object]:
 
 
 def test_every_route_declares_exactly_one_guard(console: Console) -> None:
-    found = every_route(console.app)
+    found = every_route(console.app.routes)
     assert len(found) > 80
     unguarded = [one.path for one in found if not hasattr(one, "dependant") or len(guards_of(one.dependant)) != 1]
     assert unguarded == ["/static"]
 
 
 def test_strangers_are_sent_to_sign_in_or_refused(console: Console) -> None:
-    for route in every_route(console.app):
+    for route in every_route(console.app.routes):
         guards = guards_of(route.dependant) if hasattr(route, "dependant") else {anyone}
         if anyone in guards:
             continue

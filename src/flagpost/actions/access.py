@@ -55,6 +55,10 @@ class ActorType(StrEnum):
     SYSTEM = "system"
 
 
+NO_ACCOUNT = ""
+"""The account of an actor whose work belongs to none: it writes nothing to an audit log, and wakes no delivery."""
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """A signed-in person, a key, the Jira app, or Flagpost itself (the command line, a first start).
@@ -89,5 +93,10 @@ def system(account_id: str) -> Actor:
 
 
 def split_migration(account_id: str) -> Actor:
-    """`flagpost migrate-from split`: a name of its own, by which the audit log tells its changes from everybody's."""
-    return Actor(account_id, ActorType.SYSTEM, "split", "Moved from Split", _EVERYTHING, sees_all_projects=True)
+    """The actor of `flagpost migrate-from split`, by which the audit log tells imported changes from all others."""
+    return Actor(account_id, ActorType.SYSTEM, "split", "Split migration", _EVERYTHING, sees_all_projects=True)
+
+
+def jira_app(account_id: str, cloud_id: str, site_url: str) -> Actor:
+    """The Flagpost app on a Jira site. It has no rights: actions that it may call ask for none."""
+    return Actor(account_id, ActorType.JIRA, cloud_id, site_url, frozenset())

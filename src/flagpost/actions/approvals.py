@@ -23,28 +23,28 @@ def require_direct_change(tx: Transaction, actor: Actor, environment: Environmen
 
 
 def require_direct_kill(tx: Transaction, actor: Actor, environment: Environment, object_id: str) -> None:
-    """The same for kills, which an environment may let pass at any time: they are for emergencies."""
+    """ApprovalRequired or Conflict where a kill has to be approved. An environment may let kills pass at any time."""
     if requires_approval(environment) and not allows_kills(environment):
         require_direct_change(tx, actor, environment, object_id)
 
 
 def must_ask(actor: Actor, environment: Environment) -> bool:
-    """Whether this actor's changes there have to be approved by somebody else."""
+    """Whether another user has to approve this actor's changes in an environment."""
     return requires_approval(environment) and not _may_skip(actor, environment)
 
 
 def requires_approval(environment: Environment) -> bool:
-    """Whether changes there are approved by somebody else before they apply."""
+    """Whether another user approves changes in an environment before they apply."""
     return _permissions(environment).get("areApprovalsRequired") is True
 
 
 def allows_kills(environment: Environment) -> bool:
-    """Whether a kill needs no approval there, as Split has it unless it is said otherwise."""
+    """Whether a kill needs no approval in an environment. As in Split, it needs none unless settings say so."""
     return _permissions(environment).get("allowKills", True) is not False
 
 
 def restricted_approvers(environment: Environment) -> frozenset[str] | None:
-    """The ids of the users and groups that alone may approve there; None where anybody else may."""
+    """The ids of the only users and groups that may approve in an environment; None where every editor may."""
     permissions = _permissions(environment)
     return _ids(permissions.get("approvers")) if permissions.get("areApproversRestricted") is True else None
 

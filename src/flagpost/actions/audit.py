@@ -1,53 +1,10 @@
-"""The audit log: written by every action in its own transaction, read by people."""
-
-from collections.abc import Mapping
-from typing import Any
+"""Reading the audit log. `flagpost.actions.unit_of_work` writes it, in the transaction of each change."""
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
 from flagpost.actions.lookup import get_visible_environment, get_visible_flag, get_visible_project
 from flagpost.store import audit
-from flagpost.store.db import Transaction
 from flagpost.store.records import AuditEntry, Page
-
-
-def record(
-    tx: Transaction,
-    actor: Actor,
-    now: int,
-    change: str,
-    *,
-    object_type: str,
-    object_id: str,
-    object_name: str,
-    project_id: str | None = None,
-    environment_id: str | None = None,
-    before: Mapping[str, Any] | None = None,
-    after: Mapping[str, Any] | None = None,
-    title: str = "",
-    comment: str = "",
-) -> None:
-    """Note who changed what. For a definition, the object is its flag: people look for it there."""
-    audit.write(
-        tx,
-        {
-            "account_id": actor.account_id,
-            "project_id": project_id,
-            "environment_id": environment_id,
-            "object_type": object_type,
-            "object_id": object_id,
-            "object_name": object_name,
-            "change": change,
-            "actor_type": actor.type.value,
-            "actor_id": actor.id,
-            "actor_name": actor.name,
-            "title": title,
-            "comment": comment,
-            "before": dict(before) if before is not None else None,
-            "after": dict(after) if after is not None else None,
-            "at": now,
-        },
-    )
 
 
 def list_audit(

@@ -1,4 +1,4 @@
-"""What every action is given: the store, the time, the settings, and a way to say that Jira should hear of it."""
+"""The surroundings of every action: the store, the time, the settings, Jira's clients, and a way to wake delivery."""
 
 import time
 from collections.abc import Callable
@@ -18,16 +18,16 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def nobody(_account_id: str) -> None:
-    """Wake nobody: where no delivery runs in this process, the sweep of the one that does finds the work."""
+def no_wake(_account_id: str) -> None:
+    """Wake no delivery: none runs in this process. The sweep of a process that delivers finds the work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The world of an action, built once by `flagpost.app`.
+    """The surroundings of an action, built once by `flagpost.app`.
 
-    `wake` is called after a commit that Jira should hear of, with the account's id. It only says *now*: whatever it
-    is about is in the database already, so a lost call costs seconds and nothing else.
+    `wake` is called with the account's id after a commit that left outbox entries. It only says *now*: the entries are
+    in the database already, so a lost call costs seconds and nothing else.
     """
 
     db: Database
@@ -38,4 +38,4 @@ class Context:
     box: SecretBox
     verifier: InvocationVerifier
     clock: Callable[[], int] = now_ms
-    wake: Callable[[str], None] = nobody
+    wake: Callable[[str], None] = no_wake

@@ -2,6 +2,9 @@
 
 Everything is real but Atlassian: both servers speak HTTP with each other, the app in the sandbox is configured with
 the integration's token, and what Jira shows is what was sent. It all ends, and is forgotten, with the program.
+
+The sandbox is a distribution of its own, which `flagpost[demo]` brings. Importing this module without it raises
+SetupError with the command that installs it.
 """
 
 import tempfile
@@ -16,8 +19,10 @@ from flagpost.actions.access import Actor
 from flagpost.actions.accounts import sessions, users
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags.definitions import Draft
 from flagpost.actions.jira import integration, issue_links
 from flagpost.actions.projects import projects
+from flagpost.actions.unit_of_work import Summary
 from flagpost.app import running
 from flagpost.commands.forge_app import page_files
 from flagpost.errors import SetupError
@@ -25,7 +30,15 @@ from flagpost.flags.definition_json import parse
 from flagpost.jira.manifest import forge_manifest
 from flagpost.settings import Settings
 from flagpost.telemetry.logging import set_up_logging
-from jira_sandbox.embedded import Sandbox, running_sandbox
+
+try:
+    from jira_sandbox.embedded import Sandbox, running_sandbox
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] != "jira_sandbox":
+        raise
+    raise SetupError(
+        "The demo needs the Jira sandbox, which is a package of its own. Install it: pip install 'flagpost[demo]'"
+    ) from None
 
 APP_ID = "ari:cloud:ecosystem::app/5f0d6f5e-6c1c-4a3a-9b1e-2c7d0f3a8b11"
 EMAIL, PASSWORD = "ada@example.com", "try-flagpost"
@@ -172,13 +185,13 @@ def _add_flags(ctx: Context, admin: Actor) -> None:
 
 def _set_up(ctx: Context, admin: Actor, one: _Flag) -> None:
     place = (ctx, admin, one.project, one.name)
-    definitions.create_definition(*place, "Staging", parse(_definition(100)), title="Try it", comment="For testers")
+    definitions.create_definition(*place, "Staging", Draft(parse(_definition(100))), Summary("Try it", "For testers"))
     if one.share is None:
         return
     body = _definition(one.share, one.rules, one.keys)
-    definitions.create_definition(*place, "Production", parse(body), title="Roll out", comment=one.about)
+    definitions.create_definition(*place, "Production", Draft(parse(body)), Summary("Roll out", one.about))
     if one.killed:
-        definitions.kill(*place, "Production", title="Pictures break", comment="Some sizes are missing")
+        definitions.kill(*place, "Production", Summary("Pictures break", "Some sizes are missing"))
 
 
 def _definition(

@@ -24,8 +24,8 @@ def run(settings: Settings, file: Path, project: str, traffic_type: str, *, crea
     """Import, with a progress bar on the terminal and the report on standard output; how many lines were refused."""
     out = Console(soft_wrap=True, highlight=False)
     found = read_file(file)
-    if found.left_out:
-        out.print(f"Left out, because Flagpost has no such field: {', '.join(found.left_out)}", markup=False)
+    if found.ignored_fields:
+        out.print(f"Left out, because Flagpost has no such field: {', '.join(found.ignored_fields)}", markup=False)
     bar = Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True), transient=True)
     with operator_context(settings) as (ctx, operator), bar:
         task = bar.add_task("Importing", total=len(found.lines))

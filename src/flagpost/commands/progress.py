@@ -1,7 +1,7 @@
-"""`flagpost send-again` and `flagpost drift-check`: ask for it, and follow on the terminal how far it is.
+"""`flagpost resync` and `flagpost compare`: start one, and show its progress on the terminal.
 
-The work is done by whatever process delivers. This one looks at the rows that say how far it is, so it can be stopped
-and nothing stops with it.
+A process that delivers (`serve` or `worker`) does the work. This one reads the rows that record the progress, so that
+it can be stopped while the work continues.
 """
 
 import time
@@ -23,114 +23,121 @@ from flagpost.settings import Settings
 from flagpost.store.jira import reconciliations
 from flagpost.store.jira import resyncs as rows
 
-_LOOK_SECONDS = 0.5
-_PATIENCE_SECONDS = 15.0
-_HELD_UP = "Nothing moves. Does `flagpost serve` or `flagpost worker` run on this database?"
+_POLL_SECONDS = 0.5
+_STUCK_AFTER_SECONDS = 15.0
+_STUCK = "No progress. Does `flagpost serve` or `flagpost worker` run on this database?"
 
 
 @dataclass(frozen=True, slots=True)
-class _Stand:
-    """How far something is, in flags; `more` is shown beside the bar. `over`: it is."""
+class _Snapshot:
+    """The progress at one moment, in flags. `details` are shown beside the bar."""
 
     done: int
     total: int
-    more: str
-    over: bool
+    details: str
+    finished: bool
 
 
-def send_again(settings: Settings, project: str | None, flag: str | None, *, wait: bool) -> None:
-    """Send everything, a project or a flag again, with a bar until Jira has heard of all of it."""
+def start_resync(settings: Settings, project: str | None, flag: str | None, *, wait: bool) -> None:
+    """Send everything, a project or a flag again. With `wait`, show a bar until Jira has all of it."""
     with operator_context(settings) as (ctx, operator):
-        asked = resync.send_again(ctx, operator, project, flag).resync
+        started = resync.send_again(ctx, operator, project, flag).resync
         if not wait:
-            print("It is sent as soon as Jira takes it.")
+            print("The flags are sent as soon as Jira accepts them.")
             return
-        if _follow(ctx, operator, "Sending", lambda: _stand(resync.get_backfill(ctx, operator, asked.id))):
-            ended = resync.get_backfill(ctx, operator, asked.id).resync
+        if _show_progress(ctx, operator, "Sending", lambda: _resync_snapshot(ctx, operator, started.id)):
+            ended = resync.get_resync(ctx, operator, started.id).resync
             refused = get_integration(ctx, operator).refused_count
-            print(_ended(ended) + (f" Jira refuses {counted(refused, 'flag')} now." if refused else ""))
+            print(_resync_result(ended) + (f" Jira refuses {counted(refused, 'flag')} now." if refused else ""))
 
 
-def cancel(settings: Settings) -> None:
-    """End every back-fill that is under way. Conflict where there is none."""
+def cancel_resyncs(settings: Settings) -> None:
+    """Cancel every resync in progress. Conflict if there is none."""
     with operator_context(settings) as (ctx, operator):
-        running = [one.resync for one in resync.list_backfills(ctx, operator) if one.running]
+        running = [one.resync for one in resync.list_resyncs(ctx, operator) if one.running]
         if not running:
-            raise Conflict("Nothing is being sent again.")
+            raise Conflict("No resync is in progress.")
         for one in running:
             resync.cancel(ctx, operator, one.id)
-            print(f"Cancelled: {one.name}. Changes that Jira has yet to hear of are sent all the same.")
+            print(f"Cancelled: {one.name}. Pending changes are sent all the same.")
 
 
-def check_drift(settings: Settings, project: str | None, flag: str | None, *, wait: bool) -> bool:
-    """Have Jira read back, with a bar, and print what differs; whether all was as it should be, as far as is known."""
+def start_comparison(settings: Settings, project: str | None, flag: str | None, *, wait: bool) -> bool:
+    """Compare the flags in Jira with those here. With `wait`, show a bar and print the differences.
+
+    Gives False if a flag differed or if Jira did not let flags be read.
+    """
     with operator_context(settings) as (ctx, operator):
-        asked = reconciliation.ask_for_check(ctx, operator, project, flag).check
+        started = reconciliation.ask_for_check(ctx, operator, project, flag).check
         if not wait:
-            print("The check begins within seconds.")
+            print("The comparison begins within seconds.")
             return True
-        if not _follow(
-            ctx, operator, "Reading back", lambda: _check_stand(reconciliation.get_check(ctx, operator, asked.id))
-        ):
+        if not _show_progress(ctx, operator, "Comparing", lambda: _comparison_snapshot(ctx, operator, started.id)):
             return True
-        report = reconciliation.get_check(ctx, operator, asked.id)
+        report = reconciliation.get_check(ctx, operator, started.id)
     for one in report.findings:
         print(f"{one.flag_name}: {one.message} {'It is sent again.' if one.repaired else ''}".rstrip())
-    print(_checked(report))
+    print(_comparison_result(report))
     return report.check.differed == 0 and report.check.outcome in (reconciliations.DONE, reconciliations.BUDGET)
 
 
-def _follow(ctx: Context, operator: Actor, what: str, look: Callable[[], _Stand]) -> bool:
-    """Show a bar until it is over; False where somebody stopped looking."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[more]}"))
+def _show_progress(ctx: Context, operator: Actor, what: str, look: Callable[[], _Snapshot]) -> bool:
+    """Show a bar until the work has finished. False if the user stopped waiting (Ctrl-C)."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[details]}"),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None, more="")
+        task = bar.add_task(what, total=None, details="")
         try:
-            _until_over(ctx, operator, bar, task, look)
+            _update_until_finished(ctx, operator, bar, task, look)
         except KeyboardInterrupt:
-            print("It goes on without this command.")
+            print("The work continues without this command.")
             return False
     return True
 
 
-def _until_over(ctx: Context, operator: Actor, bar: Progress, task: TaskID, look: Callable[[], _Stand]) -> None:
-    seen, moved_at = -1, time.monotonic()
-    while not (now := look()).over:
-        if now.done != seen:
-            seen, moved_at = now.done, time.monotonic()
-        stuck = time.monotonic() - moved_at > _PATIENCE_SECONDS
-        more = (get_integration(ctx, operator).reason or _HELD_UP) if stuck else now.more
-        bar.update(task, completed=now.done, total=now.total or None, more=more)
-        time.sleep(_LOOK_SECONDS)
+def _update_until_finished(
+    ctx: Context, operator: Actor, bar: Progress, task: TaskID, look: Callable[[], _Snapshot]
+) -> None:
+    done, moved_at = -1, time.monotonic()
+    while not (now := look()).finished:
+        if now.done != done:
+            done, moved_at = now.done, time.monotonic()
+        stuck = time.monotonic() - moved_at > _STUCK_AFTER_SECONDS
+        details = (get_integration(ctx, operator).reason or _STUCK) if stuck else now.details
+        bar.update(task, completed=now.done, total=now.total or None, details=details)
+        time.sleep(_POLL_SECONDS)
 
 
-def _stand(progress: rows.Progress) -> _Stand:
+def _resync_snapshot(ctx: Context, operator: Actor, id: str) -> _Snapshot:
+    progress = resync.get_resync(ctx, operator, id)
     left = progress.seconds_left
-    more = f"{progress.rate:.0f} a second" + (f", {counted(left, 'second')} left" if left is not None else "")
-    return _Stand(progress.done, progress.resync.total, more, not progress.running)
+    details = f"{progress.rate:.0f} a second" + (f", {counted(left, 'second')} left" if left is not None else "")
+    return _Snapshot(progress.done, progress.resync.total, details, not progress.running)
 
 
-def _ended(one: rows.Resync) -> str:
+def _resync_result(one: rows.Resync) -> str:
     if one.outcome == rows.CANCELLED:
         return f"Cancelled by {one.ended_by}."
     if one.outcome == rows.REPLACED:
-        return "A newer one took over what was left of it."
-    return f"Jira has heard of {counted(one.total, 'flag')} again."
+        return "A newer resync took over the rest of this one."
+    return f"Jira has received {counted(one.total, 'flag')} again."
 
 
-def _check_stand(report: CheckReport) -> _Stand:
+def _comparison_snapshot(ctx: Context, operator: Actor, id: str) -> _Snapshot:
+    one = reconciliation.get_check(ctx, operator, id).check
+    details = f"{one.differed} differ" + (f". {one.message}" if one.message else "")
+    return _Snapshot(one.read + one.skipped, one.total, details, one.outcome is not None)
+
+
+def _comparison_result(report: CheckReport) -> str:
     one = report.check
-    more = f"{one.differed} differ" + (f". {one.message}" if one.message else "")
-    return _Stand(one.read + one.skipped, one.total, more, one.outcome is not None)
-
-
-def _checked(report: CheckReport) -> str:
-    one = report.check
-    parts = [f"{counted(one.read, 'flag')} read back, {one.differed} differed, {one.repaired} sent again."]
-    parts += (
-        [f"{counted(one.skipped, 'flag')} left out: a change is on its way, or Jira refused it."] if one.skipped else []
-    )
-    parts += (
-        [f"{counted(one.postponed, 'flag')} sent moments ago, and read again in a minute."] if one.postponed else []
-    )
+    parts = [f"{counted(one.read, 'flag')} compared, {one.differed} differed, {one.repaired} sent again."]
+    if one.skipped:
+        parts.append(f"{counted(one.skipped, 'flag')} left out: a change is pending, or Jira refused it.")
+    if one.postponed:
+        parts.append(f"{counted(one.postponed, 'flag')} sent moments ago, and compared again in a minute.")
     return " ".join([*parts, one.message]).strip()

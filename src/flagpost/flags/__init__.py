@@ -1,1 +1,1 @@
-"""The domain: what a feature flag is, how it may change and who gets what. Pure: no I/O, no clock, no framework."""
+"""The domain: what a feature flag is, how it may change, and which treatment a key gets. Pure: no I/O, no clock."""

@@ -1,4 +1,4 @@
-"""Which bucket of 1 to 100 a key falls into, as Split's SDKs reckon it, and the seeds that shuffle the keys."""
+"""Which bucket from 1 to 100 a key falls into, as Split's SDKs compute it, and the seeds that shuffle the keys."""
 
 from dataclasses import dataclass
 
@@ -9,26 +9,27 @@ ALGORITHM = 2  # Split's number for MurmurHash3 (32 bits, of the text's UTF-8)
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
-    """What shuffles keys for one flag in one environment: for its shares, and for limit exposure. Signed, 32 bits."""
+    """What shuffles the keys of one flag in one environment, for its shares and for limit exposure. Signed, 32 bits."""
 
     shares: int
     exposure: int
 
 
 def bucket(key: str, seed: int) -> int:
-    """1 to 100; every value is equally likely over many keys. Raises UnicodeEncodeError for half a surrogate pair.
+    """1 to 100; over many keys every value is equally likely. Raises UnicodeEncodeError for half a surrogate pair.
 
-    Encoded here and not by mmh3: given half a surrogate pair, as JSON can bring it, mmh3 5.3 crashes the process.
+    The key is encoded here and not by mmh3: mmh3 5.3 crashes the process on half a surrogate pair, which JSON can
+    contain.
     """
     return mmh3.hash(key.encode(), seed & 0xFFFFFFFF, False) % 100 + 1
 
 
 def seeds_of(flag_id: str, environment_id: str) -> Seeds:
-    """The seeds of a flag in an environment, from birth and for good: ids never change, and no two places share one.
+    """The seeds of a flag in an environment. They never change, because ids never do.
 
-    Nobody moves to another share because a definition was saved, killed, removed or made anew, and nothing has to be
-    stored. An id differs for each flag and each environment, so whoever is among the 10 % of one flag is not for that
-    reason among the 10 % of another.
+    So no key moves to another share when a definition is saved, killed, removed or created again, and no seed has to
+    be stored. Each flag and environment has its own id, so the keys in the first 10 % of one flag are not, for that
+    reason, in the first 10 % of another.
     """
     place = f"{flag_id}/{environment_id}"
     return Seeds(shares=mmh3.hash(f"shares/{place}".encode()), exposure=mmh3.hash(f"exposure/{place}".encode()))

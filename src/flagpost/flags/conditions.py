@@ -1,6 +1,6 @@
-"""A definition as a list of conditions, the first that matches decides: the order and the labels that SDKs report.
+"""A definition as a list of conditions, of which the first that matches decides, with the labels that SDKs report.
 
-Both the evaluator and what SDKs download are made from this list, so that they cannot differ in what comes first.
+The evaluator and what SDKs download are both built from this list, so their order cannot differ.
 """
 
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ NOT_FOUND = "definition not found"
 EXCEPTION = "exception"
 UNSUPPORTED = "targeting rule type unsupported by sdk"
 
-_MOST_VALUES = 5  # in a label; it is sent along with every impression
-_MOST_CHARACTERS = 250
+_MAX_VALUES = 5  # in a label, which every impression contains
+_MAX_CHARACTERS = 250
 
 
 class Reason(StrEnum):
-    """What decided."""
+    """What decided an evaluation."""
 
     NOT_FOUND = "not found"
     EXCEPTION = "exception"
@@ -38,7 +38,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Whom all matchers match is given a share of `buckets`; no matchers is everybody. `rule` counts from 0."""
+    """Keys that all matchers match share `buckets`; without matchers, all keys do. `rule` counts from 0."""
 
     reason: Reason
     label: str
@@ -48,7 +48,7 @@ class Condition:
 
 
 def individual_targets(definition: Definition) -> list[Condition]:
-    """What limit exposure does not touch. Keys come before segments: who is named means more than who is in a group."""
+    """The conditions before limit exposure. Keys come before segments: a key that is named outweighs a group."""
     keys = (
         _individual(WHITELISTED, Matcher("IN_LIST_STRING", strings=one.keys), one.name)
         for one in definition.treatments
@@ -67,30 +67,30 @@ def _individual(label: str, matcher: Matcher, treatment: str) -> Condition:
 
 
 def rules(definition: Definition) -> Iterator[Condition]:
-    """The targeting rules, and at last the default rule, that matches everybody."""
+    """The targeting rules, and last the default rule, which matches every key."""
     for number, rule in enumerate(definition.rules):
         yield Condition(Reason.RULE, label_of(rule.matchers), rule.matchers, rule.buckets, number)
     yield Condition(Reason.DEFAULT_RULE, DEFAULT_RULE, (), definition.default_rule)
 
 
 def label_of(matchers: tuple[Matcher, ...]) -> str:
-    """How a rule is called in impressions, for example `country in list [US, DE]`."""
+    """A rule's label in impressions, for example `country in list [US, DE]`."""
     label = " and ".join(_matcher_label(matcher) for matcher in matchers)
-    return label if len(label) <= _MOST_CHARACTERS else label[: _MOST_CHARACTERS - 1] + "…"
+    return label if len(label) <= _MAX_CHARACTERS else label[: _MAX_CHARACTERS - 1] + "…"
 
 
 def _matcher_label(matcher: Matcher) -> str:
-    words = f"{'not ' if matcher.negate else ''}{_WORDS[matcher.type]} {_value_label(matcher)}"
+    test = f"{'not ' if matcher.negate else ''}{_VERBS[matcher.type]} {_value_label(matcher)}"
     if matcher.type in ("IN_SEGMENT", "IN_SPLIT"):
-        return words
-    return f"{matcher.attribute or 'key'} {words}"
+        return test
+    return f"{matcher.attribute or 'key'} {test}"
 
 
 def _value_label(matcher: Matcher) -> str:
     if matcher.strings is not None:
-        return _listed(matcher.strings)
+        return _list_label(matcher.strings)
     if matcher.depends is not None:
-        return f"{matcher.depends.flag} treatment {_listed(matcher.depends.treatments)}"
+        return f"{matcher.depends.flag} treatment {_list_label(matcher.depends.treatments)}"
     if (between := matcher.between or matcher.between_versions) is not None:
         return f"{between.start} and {between.end}"
     if matcher.boolean is not None:
@@ -98,11 +98,11 @@ def _value_label(matcher: Matcher) -> str:
     return str(next(value for value in (matcher.string, matcher.number, matcher.date) if value is not None))
 
 
-def _listed(texts: tuple[str, ...]) -> str:
-    return f"[{', '.join(texts[:_MOST_VALUES])}{', …' if len(texts) > _MOST_VALUES else ''}]"
+def _list_label(values: tuple[str, ...]) -> str:
+    return f"[{', '.join(values[:_MAX_VALUES])}{', …' if len(values) > _MAX_VALUES else ''}]"
 
 
-_WORDS = {
+_VERBS = {
     "IN_SEGMENT": "in segment",
     "IN_LIST_STRING": "in list",
     "STARTS_WITH_STRING": "starts with",

@@ -1,7 +1,7 @@
-"""A definition as JSON, in the shape of Split's Admin API; the same shape is stored.
+"""A definition as JSON, in the shape of Split's Admin API. The database stores this shape too.
 
-Reading goes in two steps: the shape first (is `rules` a list? is `size` a whole number?), then, where the shape holds,
-the rules of `flagpost.flags.validation`. Either way every problem found is reported at once, each with its path.
+Reading checks the shape first (is `rules` a list? is `size` a whole number?), and then, where the shape is right, the
+rules of `flagpost.flags.validation`. Each of the two checks reports all of its problems at once, each with its path.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 
 
 def parse(body: object) -> Definition:
-    """Read a definition; keys that belong to the Admin API's envelope (title, comment, id, …) are left alone.
+    """Read a definition, ignoring the keys of the Admin API's envelope (title, comment, id, …).
 
     Raises InvalidInput with every problem. `parse(dump(d)) == d` for every valid definition.
     """
@@ -28,9 +28,9 @@ def parse(body: object) -> Definition:
 
 
 def load(stored: Mapping[str, Any]) -> Definition:
-    """Read what `dump` wrote, without judging it again: a rule that became stricter must not hide what was saved.
+    """Read what `dump` wrote, without validation: a rule that became stricter must not hide a saved definition.
 
-    A way of its own, because lists and deliveries read thousands: a third of the time that `parse` takes.
+    It takes a third of the time of `parse`, which matters because lists and deliveries read thousands of definitions.
     """
     default, baseline = stored["defaultTreatment"], stored["baselineTreatment"]
     return Definition(
@@ -61,15 +61,15 @@ def _load_rule(stored: Mapping[str, Any]) -> Rule:
 
 
 def load_matchers(condition: Mapping[str, Any]) -> tuple[Matcher, ...]:
-    """The matchers of a stored rule's condition, of a definition or of a rule-based segment, without judging them."""
+    """The matchers of a stored rule's condition, of a definition or a rule-based segment, without validation."""
     reader = _Reader()
     return tuple(reader.matcher(one, "") for one in condition["matchers"])
 
 
 def dump(definition: Definition) -> dict[str, Any]:
-    """Write a definition. `treatments`, `rules` and `defaultRule` are always there: Split's clients iterate them.
+    """Write a definition. It always has `treatments`, `rules` and `defaultRule`: Split's clients iterate over them.
 
-    What few definitions have is there only where it says something, so that the others read as they always did.
+    Prerequisites and disabled impressions are written only where a definition has them, as Split writes them.
     """
     written: dict[str, Any] = {
         "treatments": [_dump_treatment(treatment) for treatment in definition.treatments],
@@ -127,7 +127,7 @@ def _dump_matcher(matcher: Matcher) -> dict[str, Any]:
 
 
 class _Reader:
-    """Reads JSON of any shape, noting what does not fit and going on with something that does."""
+    """Reads JSON of any shape. It notes each value that does not fit, and continues with one that does."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -208,17 +208,17 @@ class _Reader:
         return BetweenVersions(start or "", end or "")
 
     def _depends(self, source: Mapping[str, Any], path: str) -> Depends | None:
-        wanted = source.get("depends")
-        return None if wanted is None else self._dependency(wanted, _join(path, "depends"))
+        depends = source.get("depends")
+        return None if depends is None else self._dependency(depends, _join(path, "depends"))
 
     def _dependency(self, body: object, path: str) -> Depends:
         depends = self._object(body, path)
-        wanted = depends.get("treatment")
-        one = {"treatment": [wanted]} if isinstance(wanted, str) else depends
+        treatment = depends.get("treatment")
+        listed = {"treatment": [treatment]} if isinstance(treatment, str) else depends
         flag = self._text(depends, "splitName", path, required=True) or ""
-        return Depends(flag, self._texts(one, "treatment", path) or ())
+        return Depends(flag, self._texts(listed, "treatment", path) or ())
 
-    # What fits into one field ------------------------------------------------------------------------------------
+    # Values of one field ----------------------------------------------------------------------------------------------
 
     def _note(self, path: str, message: str) -> None:
         self.problems.append(Problem(path, message))

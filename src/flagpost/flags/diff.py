@@ -1,4 +1,4 @@
-"""What a change changed, in words for people: of a definition, or of another small object in the audit log."""
+"""The differences between two versions of a definition, or of another JSON object in the audit log, for users."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,28 +32,28 @@ class Change:
 
 
 def describe(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[Change]:
-    """Every difference between two JSON objects, in the order people read a flag's page. Empty where they are equal."""
+    """Every difference between two JSON objects, in the order of a flag's page. Empty where they are equal."""
     old, new = before or {}, after or {}
     changes: list[Change] = []
     for name in [*new, *(name for name in old if name not in new)]:
         was, now = old.get(name), new.get(name)
         if was != now:
-            changes += _of_field(name, was, now)
+            changes += _compare_field(name, was, now)
     return changes
 
 
-def _of_field(name: str, was: Any, now: Any) -> list[Change]:
+def _compare_field(name: str, was: Any, now: Any) -> list[Change]:
     if name == "treatments":
-        return _of_treatments(was or [], now or [])
+        return _compare_treatments(was or [], now or [])
     if name == "rules":
-        return _of_rules(was or [], now or [])
+        return _compare_rules(was or [], now or [])
     if name == "baselineTreatment" and was is None:
         return []
-    change = Change(label_of(name), _in_words(name, was), _in_words(name, now))
+    change = Change(label_of(name), _describe_value(name, was), _describe_value(name, now))
     return [change] if change.before != change.after else []
 
 
-def _of_treatments(was: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[Change]:
+def _compare_treatments(was: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[Change]:
     old = {treatment["name"]: treatment for treatment in was}
     new = {treatment["name"]: treatment for treatment in now}
     changes = []
@@ -67,47 +67,47 @@ def _of_treatments(was: list[dict[str, Any]], now: list[dict[str, Any]]) -> list
             ("configurations", "configuration"),
             ("description", "description"),
         ):
-            before, after = _in_words(field, earlier.get(field)), _in_words(field, later.get(field))
+            before, after = _describe_value(field, earlier.get(field)), _describe_value(field, later.get(field))
             if before != after:
                 changes.append(Change(f"Treatment {name}: {label}", before, after))
     return changes
 
 
-def _of_rules(was: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[Change]:
+def _compare_rules(was: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[Change]:
     changes = []
     for number in range(max(len(was), len(now))):
-        before = rule_in_words(was[number]) if number < len(was) else ""
-        after = rule_in_words(now[number]) if number < len(now) else ""
+        before = describe_rule(was[number]) if number < len(was) else ""
+        after = describe_rule(now[number]) if number < len(now) else ""
         if before != after:
             changes.append(Change(f"Rule {number + 1}", before, after))
     return changes
 
 
 def label_of(name: str) -> str:
-    """How people read a field's name."""
+    """A field's name for users."""
     return _LABELS.get(name) or name[:1].upper() + name[1:].replace("_", " ")
 
 
-def rule_in_words(rule: Mapping[str, Any]) -> str:
-    """A rule as one line: who it is for, and what they get."""
-    matchers = " and ".join(matcher_in_words(matcher) for matcher in rule["condition"]["matchers"])
-    return f"If {matchers}: {shares_in_words(rule['buckets'])}"
+def describe_rule(rule: Mapping[str, Any]) -> str:
+    """A rule as one line: which keys match, and which treatments they get."""
+    matchers = " and ".join(describe_matcher(matcher) for matcher in rule["condition"]["matchers"])
+    return f"If {matchers}: {describe_shares(rule['buckets'])}"
 
 
-def matcher_in_words(matcher: Mapping[str, Any]) -> str:
-    """A matcher as people say it, for example “country is one of DE, FR”."""
+def describe_matcher(matcher: Mapping[str, Any]) -> str:
+    """A matcher as text, for example “country is one of DE, FR”."""
     kind = MATCHERS.get(matcher["type"])
     label = kind.label if kind else matcher["type"]
     subject = matcher.get("attribute") or "the key"
     negated = "not: " if matcher.get("negate") else ""
     field = kind.json_name if kind else "string"
-    return f"{negated}{subject} {label} {_value_in_words(matcher, field)}"
+    return f"{negated}{subject} {label} {_describe_operand(matcher, field)}"
 
 
-def _value_in_words(matcher: Mapping[str, Any], field: str) -> str:
+def _describe_operand(matcher: Mapping[str, Any], field: str) -> str:
     value = matcher.get(field)
     if field == "depends" and value:
-        return _depends_in_words(value)
+        return _describe_dependency(value)
     show = _date if matcher["type"] in DATE_MATCHERS else _plain
     if field == "betweenVersions" and value:
         return f"{value['from']} and {value['to']}"
@@ -116,30 +116,30 @@ def _value_in_words(matcher: Mapping[str, Any], field: str) -> str:
     return ", ".join(value) if isinstance(value, list) else show(value)
 
 
-def _depends_in_words(depends: Mapping[str, Any]) -> str:
+def _describe_dependency(depends: Mapping[str, Any]) -> str:
     return f"{depends['splitName']}: {' or '.join(depends['treatment'])}"
 
 
-def shares_in_words(buckets: list[dict[str, Any]]) -> str:
-    """A distribution as people say it, for example “on 10 %, off 90 %”; shares of nothing are left out."""
+def describe_shares(buckets: list[dict[str, Any]]) -> str:
+    """A distribution as text, for example “on 10 %, off 90 %”, without shares of 0 %."""
     return ", ".join(f"{bucket['treatment']} {bucket['size']} %" for bucket in buckets if bucket["size"])
 
 
-def _in_words(name: str, value: Any) -> str:
+def _describe_value(name: str, value: Any) -> str:
     if value is None or value in ([], {}):
         return ""
     if name == "defaultRule":
-        return shares_in_words(value)
+        return describe_shares(value)
     if name == "prerequisites":
-        return ", ".join(_depends_in_words(one) for one in value)
+        return ", ".join(_describe_dependency(one) for one in value)
     if name == "flagSets":
         return ", ".join(one if isinstance(one, str) else one.get("name") or one["id"] for one in value)
     if name == "trafficAllocation":
         return f"{value} %"
     if isinstance(value, list):
-        return ", ".join(_in_words("", part) for part in value)
+        return ", ".join(_describe_value("", part) for part in value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{label_of(key)}: {_in_words(key, part)}" for key, part in value.items())
+        return ", ".join(f"{label_of(key)}: {_describe_value(key, part)}" for key, part in value.items())
     return _plain(value)
 
 

@@ -1,11 +1,11 @@
-"""Which treatment somebody gets, as Split's SDKs decide it: an environment compiled once, then asked many times.
+"""Which treatment a key gets, as Split's SDKs decide it: an environment is compiled once, and evaluated many times.
 
-Compiling turns each flag into a few closures over prepared values, and each answer that can ever be given into one
-object made beforehand. Asking then allocates nothing, touches no database, and, because nothing that was compiled ever
-changes, needs no lock: a changed environment is a new snapshot that takes the old one's place.
+Compiling turns each flag into a few closures over prepared values, and creates every possible evaluation in advance.
+Evaluating then allocates nothing and queries no database. It needs no lock, because a compiled snapshot never changes:
+after a change, a new snapshot replaces the old one.
 
 The order is Split's: killed, prerequisites, individual targets, limit exposure, targeting rules, default rule.
-`docs/explanation/evaluation.md` says where each part comes from.
+`docs/explanation/evaluation.md` names the source of each part.
 """
 
 import sys
@@ -31,17 +31,17 @@ from flagpost.flags.matching import value_test
 from flagpost.flags.model import Bucket, Depends, Matcher
 from flagpost.flags.targeting import KeySegment, RuleBasedSegment, TargetedFlag, Targeting
 
-CONTROL = "control"  # the treatment of a flag that is not there
+CONTROL = "control"  # the treatment of an unknown flag
 
 Attributes = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The answer, and what decided.
+    """The treatment, and what decided.
 
-    `rule` is the deciding targeting rule's place, from 0; `share` the percentage its distribution gives to this
-    treatment, 100 where none was looked at. `change_number` is -1 where there is no such flag.
+    `rule` is the index of the targeting rule that decided, from 0. `share` is the percentage that its distribution
+    gives to this treatment; 100 where there is no distribution. `change_number` is -1 for an unknown flag.
     """
 
     treatment: str
@@ -55,7 +55,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """An evaluation, with the buckets (1 to 100) that it was decided by; None where none was looked at."""
+    """An evaluation, with the buckets (1 to 100) that it depends on; None where it depends on none."""
 
     evaluation: Evaluation
     bucket: int | None
@@ -63,7 +63,7 @@ class Explanation:
 
 
 _NOT_FOUND = Evaluation(CONTROL, NOT_FOUND, Reason.NOT_FOUND)
-_NOBODY: Attributes = {}
+_NO_ATTRIBUTES: Attributes = {}
 
 _Test = Callable[[str, str, Attributes], bool]
 _Decide = Callable[[str, str, Attributes], Evaluation]
@@ -71,34 +71,34 @@ _Share = Callable[[str], Evaluation]
 
 
 class Snapshot:
-    """An environment's flags as they were when it was compiled. Safe to share between threads.
+    """The compiled flags of an environment. Threads can share it.
 
-    `longest_text`: to ask about a key and attributes of at most so many characters takes microseconds; with longer
-    ones it may take milliseconds, as `flagpost.flags.expressions` explains.
+    Evaluating takes microseconds while the key and attributes have at most `longest_text` characters; with longer ones
+    it can take milliseconds, as `flagpost.flags.expressions` explains.
     """
 
     __slots__ = ("_broken", "_decide", "_flags", "longest_text")
 
-    def __init__(self, targeting: Targeting, before: "Snapshot | None" = None) -> None:
+    def __init__(self, targeting: Targeting, previous: "Snapshot | None" = None) -> None:
         self._flags = {flag.name: flag for flag in targeting.flags}
-        self._decide = _Compiler(targeting, before._alone() if before else {}).flags
+        self._decide = _Compiler(targeting, previous._independent() if previous else {}).flags
         self._broken = {flag.name: _broken(flag) for flag in targeting.flags}
         self.longest_text = _longest_text(targeting)
 
     def evaluate(
         self, flag: str, key: str, attributes: Attributes | None = None, bucketing_key: str | None = None
     ) -> Evaluation:
-        """Answers always. `bucketing_key` takes the key's place where shares are dealt out.
+        """Never raises. Where `bucketing_key` is given, it decides the bucket in place of the key.
 
-        What goes wrong on the way, as with flags that ask for each other's treatment in a circle, is `control` with
-        the label `exception`: an application must not fail because a flag did, and Split's SDKs answer the same.
+        An error during evaluation, for example of flags that depend on each other in a cycle, gives `control` with
+        the label `exception`, as in Split's SDKs: an application must not fail because a flag does.
         """
         decide = self._decide.get(flag)
         if decide is None:
             return _NOT_FOUND
         try:
-            return decide(key, key if bucketing_key is None else bucketing_key, attributes or _NOBODY)
-        except Exception:  # see above; RecursionError, for one, is how a circle shows
+            return decide(key, key if bucketing_key is None else bucketing_key, attributes or _NO_ATTRIBUTES)
+        except Exception:  # a cycle of flags, for example, raises RecursionError
             return self._broken[flag]
 
     def evaluate_all(
@@ -108,58 +108,58 @@ class Snapshot:
         bucketing_key: str | None = None,
         flags: Iterable[str] | None = None,
     ) -> dict[str, Evaluation]:
-        """Every flag, or those named, by name."""
+        """The evaluations of every flag, or of the named flags, by name."""
         names = self._decide if flags is None else flags
         return {name: self.evaluate(name, key, attributes, bucketing_key) for name in names}
 
     def explain(
         self, flag: str, key: str, attributes: Attributes | None = None, bucketing_key: str | None = None
     ) -> Explanation:
-        """The same answer as `evaluate`, with why."""
+        """What `evaluate` returns, with the buckets that decided."""
         evaluation = self.evaluate(flag, key, attributes, bucketing_key)
-        dealt_by = key if bucketing_key is None else bucketing_key
-        reason, one = evaluation.reason, self._flags.get(flag)
-        if one is None or reason not in (Reason.LEFT_OUT, Reason.RULE, Reason.DEFAULT_RULE):
+        bucketed = key if bucketing_key is None else bucketing_key
+        reason, found = evaluation.reason, self._flags.get(flag)
+        if found is None or reason not in (Reason.LEFT_OUT, Reason.RULE, Reason.DEFAULT_RULE):
             return Explanation(evaluation, None, None)
-        shared = reason is not Reason.LEFT_OUT and evaluation.share < 100
-        limited = one.definition.traffic_allocation < 100
+        has_shares = reason is not Reason.LEFT_OUT and evaluation.share < 100
+        is_limited = found.definition.traffic_allocation < 100
         return Explanation(
             evaluation,
-            bucket(dealt_by, one.seeds.shares) if shared else None,
-            bucket(dealt_by, one.seeds.exposure) if limited else None,
+            bucket(bucketed, found.seeds.shares) if has_shares else None,
+            bucket(bucketed, found.seeds.exposure) if is_limited else None,
         )
 
-    def brought_up_to(self, targeting: Targeting) -> "Snapshot":
-        """A snapshot of a later state, sooner: what looks at nothing but itself and did not change is taken over."""
+    def recompile(self, targeting: Targeting) -> "Snapshot":
+        """A snapshot of a later state. It reuses compiled flags that did not change and depend on nothing else."""
         return Snapshot(targeting, self)
 
-    def _alone(self) -> dict[str, tuple[TargetedFlag, _Decide]]:
-        """The flags that ask for no other flag and no segment, compiled."""
-        return {name: (flag, self._decide[name]) for name, flag in self._flags.items() if _is_alone(flag)}
+    def _independent(self) -> dict[str, tuple[TargetedFlag, _Decide]]:
+        """The compiled flags that depend on no other flag and no segment."""
+        return {name: (flag, self._decide[name]) for name, flag in self._flags.items() if _is_independent(flag)}
 
     def names(self) -> list[str]:
-        """The flags that are here."""
+        """The names of all flags."""
         return list(self._flags)
 
 
 def compile_environment(targeting: Targeting) -> Snapshot:
-    """Prepare an environment for evaluation. Takes about 20 µs a flag, and time for each key of a segment."""
+    """Prepare an environment for evaluation. It takes about 20 µs a flag, and more for each key of a segment."""
     return Snapshot(targeting)
 
 
-def _is_alone(flag: TargetedFlag) -> bool:
-    """Whether nothing but the flag itself decides."""
+def _is_independent(flag: TargetedFlag) -> bool:
+    """Whether the flag depends on no other flag and no segment."""
     conditions = (*individual_targets(flag.definition), *rules(flag.definition))
     matchers = (matcher for one in conditions for matcher in one.matchers)
     return not flag.definition.prerequisites and not any(m.type == "IN_SEGMENT" or m.depends for m in matchers)
 
 
 def _longest_text(targeting: Targeting) -> int:
-    """What the regular expression that is worst off can be looked for in without a bound."""
+    """The shortest of the limits up to which its regular expressions can search without a time limit."""
     of_flags = (rule.matchers for flag in targeting.flags for rule in flag.definition.rules)
     of_segments = (matchers for segment in targeting.rule_based_segments for matchers in segment.rules)
-    asked = (one for one in chain.from_iterable(chain(of_flags, of_segments)) if one.type == "MATCHES_STRING")
-    return min((expression(one.string or "").longest for one in asked), default=sys.maxsize)
+    matchers = (one for one in chain.from_iterable(chain(of_flags, of_segments)) if one.type == "MATCHES_STRING")
+    return min((expression(one.string or "").longest for one in matchers), default=sys.maxsize)
 
 
 def _broken(flag: TargetedFlag) -> Evaluation:
@@ -167,15 +167,15 @@ def _broken(flag: TargetedFlag) -> Evaluation:
 
 
 class _Compiler:
-    """Turns flags and segments into closures, that find each other by name when they are called."""
+    """Turns flags and segments into closures, which look each other up by name when they are called."""
 
-    def __init__(self, targeting: Targeting, before: Mapping[str, tuple[TargetedFlag, _Decide]]) -> None:
+    def __init__(self, targeting: Targeting, reusable: Mapping[str, tuple[TargetedFlag, _Decide]]) -> None:
         self.flags: dict[str, _Decide] = {}
         self.segments: dict[str, _Test] = {one.name: _keys(one) for one in targeting.key_segments}
         self.segments |= {one.name: self._rule_based(one) for one in targeting.rule_based_segments}
         for flag in targeting.flags:
-            known, decide = before.get(flag.name, (None, None))
-            self.flags[flag.name] = decide if decide and known is flag else self._flag(flag)
+            compiled_from, decide = reusable.get(flag.name, (None, None))
+            self.flags[flag.name] = decide if decide and compiled_from is flag else self._flag(flag)
 
     def _flag(self, flag: TargetedFlag) -> _Decide:
         if flag.killed:
@@ -277,11 +277,11 @@ def _keys(segment: KeySegment) -> _Test:
 
 
 def _negated(test: _Test, negate: bool) -> _Test:
-    return (lambda *asked: not test(*asked)) if negate else test
+    return (lambda *arguments: not test(*arguments)) if negate else test
 
 
 def _value_matcher(matcher: Matcher) -> _Test:
-    """A matcher of the key, or of an attribute; one that is missing matches nothing, and everything if negated."""
+    """A matcher of the key or of an attribute. It does not match a missing attribute, unless it is negated."""
     test, name, negate = value_test(matcher), matcher.attribute, matcher.negate
     if name is None:
         return lambda key, _bucketing, _attributes: test(key) is not negate
@@ -303,16 +303,16 @@ def _default(flag: TargetedFlag, reason: Reason, label: str) -> Evaluation:
 
 
 def _share(flag: TargetedFlag, condition: Condition) -> _Share:
-    """A distribution as a table of 100 answers, one for each bucket; whoever gets all of it is not dealt a bucket."""
-    answers = tuple(_answer(flag, condition, share) for share in condition.buckets for _ in range(share.size))
+    """A distribution as a table of 100 evaluations, one for each bucket. A single treatment needs no bucket."""
+    evaluations = tuple(_evaluation(flag, condition, share) for share in condition.buckets for _ in range(share.size))
     if len(condition.buckets) == 1:
-        only = answers[0]
+        only = evaluations[0]
         return lambda _bucketing: only
     seed = flag.seeds.shares
-    return lambda bucketing: answers[bucket(bucketing, seed) - 1]
+    return lambda bucketing: evaluations[bucket(bucketing, seed) - 1]
 
 
-def _answer(flag: TargetedFlag, condition: Condition, share: Bucket) -> Evaluation:
+def _evaluation(flag: TargetedFlag, condition: Condition, share: Bucket) -> Evaluation:
     configuration = _configuration(flag, share.treatment)
     return Evaluation(
         share.treatment,

@@ -1,15 +1,15 @@
-"""Regular expressions of flags, looked for in what applications send, in bounded time.
+"""Searches for the regular expressions of flags in texts that applications send, in bounded time.
 
-*Problem.* Whoever edits a flag writes the expression, and whoever uses the application the text. Python's engine tries
-one way to match after another. For some pairs of the two, such as `(a+)+$` and thirty times `a` with a `b` behind,
-there are more ways than time; and until it has tried them all, no other thread of the process runs.
+*Problem.* An editor of a flag writes the expression, and a user of the application can choose the text. Python's engine
+tries one way to match after another. For some pairs, such as `(a+)+$` and thirty times `a` followed by `b`, it would
+take years; and meanwhile no other thread of the process runs.
 
-*Solution.* In most expressions only single characters are repeated. How many steps those can take is a power of the
-text's length, reckoned here beforehand; where it is small, Python's engine is asked, which is the one that decides in
-Split's Python SDK. Every other pair goes to the package `regex`: it has the same language, and gives up when it is told
-to. A text that it gives up on does not match. An end user wins nothing by that, who could have sent any text that does
-not match. It keeps the interpreter to itself until then, which is hardly longer than the interpreter leaves any thread
-alone; letting go of it would cost each ordinary search more than the search itself.
+*Solution.* Most expressions repeat only single characters. They need a number of steps that is a power of the text's
+length, which this module computes in advance. Where it is small, Python's engine searches, because it decides in
+Split's Python SDK. All other pairs go to the package `regex`, which has the same language and a time limit. A text that
+exceeds the limit does not match. Users gain nothing by that: they could send any text that does not match. `regex`
+keeps the interpreter's lock until the limit, which is hardly longer than the interpreter lets any thread run; releasing
+the lock would cost each ordinary search more than the search itself.
 """
 
 import logging
@@ -18,16 +18,16 @@ from functools import lru_cache
 
 import regex
 
-from flagpost.telemetry.metrics import EXPRESSIONS_GIVEN_UP
+from flagpost.telemetry.metrics import EXPRESSIONS_TIMED_OUT
 
-MOST_SECONDS = 0.01  # of the processor's time, for one search
-_MOST_STEPS = 200_000  # of Python's engine: a few milliseconds
-_LONGEST = 5_000  # characters: a step may look at as many characters as the expression is long
+MAX_SECONDS = 0.01  # of processor time, for one search
+_MAX_STEPS = 200_000  # of Python's engine: a few milliseconds
+_MAX_LENGTH = 5_000  # characters: one step can read as many characters as the expression has
 
 log = logging.getLogger(__name__)
 
 _TOKEN = re.compile(
-    r"""(?P<unknown> \\[1-9] | \(\?(?!:) | \)(?:[*+?]|\{\d*,?\d*\}) )  # what can take long, or is not understood here
+    r"""(?P<unknown> \\[1-9] | \(\?(?!:) | \)(?:[*+?]|\{\d*,?\d*\}) )  # what can take long, or is not analysed here
       | \\N\{[^}]*\} | \\. | \[\^?\]?(?:\\.|[^\]\\])*\]                # one character
       | (?P<opened>\() | (?P<closed>\)) | (?P<or>\|)
       | (?P<many> [*+] | \{\d*,\} )
@@ -40,44 +40,44 @@ _ESCAPED = {"{": r"\{", "[:": r"[\:"}
 
 
 class Expression:
-    """An expression that texts are searched for, from any thread; `longest`: of the texts that Python's engine gets."""
+    """A compiled expression. Threads can share it. Texts of up to `longest` characters are left to Python's engine."""
 
-    __slots__ = ("_bounded", "_search", "_told", "longest", "source")
+    __slots__ = ("_bounded", "_is_logged", "_search", "longest", "source")
 
     def __init__(self, source: str) -> None:
         self.source = source
         self._search = re.compile(source).search
         self.longest = _longest(source)
-        self._bounded: regex.Pattern[str] | None = None  # made when it is first needed, which is seldom and slow
-        self._told = False
+        self._bounded: regex.Pattern[str] | None = None  # compiled on first use, because it is slow and seldom needed
+        self._is_logged = False
 
     def is_in(self, text: str) -> bool:
-        """Whether it matches anywhere in the text, as Python's `re.search` has it; no, where that takes too long."""
+        """Whether `re.search` finds the expression in the text; False where that takes too long."""
         if len(text) <= self.longest:
             return self._search(text) is not None
         try:
             if self._bounded is None:
                 self._bounded = _for_regex(self.source)
-            return self._bounded.search(text, concurrent=False, timeout=MOST_SECONDS) is not None
-        except (TimeoutError, regex.error):  # the latter for what an older version let through
+            return self._bounded.search(text, concurrent=False, timeout=MAX_SECONDS) is not None
+        except (TimeoutError, regex.error):  # regex.error: an older version accepted the expression
             self._give_up()
             return False
 
     def _give_up(self) -> None:
-        EXPRESSIONS_GIVEN_UP.inc()
-        if not self._told:
-            self._told = True
+        EXPRESSIONS_TIMED_OUT.inc()
+        if not self._is_logged:
+            self._is_logged = True
             log.warning("expression.given_up: “%s” takes too long for some texts, which do not match it", self.source)
 
 
 @lru_cache(4096)
 def expression(source: str) -> Expression:
-    """The expression, compiled once however often its flag changes. `re.error` or `regex.error` where it is none."""
+    """The compiled expression, cached, so that saving a flag does not compile it again. `re.error` if it is invalid."""
     return Expression(source)
 
 
 def expression_problem(source: str) -> str | None:
-    """Why this cannot be a matcher's expression."""
+    """Why this cannot be a matcher's expression; None where it can."""
     try:
         re.compile(source)
         _for_regex(source)
@@ -87,15 +87,15 @@ def expression_problem(source: str) -> str | None:
 
 
 def _for_regex(source: str) -> "regex.Pattern[str]":
-    """The same for `regex`, which takes some braces for approximate matching, and `[:` for the name of a class."""
+    """Compile for `regex`, with escapes where it reads braces as approximate matching, and `[:` as a named class."""
     return regex.compile(_READ_DIFFERENTLY.sub(lambda found: _ESCAPED.get(found[0], found[0]), source), regex.V0)
 
 
 def _longest(source: str) -> int:
-    """The length up to which Python's engine needs few steps, whatever the text; -1 where that is not known.
+    """The length up to which Python's engine needs few steps for every text; -1 where it is unknown.
 
-    A repetition without an end can end at any character, and so can the search begin at any, unless it is bound to the
-    text's beginning: each takes the text's length to another power. All else multiplies.
+    An unbounded repetition can end at any character, and a search that is not anchored can begin at any character.
+    Each multiplies the steps by the text's length. Alternatives and bounded repetitions multiply them by a constant.
     """
     source = source.removeprefix("(?i)")
     steps, repetitions, alternatives = 1, 0, [1]
@@ -112,16 +112,16 @@ def _longest(source: str) -> int:
             repetitions += 1
         else:
             steps *= _choices(token)
-    bound = source.startswith(("^", r"\A")) and alternatives == [1]
-    power = repetitions + (not bound)
-    few = _MOST_STEPS // (steps * alternatives[0])
-    if not few:
+    is_anchored = source.startswith(("^", r"\A")) and alternatives == [1]
+    power = repetitions + (not is_anchored)
+    budget = _MAX_STEPS // (steps * alternatives[0])
+    if not budget:
         return 0
-    return min(_LONGEST, int(few ** (1 / power))) if power else _LONGEST
+    return min(_MAX_LENGTH, int(budget ** (1 / power))) if power else _MAX_LENGTH
 
 
 def _choices(token: "re.Match[str]") -> int:
-    """How often what stands before a `?` or `{2,5}` may be repeated: in so many ways."""
+    """In how many ways a `?` or `{2,5}` can repeat what precedes it."""
     if token["once"]:
         return 2
     low, high = int(token["low"] or 0), int(token["high"] or 0)

@@ -1,7 +1,10 @@
-"""Reading a file of flags to import, CSV or JSON. Pure: text in, lines out, every problem with its line.
+"""Reads a file of flags to import, CSV or JSON. Pure: text in, lines out.
 
-The format is described in `docs/reference/import-format.md`. A line that cannot be read is still a line, with its
-problems: the others are imported all the same.
+`docs/reference/import-format.md` describes the format. A line that cannot be read is returned with its problems, so
+that the other lines can be imported.
+
+The reader converts values itself. msgspec and cattrs would need a converter for every field, because a list may be one
+cell of text, and yes or no a word; and a file needs all problems of all its lines at once.
 """
 
 import csv
@@ -33,10 +36,10 @@ _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 @dataclass(frozen=True, slots=True)
 class FlagLine:
-    """One flag of a file. `number` is its line in CSV, its place in the list (from 1) in JSON.
+    """One flag of a file. `number` is its line in CSV, its position in the list (from 1) in JSON.
 
-    `default`: what everybody gets where the flag is not set up yet; None leaves it not initiated. None in
-    `traffic_type` and `rollout_status`: the file does not say.
+    `default` says whether the flag is on for all traffic where it is not set up yet; None leaves it not initiated.
+    `traffic_type` and `rollout_status` are None where the file does not have them.
     """
 
     number: int
@@ -53,21 +56,21 @@ class FlagLine:
 
 @dataclass(frozen=True, slots=True)
 class FlagFile:
-    """A file that was read. `left_out`: fields it has that mean nothing to Flagpost."""
+    """The flags of a file, and the names of its fields that Flagpost ignores."""
 
     lines: list[FlagLine]
-    left_out: list[str]
+    ignored_fields: list[str]
 
 
 def read_flags(text: str, *, is_json: bool) -> FlagFile:
-    """The flags of a file. InvalidInput where the file as a whole cannot be read or names no flag."""
+    """The flags of a file. InvalidInput where the file cannot be read as a whole, or has no flag."""
     entries = list(_from_json(text) if is_json else _from_csv(text))
     if not entries:
         raise InvalidInput("There is no flag in the file.")
     known = {*FIELDS, "versions"}
-    left_out = dict.fromkeys(name for _, entry in entries for name in entry if name not in known)
+    ignored = dict.fromkeys(name for _, entry in entries for name in entry if name not in known)
     seen: dict[str, int] = {}
-    return FlagFile([_line(number, entry, seen) for number, entry in entries], [*left_out])
+    return FlagFile([_line(number, entry, seen) for number, entry in entries], [*ignored])
 
 
 def _from_csv(text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -105,7 +108,7 @@ def _line(number: int, entry: Mapping[str, Any], seen: dict[str, int]) -> FlagLi
     if problem := flag_name_problem(name):
         reader.problems.append(Problem("name", problem))
     elif name in seen:
-        reader.problems.append(Problem("name", f"“{name}” stands there already, at {seen[name]}."))
+        reader.problems.append(Problem("name", f"“{name}” is already in the file, at {seen[name]}."))
     seen.setdefault(name, number)
     latest = reader.latest_version()
     stage = reader.text("stage") or str(latest.get("stage", ""))
@@ -125,7 +128,7 @@ def _line(number: int, entry: Mapping[str, Any], seen: dict[str, int]) -> FlagLi
 
 
 class _Entry:
-    """The values of one entry; what is of the wrong kind becomes a problem."""
+    """The values of one entry. A value of the wrong type becomes a problem."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = values
@@ -146,8 +149,8 @@ class _Entry:
             return ()
         return tuple(dict.fromkeys(text for part in parts if (text := str(part).strip())))
 
-    def yes_or_no(self, name: str, otherwise: object) -> bool | None:
-        value = self._values.get(name, otherwise)
+    def yes_or_no(self, name: str, default: object) -> bool | None:
+        value = self._values.get(name, default)
         word = str(value).strip().lower()
         if value is None or word == "":
             return None
@@ -156,7 +159,7 @@ class _Entry:
         return word in _TRUE
 
     def latest_version(self) -> Mapping[str, Any]:
-        """The last of a feature gate's versions (Kubernetes), which says its stage and default today."""
+        """The last version of a feature gate (Kubernetes), which has its present stage and default."""
         versions = self._values.get("versions")
         latest = versions[-1] if isinstance(versions, list) and versions else {}
         return latest if isinstance(latest, dict) else {}

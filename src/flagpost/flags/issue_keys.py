@@ -1,4 +1,4 @@
-"""Reading the issues a person means: keys in any case, numeric ids, pasted addresses, several at once."""
+"""Reads which issues a user means: keys in any case, numeric ids, pasted addresses, several at once."""
 
 import re
 from urllib.parse import parse_qs, urlsplit
@@ -12,10 +12,10 @@ MAX_ISSUES_AT_ONCE = 100
 
 
 def parse_issue_refs(text: str) -> tuple[list[str], list[Problem]]:
-    """The issues named in `text`, in its order, each once, and a problem for every part that names none.
+    """The issues named in `text`, in order and without duplicates, and a problem for every part that names none.
 
-    Keys come back in upper case. An address of an issue gives its key, whether it is in the path
-    (``/browse/PAY-1``) or in the query (``?selectedIssue=PAY-1``).
+    Keys are returned in upper case. The key in an issue's address can be in the path (``/browse/PAY-1``) or in the
+    query (``?selectedIssue=PAY-1``).
     """
     refs: list[str] = []
     problems: list[Problem] = []
@@ -33,12 +33,12 @@ def parse_issue_refs(text: str) -> tuple[list[str], list[Problem]]:
 
 
 def is_issue_key(text: str) -> bool:
-    """Whether this is an issue's key, in any case."""
+    """Whether a text is an issue's key, in any case."""
     return _KEY.fullmatch(text) is not None
 
 
 def is_issue_id(text: str) -> bool:
-    """Whether this is an issue's numeric id."""
+    """Whether a text is an issue's numeric id."""
     return _ID.fullmatch(text) is not None
 
 

@@ -1,8 +1,8 @@
-"""The vocabulary of targeting: every matcher of Split's Admin API, and which field carries its value.
+"""Every matcher of Split's Admin API, and which field contains its value.
 
-`sdk_type` is the name of the same matcher in what SDKs download; the segment's kind decides IN_SEGMENT's. The Admin
-API's fields of the semantic-version matchers are not documented by Split: `string` and `strings` are used as for text,
-and `betweenVersions` with `from` and `to` as `between` is for numbers.
+`sdk_type` is the matcher's name in what SDKs download; for IN_SEGMENT, the segment's kind decides it. Split does not
+document the Admin API's fields for semantic versions: Flagpost uses `string` and `strings` as for text, and
+`betweenVersions` with `from` and `to` like `between` for numbers.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ ValueField = Literal["string", "strings", "number", "date", "between", "between_
 
 @dataclass(frozen=True, slots=True)
 class MatcherKind:
-    """One kind of matcher: its Admin API `type`, the field its value is in, and how people read it."""
+    """One kind of matcher: its Admin API `type`, the field with its value, and its label for users."""
 
     type: str
     field: ValueField
@@ -24,7 +24,7 @@ class MatcherKind:
 
     @property
     def json_name(self) -> str:
-        """The value's field as JSON has it."""
+        """The name of the value's field in JSON."""
         return {"boolean": "bool", "between_versions": "betweenVersions"}.get(self.field, self.field)
 
 
@@ -66,4 +66,4 @@ _KINDS = (
 MATCHERS: dict[str, MatcherKind] = {kind.type: kind for kind in _KINDS}
 DATE_MATCHERS = frozenset(kind.type for kind in _KINDS if kind.group == "Date")
 SEMVER_MATCHERS = frozenset(kind.type for kind in _KINDS if kind.group == "Version")
-OF_THE_KEY = frozenset({"IN_SEGMENT", "IN_SPLIT"})  # these look at the key alone, whatever attributes there are
+KEY_MATCHERS = frozenset({"IN_SEGMENT", "IN_SPLIT"})  # these test the key, and have no attribute

@@ -1,8 +1,8 @@
-"""Each kind of matcher as a function of the value it looks at, with everything prepared that can be.
+"""Each kind of matcher as a function of the value that it tests, with its operands prepared in advance.
 
-What counts as a number, a text, a set or a version is what Split's Python SDK takes for one, to the letter: a value of
-another kind never matches and is no error. Dates are milliseconds since 1970, as in Split's Java and JavaScript SDKs;
-its Python SDK takes seconds, and the two agree because only whole minutes and days are compared.
+What counts as a number, a text, a set or a version is exactly what Split's Python SDK accepts as one. A value of
+another type never matches, and is no error. Dates are milliseconds since 1970, as in Split's Java and JavaScript SDKs.
+Its Python SDK takes seconds; the results are equal, because only whole minutes and days are compared.
 """
 
 import json
@@ -17,19 +17,19 @@ from flagpost.flags.semantic_versions import Version, read_version
 ValueTest = Callable[[Any], bool]
 
 _MINUTE, _DAY = 60_000, 86_400_000  # milliseconds
-_SPACE = " \t\n\r"  # what JSON has for it
+_SPACE = " \t\n\r"  # JSON's white space
 
 
 def value_test(matcher: Matcher) -> ValueTest:
-    """Whether a value, never None, fits. `negate` is not looked at; segments and other flags are not for here."""
+    """The test of a matcher's values, which are never None. It ignores `negate`. Not for IN_SEGMENT and IN_SPLIT."""
     return _TESTS[matcher.type](matcher)
 
 
-# What a value is read as ---------------------------------------------------------------------------------------------
+# Conversions ---------------------------------------------------------------------------------------------------------
 
 
 def _text(value: object) -> str | None:
-    """Split's SDKs take a value that is no text for its JSON."""
+    """Split's SDKs match a value that is not text by its JSON."""
     if isinstance(value, str):
         return value
     try:
@@ -39,7 +39,7 @@ def _text(value: object) -> str | None:
 
 
 def _whole(value: object) -> int | None:
-    """Whole numbers, and texts that are one; true and false are none, and neither is 1.0."""
+    """Whole numbers, and texts of whole numbers; not true, false or 1.0."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     try:
@@ -78,7 +78,7 @@ def _of_text(test: Callable[[str], bool]) -> ValueTest:
 
 
 def _of_number(matcher: Matcher, unit: int, test: Callable[[int], bool]) -> ValueTest:
-    """Dates are compared in whole units."""
+    """A test of numbers. Dates are compared in whole units."""
     dated = matcher.type in DATE_MATCHERS
 
     def matches(value: Any) -> bool:
@@ -104,26 +104,26 @@ def _of_version(test: Callable[[Version], bool]) -> ValueTest:
     return matches
 
 
-def _listed(matcher: Matcher) -> frozenset[str]:
+def _strings(matcher: Matcher) -> frozenset[str]:
     return frozenset(matcher.strings or ())
 
 
 def _in_list(matcher: Matcher) -> ValueTest:
-    return _of_text(_listed(matcher).__contains__)
+    return _of_text(_strings(matcher).__contains__)
 
 
 def _starts_with(matcher: Matcher) -> ValueTest:
-    beginnings = tuple(_listed(matcher))
+    beginnings = tuple(_strings(matcher))
     return _of_text(lambda text: text.startswith(beginnings))
 
 
 def _ends_with(matcher: Matcher) -> ValueTest:
-    endings = tuple(_listed(matcher))
+    endings = tuple(_strings(matcher))
     return _of_text(lambda text: text.endswith(endings))
 
 
 def _contains(matcher: Matcher) -> ValueTest:
-    parts = tuple(_listed(matcher))
+    parts = tuple(_strings(matcher))
     return _of_text(lambda text: any(part in text for part in parts))
 
 
@@ -132,20 +132,20 @@ def _expression(matcher: Matcher) -> ValueTest:
 
 
 def _equal_set(matcher: Matcher) -> ValueTest:
-    return _of_set(_listed(matcher).__eq__)
+    return _of_set(_strings(matcher).__eq__)
 
 
 def _any_of_set(matcher: Matcher) -> ValueTest:
-    wanted = _listed(matcher)
-    return _of_set(lambda members: not wanted.isdisjoint(members))
+    strings = _strings(matcher)
+    return _of_set(lambda members: not strings.isdisjoint(members))
 
 
 def _all_of_set(matcher: Matcher) -> ValueTest:
-    return _of_set(_listed(matcher).issubset)
+    return _of_set(_strings(matcher).issubset)
 
 
 def _part_of_set(matcher: Matcher) -> ValueTest:
-    whole = _listed(matcher)
+    whole = _strings(matcher)
     return _of_set(lambda members: bool(members) and whole.issuperset(members))
 
 
@@ -154,8 +154,8 @@ def _bound(matcher: Matcher, unit: int) -> int | float:
 
 
 def _equal(matcher: Matcher) -> ValueTest:
-    wanted = _bound(matcher, _DAY)
-    return _of_number(matcher, _DAY, lambda number: number == wanted)
+    operand = _bound(matcher, _DAY)
+    return _of_number(matcher, _DAY, lambda number: number == operand)
 
 
 def _at_most(matcher: Matcher) -> ValueTest:
@@ -176,40 +176,40 @@ def _between(matcher: Matcher) -> ValueTest:
 
 
 def _is(matcher: Matcher) -> ValueTest:
-    wanted = matcher.boolean
-    return lambda value: _boolean(value) is wanted
+    operand = matcher.boolean
+    return lambda value: _boolean(value) is operand
 
 
-def _wanted_version(text: str | None) -> Version:
+def _operand_version(text: str | None) -> Version:
     version = read_version(text or "")
     assert version is not None  # noqa: S101 - validated when it was saved
     return version
 
 
 def _same_version(matcher: Matcher) -> ValueTest:
-    wanted = _wanted_version(matcher.string).text
-    return _of_version(lambda version: version.text == wanted)
+    text = _operand_version(matcher.string).text
+    return _of_version(lambda version: version.text == text)
 
 
 def _version_at_least(matcher: Matcher) -> ValueTest:
-    least = _wanted_version(matcher.string)
+    least = _operand_version(matcher.string)
     return _of_version(lambda version: version.compare(least) >= 0)
 
 
 def _version_at_most(matcher: Matcher) -> ValueTest:
-    most = _wanted_version(matcher.string)
+    most = _operand_version(matcher.string)
     return _of_version(lambda version: version.compare(most) <= 0)
 
 
 def _between_versions(matcher: Matcher) -> ValueTest:
     assert matcher.between_versions is not None  # noqa: S101 - validated when it was saved
-    start, end = (_wanted_version(one) for one in (matcher.between_versions.start, matcher.between_versions.end))
+    start, end = (_operand_version(one) for one in (matcher.between_versions.start, matcher.between_versions.end))
     return _of_version(lambda version: start.compare(version) <= 0 <= end.compare(version))
 
 
 def _version_in_list(matcher: Matcher) -> ValueTest:
-    wanted = frozenset(_wanted_version(text).text for text in matcher.strings or ())
-    return _of_version(lambda version: version.text in wanted)
+    texts = frozenset(_operand_version(text).text for text in matcher.strings or ())
+    return _of_version(lambda version: version.text in texts)
 
 
 _TESTS: dict[str, Callable[[Matcher], ValueTest]] = {

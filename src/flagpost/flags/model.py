@@ -1,7 +1,7 @@
-"""What a feature flag's definition is made of: the values that every other module of Flagpost passes around.
+"""The parts of a feature flag's definition, which all other modules of Flagpost use.
 
 Names follow Split's Admin API where it has one (`trafficAllocation` is `traffic_allocation` here). All values are
-immutable: a change is a changed copy.
+immutable: a change makes a copy.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class JiraEnvironmentType(StrEnum):
-    """The environment types Jira knows (Atlassian: `details[].environment.type`)."""
+    """The environment types of Jira (Atlassian: `details[].environment.type`)."""
 
     DEVELOPMENT = "development"
     TESTING = "testing"
@@ -26,9 +26,9 @@ class FlagStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """One value a flag can take, with whom it is given to individually.
+    """One value that a flag can have, with the keys and segments that get it individually.
 
-    `configurations` is free text handed to applications as it is, usually JSON; None where there is none.
+    `configurations` is text that applications get unchanged, usually JSON; None where there is none.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Treatment:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A share of traffic, in whole percent, that is given one treatment."""
+    """A share of traffic, in whole percent, that gets one treatment."""
 
     treatment: str
     size: int
@@ -72,9 +72,9 @@ class Depends:
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """One test of a targeting rule: of the key itself, or of `attribute` where it is set.
+    """One test of a targeting rule: of the key, or of `attribute` where it is set.
 
-    Which of the value fields is filled depends on `type`; `flagpost.flags.matchers` says which. Every other is None.
+    `type` decides which field contains the value, as `flagpost.flags.matchers` lists; the other fields are None.
     """
 
     type: str
@@ -92,7 +92,7 @@ class Matcher:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A targeting rule: where all `matchers` match, traffic is shared out by `buckets`."""
+    """A targeting rule: where all `matchers` match, `buckets` divide the traffic."""
 
     matchers: tuple[Matcher, ...]
     buckets: tuple[Bucket, ...]
@@ -102,10 +102,10 @@ class Rule:
 class Definition:
     """A flag's set-up in one environment.
 
-    `traffic_allocation` (limit exposure) is in whole percent. `default_treatment` is served when the flag is killed
-    and to traffic left out by limit exposure. `default_rule` is for everyone that no rule matched. Each of the
-    `prerequisites` must be met before anything else is looked at, individual targets too. `impressions_disabled` asks
-    SDKs not to report whom they gave which treatment.
+    `traffic_allocation` (limit exposure) is in whole percent. `default_treatment` is served while the flag is killed,
+    and to traffic that limit exposure leaves out. `default_rule` applies where no rule matches. Each of the
+    `prerequisites` must be met before anything else is evaluated, individual targets included. `impressions_disabled`
+    asks SDKs not to send impressions.
     """
 
     treatments: tuple[Treatment, ...]

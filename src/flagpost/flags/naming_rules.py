@@ -1,4 +1,4 @@
-"""What things may be called. The rules for flags, treatments and tags are Split's; each function says what is wrong."""
+"""Rules for names. Those of flags, treatments and tags are Split's. Each function returns the problem of a name."""
 
 import re
 
@@ -25,7 +25,7 @@ def flag_name_problem(name: str) -> str | None:
 
 
 def treatment_name_problem(name: str) -> str | None:
-    """Why this cannot be a treatment's name (Split: `control` is what SDKs answer when they know nothing)."""
+    """Why this cannot be a treatment's name (Split: SDKs answer `control` where they do not know a flag)."""
     if not name:
         return "Give the treatment a name."
     if len(name) > 100:
@@ -52,7 +52,7 @@ def segment_name_problem(name: str) -> str | None:
 
 
 def flag_set_name_problem(name: str) -> str | None:
-    """Why this cannot be a flag set's name: SDKs ask for sets by it, and leave out what is written otherwise."""
+    """Why this cannot be a flag set's name: SDKs request sets by name, and drop names of another form."""
     if not _FLAG_SET.fullmatch(name):
         return "A flag set's name has only lower-case letters, digits and _, at most 50, a letter or digit first."
     return None
@@ -79,7 +79,7 @@ def title_problem(name: str, what: str) -> str | None:
 
 
 def email_problem(email: str) -> str | None:
-    """Why this cannot be an email address that somebody signs in with."""
+    """Why this cannot be the email address of a user."""
     if len(email) > 254 or not email.isprintable() or not _EMAIL.fullmatch(email):
         return "That is not an email address."
     return None

@@ -1,7 +1,7 @@
-"""Rule-based segments: who is in one, as JSON in the shape of Split's Admin API; the same shape is stored.
+"""The rules of rule-based segments as JSON, in the shape of Split's Admin API. The database stores this shape too.
 
-A rule of a segment is a flag's rule with a single answer, so it is read as one: the same matchers, the same limits, the
-same paths in what is wrong.
+A rule of a segment is read as a flag's rule with a single treatment. So it has the same matchers, limits, and paths of
+problems.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,16 +11,16 @@ from flagpost.errors import InvalidInput, Problem
 from flagpost.flags.definition_json import dump, parse
 from flagpost.flags.naming_rules import key_problem
 
-MAX_EXCLUDED_KEYS = 500  # Split: use a segment beyond that
+MAX_EXCLUDED_KEYS = 500  # Split: use a segment for more
 MAX_EXCLUDED_SEGMENTS = 50
 _TYPES = ("standard_segment", "rule_based_segment", "large_segment")
-_EVERYBODY = [{"treatment": "in", "size": 100}]
+_ALL_TRAFFIC = [{"treatment": "in", "size": 100}]
 
 Json = dict[str, Any]
 
 
 def parse_rules(body: object) -> Json:
-    """Read `rules`, `excludedKeys` and `excludedSegments`; other keys are left alone.
+    """Read `rules`, `excludedKeys` and `excludedSegments`, ignoring other keys.
 
     Raises InvalidInput with every problem.
     """
@@ -35,14 +35,14 @@ def parse_rules(body: object) -> Json:
 
 
 def no_rules() -> Json:
-    """A segment that nobody is in yet."""
+    """The rules of a segment without members."""
     return {"rules": [], "excludedKeys": [], "excludedSegments": []}
 
 
 def _read_rules(rules: object, problems: list[Problem]) -> list[Json]:
-    flag: Json = {"treatments": [{"name": "in"}], "defaultTreatment": "in", "defaultRule": _EVERYBODY}
+    flag: Json = {"treatments": [{"name": "in"}], "defaultTreatment": "in", "defaultRule": _ALL_TRAFFIC}
     if isinstance(rules, list):
-        flag["rules"] = [{**one, "buckets": _EVERYBODY} if isinstance(one, Mapping) else one for one in rules]
+        flag["rules"] = [{**one, "buckets": _ALL_TRAFFIC} if isinstance(one, Mapping) else one for one in rules]
     else:
         flag["rules"] = rules
     try:
@@ -58,11 +58,11 @@ def _read_rules(rules: object, problems: list[Problem]) -> list[Json]:
 def _dependency_problems(rule: Json, path: str) -> Iterator[Problem]:
     for number, matcher in enumerate(rule["condition"]["matchers"]):
         if matcher["type"] == "IN_SPLIT":
-            yield Problem(f"{path}[{number}].type", "A segment's rules cannot ask for a feature flag's treatment.")
+            yield Problem(f"{path}[{number}].type", "A segment's rules cannot depend on a feature flag's treatment.")
 
 
 def _excluded_keys(value: object, problems: list[Problem]) -> list[str]:
-    keys = _listed(value, "excludedKeys", MAX_EXCLUDED_KEYS, problems)
+    keys = _read_list(value, "excludedKeys", MAX_EXCLUDED_KEYS, problems)
     for number, key in enumerate(keys):
         if problem := key_problem(key) if isinstance(key, str) else "A key is text.":
             problems.append(Problem(f"excludedKeys[{number}]", problem))
@@ -70,7 +70,7 @@ def _excluded_keys(value: object, problems: list[Problem]) -> list[str]:
 
 
 def _excluded_segments(value: object, problems: list[Problem]) -> list[Json]:
-    found = _listed(value, "excludedSegments", MAX_EXCLUDED_SEGMENTS, problems)
+    found = _read_list(value, "excludedSegments", MAX_EXCLUDED_SEGMENTS, problems)
     for number, one in enumerate(found):
         if not isinstance(one, Mapping) or not isinstance(one.get("name"), str) or one.get("type") not in _TYPES:
             message = f"This must be an object with a name and a type, one of {', '.join(_TYPES)}."
@@ -78,19 +78,19 @@ def _excluded_segments(value: object, problems: list[Problem]) -> list[Json]:
     return [{"name": one["name"], "type": one["type"]} for one in found] if not problems else []
 
 
-def _listed(value: object, path: str, most: int, problems: list[Problem]) -> list[Any]:
+def _read_list(value: object, path: str, max_length: int, problems: list[Problem]) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
         problems.append(Problem(path, "This must be a list."))
         return []
-    if len(value) > most:
-        problems.append(Problem(path, f"At most {most}; use a segment for more."))
-    return value[:most]
+    if len(value) > max_length:
+        problems.append(Problem(path, f"At most {max_length}; use a segment for more."))
+    return value[:max_length]
 
 
 def segments_named(body: Mapping[str, Any]) -> dict[str, str]:
-    """The segments that a flag's definition or a rule-based segment names, each with the path where it first stands."""
+    """The segments that a definition or a rule-based segment names, each with the path where it occurs first."""
     found: dict[str, str] = {}
     for number, treatment in enumerate(body.get("treatments", ())):
         for place, name in enumerate(treatment["segments"]):

@@ -1,7 +1,7 @@
-"""Semantic versions as Split's SDKs read and order them: by semver.org, but build metadata counts for equality.
+"""Semantic versions as Split's SDKs read and order them: by semver.org, except that build metadata counts for equality.
 
-Source: `splitio/models/grammar/matchers/utils/utils.py` of Split's Python SDK. It reads digits as Python's `int` does,
-and so does this, down to digits of other scripts.
+Source: `splitio/models/grammar/matchers/utils/utils.py` of Split's Python SDK. It reads digits with Python's `int`, and
+so does this module, which includes the digits of other scripts.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class Version:
-    """`text` is the version without leading zeros; two versions are equal where it is."""
+    """A version; two are equal where their `text`, which has no leading zeros, is equal."""
 
     numbers: tuple[int, int, int]
     pre_release: tuple[str, ...]
@@ -19,12 +19,12 @@ class Version:
 
     @cached_property
     def text(self) -> str:
-        """The version in one way of writing it."""
+        """The version in its only canonical spelling."""
         before = f"-{'.'.join(self.pre_release)}" if self.pre_release else ""
         return ".".join(map(str, self.numbers)) + before + (f"+{self.metadata}" if self.metadata else "")
 
     def compare(self, other: "Version") -> int:
-        """-1, 0 or 1, as this version comes before the other, with it or after it; metadata orders nothing."""
+        """-1, 0 or 1 where this version comes before, with or after the other; metadata does not affect the order."""
         if self.numbers != other.numbers:
             return 1 if self.numbers > other.numbers else -1
         if not (self.pre_release and other.pre_release):
@@ -33,7 +33,7 @@ class Version:
 
 
 def read_version(text: str) -> Version | None:
-    """None where the text is no version."""
+    """The version that a text contains; None where it contains none."""
     rest, plus, metadata = text.partition("+")
     plain, dash, pre_release = rest.partition("-")
     if (plus and not metadata) or (dash and not pre_release):

@@ -1,10 +1,10 @@
 """What Split's SDKs download: flags and rule-based segments in the JSON of `splitChanges`, versions 1.1, 1.2 and 1.3.
 
-Version 1.2 added large segments; 1.3 added rule-based segments and prerequisites. An SDK that asks for an older version
-gets what its version can say. Prerequisites can be said in every version, as a first condition that gives the default
-treatment to whom they are not met for. A flag with a matcher that cannot be said is replaced by one condition that
-gives everybody `control`, with the label that SDKs themselves use for a matcher they do not know: half of a rule would
-release a feature to people whom the other half keeps out.
+Version 1.2 added large segments; 1.3 added rule-based segments and prerequisites. An SDK that requests an older version
+gets what this version can express. Every version can express prerequisites, as first conditions that give the default
+treatment to keys for which they are not met. If a version cannot express a matcher, the flag is replaced by one
+condition that gives `control` to all keys, with the label that SDKs use for a matcher they do not know: half of a rule
+would release a feature to users whom the other half excludes.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -30,7 +30,7 @@ Kinds = Mapping[str, SegmentKind]
 
 
 class Spec(StrEnum):
-    """The versions of `splitChanges`, as SDKs ask for them with `s`."""
+    """The versions of `splitChanges`, which SDKs request with `s`."""
 
     V1_1 = "1.1"
     V1_2 = "1.2"
@@ -41,7 +41,7 @@ _FIRST_SPEC_OF = {SegmentKind.STANDARD: Spec.V1_1, SegmentKind.LARGE: Spec.V1_2,
 
 
 def flag_json(flag: TargetedFlag, kinds: Kinds, spec: Spec = Spec.V1_3) -> Json:
-    """A flag for SDKs. `kinds` says of which kind each segment is; one that is not there counts as a standard one."""
+    """A flag for SDKs. `kinds` has the kind of each segment by name; an unknown segment counts as a standard one."""
     definition = flag.definition
     written = {
         "changeNumber": flag.change_number,
@@ -65,7 +65,7 @@ def flag_json(flag: TargetedFlag, kinds: Kinds, spec: Spec = Spec.V1_3) -> Json:
 
 
 def flag_tombstone(name: str, traffic_type: str, change_number: int) -> Json:
-    """What tells SDKs to forget a flag: it was archived, deleted, or its definition here was."""
+    """A record that makes SDKs forget a flag which was archived, deleted, or removed from the environment."""
     return {
         "changeNumber": change_number,
         "trafficTypeName": traffic_type,
@@ -86,7 +86,7 @@ def flag_tombstone(name: str, traffic_type: str, change_number: int) -> Json:
 
 
 def rule_based_segment_json(segment: RuleBasedSegment, kinds: Kinds) -> Json:
-    """A rule-based segment for SDKs, that only version 1.3 knows. Excluded segments that are not there are left out."""
+    """A rule-based segment for SDKs; only version 1.3 has them. Excluded segments that do not exist are left out."""
     conditions = [
         {"conditionType": "ROLLOUT", "matcherGroup": _group(matchers, kinds, segment.traffic_type)}
         for matchers in segment.rules
@@ -105,7 +105,7 @@ def rule_based_segment_json(segment: RuleBasedSegment, kinds: Kinds) -> Json:
 
 
 def rule_based_segment_tombstone(name: str, traffic_type: str, change_number: int) -> Json:
-    """What tells SDKs to forget a rule-based segment."""
+    """A record that makes SDKs forget a rule-based segment."""
     return {
         "changeNumber": change_number,
         "trafficTypeName": traffic_type,
@@ -117,9 +117,10 @@ def rule_based_segment_tombstone(name: str, traffic_type: str, change_number: in
 
 
 def segments_downloaded(targeting: Targeting) -> set[str]:
-    """The names that server-side SDKs ask `segmentChanges` for: each must be answered, or they never become ready.
+    """The names that server-side SDKs request from `segmentChanges`. An SDK is not ready until it has all of them.
 
-    They are all those named by flags and rule-based segments that are neither rule-based nor large, there or not.
+    They are all segments that flags and rule-based segments name, except rule-based and large ones. A segment need not
+    exist to be requested.
     """
     kinds = targeting.segment_kinds()
     named = {name for flag in targeting.flags for one in _all_conditions(flag) for name in _named(one.matchers)}
@@ -158,7 +159,7 @@ def _conditions(flag: TargetedFlag, kinds: Kinds, spec: Spec) -> list[Json]:
 
 
 def _prerequisites_as_conditions(flag: TargetedFlag) -> Iterable[Condition]:
-    """First of all, and before limit exposure, as individual targets are: nothing may decide before these do."""
+    """Conditions that precede all others. They count as individual targets, so that limit exposure follows them."""
     default = (Bucket(flag.definition.default_treatment, 100),)
     for depends in flag.definition.prerequisites:
         unmet = Matcher("IN_SPLIT", negate=True, depends=depends)
@@ -176,24 +177,24 @@ def _condition(condition: Condition, kinds: Kinds, traffic_type: str) -> Json:
 
 def _group(matchers: tuple[Matcher, ...], kinds: Kinds, traffic_type: str) -> Json:
     written = [_matcher(one, kinds, traffic_type) for one in matchers]
-    return {"combiner": "AND", "matchers": written or [_everybody(traffic_type)]}
+    return {"combiner": "AND", "matchers": written or [_all_keys(traffic_type)]}
 
 
-def _everybody(traffic_type: str) -> Json:
+def _all_keys(traffic_type: str) -> Json:
     selector = {"trafficType": traffic_type, "attribute": None}
     return {"keySelector": selector, "matcherType": "ALL_KEYS", "negate": False}
 
 
 def _matcher(matcher: Matcher, kinds: Kinds, traffic_type: str) -> Json:
     selector = {"trafficType": traffic_type, "attribute": matcher.attribute}
-    kind, value = _KINDS[MATCHERS[matcher.type].field](matcher, kinds)
+    kind, value = _DATA[MATCHERS[matcher.type].field](matcher, kinds)
     return {"keySelector": selector, "matcherType": kind, "negate": matcher.negate, **value}
 
 
-# One for each field that a value can be in ---------------------------------------------------------------------------
+# One function for each field that can contain a matcher's value ------------------------------------------------------
 
 
-def _of_text(matcher: Matcher, kinds: Kinds) -> tuple[str, Json]:
+def _text_data(matcher: Matcher, kinds: Kinds) -> tuple[str, Json]:
     if matcher.type != "IN_SEGMENT":
         return MATCHERS[matcher.type].sdk_type, {"stringMatcherData": matcher.string}
     name = matcher.string or ""
@@ -206,50 +207,50 @@ def _of_text(matcher: Matcher, kinds: Kinds) -> tuple[str, Json]:
             return "IN_SEGMENT", {"userDefinedSegmentMatcherData": {"segmentName": name}}
 
 
-def _of_texts(matcher: Matcher, _kinds: Kinds) -> tuple[str, Json]:
-    once = list(dict.fromkeys(matcher.strings or ()))  # JavaScript's SDK compares sets by the length of this list
-    return MATCHERS[matcher.type].sdk_type, {"whitelistMatcherData": {"whitelist": once}}
+def _texts_data(matcher: Matcher, _kinds: Kinds) -> tuple[str, Json]:
+    unique = list(dict.fromkeys(matcher.strings or ()))  # JavaScript's SDK compares sets by the list's length
+    return MATCHERS[matcher.type].sdk_type, {"whitelistMatcherData": {"whitelist": unique}}
 
 
 def _data_type(matcher: Matcher) -> str:
     return "DATETIME" if matcher.type in DATE_MATCHERS else "NUMBER"
 
 
-def _of_number(matcher: Matcher, _kinds: Kinds) -> tuple[str, Json]:
+def _number_data(matcher: Matcher, _kinds: Kinds) -> tuple[str, Json]:
     value = matcher.number if matcher.date is None else matcher.date
     data = {"dataType": _data_type(matcher), "value": value}
     return MATCHERS[matcher.type].sdk_type, {"unaryNumericMatcherData": data}
 
 
-def _of_range(matcher: Matcher, _kinds: Kinds) -> tuple[str, Json]:
+def _range_data(matcher: Matcher, _kinds: Kinds) -> tuple[str, Json]:
     assert matcher.between is not None  # noqa: S101 - validated when it was saved
     data = {"dataType": _data_type(matcher), "start": matcher.between.start, "end": matcher.between.end}
     return MATCHERS[matcher.type].sdk_type, {"betweenMatcherData": data}
 
 
-def _of_versions(matcher: Matcher, _kinds: Kinds) -> tuple[str, Json]:
+def _versions_data(matcher: Matcher, _kinds: Kinds) -> tuple[str, Json]:
     assert matcher.between_versions is not None  # noqa: S101 - validated when it was saved
     data = {"start": matcher.between_versions.start, "end": matcher.between_versions.end}
     return MATCHERS[matcher.type].sdk_type, {"betweenStringMatcherData": data}
 
 
-def _of_boolean(matcher: Matcher, _kinds: Kinds) -> tuple[str, Json]:
+def _boolean_data(matcher: Matcher, _kinds: Kinds) -> tuple[str, Json]:
     return MATCHERS[matcher.type].sdk_type, {"booleanMatcherData": matcher.boolean}
 
 
-def _of_flag(matcher: Matcher, _kinds: Kinds) -> tuple[str, Json]:
+def _flag_data(matcher: Matcher, _kinds: Kinds) -> tuple[str, Json]:
     depends = matcher.depends or Depends("", ())
     data = {"split": depends.flag, "treatments": list(depends.treatments)}
     return MATCHERS[matcher.type].sdk_type, {"dependencyMatcherData": data}
 
 
-_KINDS: dict[str, Callable[[Matcher, Kinds], tuple[str, Json]]] = {
-    "string": _of_text,
-    "strings": _of_texts,
-    "number": _of_number,
-    "date": _of_number,
-    "between": _of_range,
-    "between_versions": _of_versions,
-    "boolean": _of_boolean,
-    "depends": _of_flag,
+_DATA: dict[str, Callable[[Matcher, Kinds], tuple[str, Json]]] = {
+    "string": _text_data,
+    "strings": _texts_data,
+    "number": _number_data,
+    "date": _number_data,
+    "between": _range_data,
+    "between_versions": _versions_data,
+    "boolean": _boolean_data,
+    "depends": _flag_data,
 }

@@ -1,4 +1,4 @@
-"""Everything that decides who gets what in one environment: what is compiled, and what is sent to SDKs."""
+"""Everything that decides which treatment a key gets in one environment: the input of evaluation and of downloads."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from flagpost.flags.model import Definition, Matcher
 
 
 class SegmentKind(StrEnum):
-    """How a segment says who is in it: by its keys, by rules, or by very many keys (large)."""
+    """How a segment lists its members: by keys, by rules, or by very many keys (large)."""
 
     STANDARD = "standard"
     RULE_BASED = "rule_based"
@@ -33,7 +33,7 @@ class TargetedFlag:
 
 @dataclass(frozen=True, slots=True)
 class KeySegment:
-    """A standard or large segment."""
+    """A standard or large segment with its keys."""
 
     name: str
     keys: frozenset[str]
@@ -42,7 +42,7 @@ class KeySegment:
 
 @dataclass(frozen=True, slots=True)
 class RuleBasedSegment:
-    """In it is whom all matchers of any one rule match, except the excluded keys and members of excluded segments."""
+    """A segment of the keys that all matchers of a rule match, except excluded keys and excluded segments' members."""
 
     name: str
     traffic_type: str
@@ -54,9 +54,9 @@ class RuleBasedSegment:
 
 @dataclass(frozen=True, slots=True)
 class Targeting:
-    """One environment. Archived flags and those that are not initiated there are left out, as SDKs never see them.
+    """One environment. It lacks archived flags and flags without a definition there, because SDKs never see them.
 
-    A segment has one name among all its kinds. One that is named by a flag and is not here has nobody in it.
+    The name of a segment is unique among all kinds. A segment that a flag names and that is missing here has no member.
     """
 
     flags: tuple[TargetedFlag, ...] = ()
@@ -70,7 +70,7 @@ class Targeting:
 
 
 def load_rule_based(name: str, traffic_type: str, stored: Mapping[str, Any], change_number: int) -> RuleBasedSegment:
-    """Read the stored rules of a segment, in the Admin API's shape, without judging them again."""
+    """A segment from its stored rules, in the Admin API's shape. They were validated when they were saved."""
     return RuleBasedSegment(
         name,
         traffic_type,

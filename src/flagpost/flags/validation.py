@@ -1,4 +1,4 @@
-"""What makes a definition valid: one pure function, one list of problems, each with a path into the definition."""
+"""The rules for a valid definition: one pure function that lists every problem with its path in the definition."""
 
 import math
 import re
@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterator
 
 from flagpost.errors import Problem
 from flagpost.flags.expressions import expression_problem
-from flagpost.flags.matchers import DATE_MATCHERS, MATCHERS, OF_THE_KEY, SEMVER_MATCHERS, MatcherKind
+from flagpost.flags.matchers import DATE_MATCHERS, KEY_MATCHERS, MATCHERS, SEMVER_MATCHERS, MatcherKind
 from flagpost.flags.model import Bucket, Definition, Matcher, Rule, Treatment
 from flagpost.flags.naming_rules import treatment_name_problem
 from flagpost.flags.semantic_versions import read_version
 
 MAX_TREATMENTS = 20
-MAX_INDIVIDUAL_TARGETS = 500  # of one treatment (Split: use a segment beyond that)
+MAX_INDIVIDUAL_TARGETS = 500  # of one treatment (Split: use a segment for more)
 MAX_RULES = 200
 MAX_MATCHERS = 50  # of one rule
 MAX_VALUES = 5000  # of one matcher
 MAX_CONFIGURATION = 10_000  # characters
 MAX_PREREQUISITES = 20
-LATEST_TIME = 8_640_000_000_000_000  # milliseconds: what JavaScript's clients can read as a date
+LATEST_TIME = 8_640_000_000_000_000  # milliseconds since 1970: the last date of JavaScript
 
 _SEMVER = re.compile(
     r"[0-9]{1,15}(\.[0-9]{1,15}){2}(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?"
@@ -27,7 +27,7 @@ _SEMVER = re.compile(
 
 
 def problems_of(definition: Definition) -> list[Problem]:
-    """Everything that is wrong with a definition; empty where it is valid."""
+    """Every problem of a definition; an empty list where it is valid."""
     return [
         *_treatment_problems(definition),
         *_default_problems(definition),
@@ -70,9 +70,9 @@ def _target_problems(treatment: Treatment, path: str, targeted: dict[str, str]) 
     for key, times in Counter(treatment.keys).items():
         other = targeted.setdefault(key, treatment.name)
         if times > 1:
-            yield Problem(f"{path}.keys", f"The key “{key}” stands here more than once.")
+            yield Problem(f"{path}.keys", f"The key “{key}” is listed more than once.")
         elif other != treatment.name:
-            yield Problem(f"{path}.keys", f"The key “{key}” is given “{other}” already.")
+            yield Problem(f"{path}.keys", f"The key “{key}” gets “{other}” already.")
 
 
 def _default_problems(definition: Definition) -> Iterator[Problem]:
@@ -93,7 +93,7 @@ def _bucket_problems(buckets: tuple[Bucket, ...], path: str, names: set[str]) ->
         if not 0 <= bucket.size <= 100:
             yield Problem(f"{path}[{number}].size", "A share is a percentage from 0 to 100.")
     if len({bucket.treatment for bucket in buckets}) < len(buckets):
-        yield Problem(path, "Each treatment can stand here once.")
+        yield Problem(path, "Each treatment can be listed once.")
     total = sum(bucket.size for bucket in buckets)
     if total != 100:
         yield Problem(path, f"The shares must add up to 100 %; they add up to {total} %.")
@@ -104,7 +104,10 @@ def _prerequisite_problems(definition: Definition) -> Iterator[Problem]:
         yield Problem("prerequisites", f"A flag has at most {MAX_PREREQUISITES} prerequisites.")
     for number, one in enumerate(definition.prerequisites):
         if not one.treatments:
-            yield Problem(f"prerequisites[{number}].treatment", "Say which treatments of the other flag are asked for.")
+            yield Problem(
+                f"prerequisites[{number}].treatment",
+                "Name the treatments of the other flag that meet the prerequisite.",
+            )
 
 
 def _rule_problems(definition: Definition) -> Iterator[Problem]:
@@ -135,13 +138,13 @@ def _matcher_problems(matcher: Matcher, path: str) -> Iterator[Problem]:
         yield Problem(f"{path}.attribute", "This matcher needs an attribute.")
     if len(matcher.attribute or "") > 250:
         yield Problem(f"{path}.attribute", "An attribute's name has at most 250 characters.")
-    if matcher.attribute and matcher.type in OF_THE_KEY:
-        yield Problem(f"{path}.attribute", "This matcher looks at the key: leave the attribute empty.")
+    if matcher.attribute and matcher.type in KEY_MATCHERS:
+        yield Problem(f"{path}.attribute", "This matcher tests the key: leave the attribute empty.")
     value, field = getattr(matcher, kind.field), kind.json_name
     if value in (None, (), ""):
         yield Problem(f"{path}.{field}", "This matcher needs a value.")
         return
-    if message := _VALUE_CHECKS.get(kind.field, _nothing_wrong)(matcher):
+    if message := _VALUE_CHECKS.get(kind.field, _no_problem)(matcher):
         yield Problem(f"{path}.{field}", message)
     yield from _foreign_value_problems(matcher, kind, path)
 
@@ -156,7 +159,7 @@ def _foreign_value_problems(matcher: Matcher, kind: MatcherKind, path: str) -> I
             yield Problem(f"{path}.{shown}", message)
 
 
-def _nothing_wrong(_matcher: Matcher) -> str | None:
+def _no_problem(_matcher: Matcher) -> str | None:
     return None
 
 
@@ -187,7 +190,7 @@ def _is_version(text: str) -> bool:
 
 
 def _between_versions_problem(matcher: Matcher) -> str | None:
-    assert matcher.between_versions is not None  # noqa: S101 - the caller looked
+    assert matcher.between_versions is not None  # noqa: S101 - the caller checked
     start, end = matcher.between_versions.start, matcher.between_versions.end
     if not (_is_version(start) and _is_version(end)):
         return "A version looks like 1.4.0 or 2.0.0-rc.1."
@@ -197,7 +200,7 @@ def _between_versions_problem(matcher: Matcher) -> str | None:
 
 
 def _date_problem(matcher: Matcher) -> str | None:
-    return None if abs(matcher.date or 0) <= LATEST_TIME else "That is no date that applications can read."
+    return None if abs(matcher.date or 0) <= LATEST_TIME else "Applications cannot read this date."
 
 
 def _number_problem(matcher: Matcher) -> str | None:
@@ -205,17 +208,19 @@ def _number_problem(matcher: Matcher) -> str | None:
 
 
 def _between_problem(matcher: Matcher) -> str | None:
-    assert matcher.between is not None  # noqa: S101 - the caller looked
+    assert matcher.between is not None  # noqa: S101 - the caller checked
     start, end = matcher.between.start, matcher.between.end
     if not (math.isfinite(start) and math.isfinite(end)):
         return "Both ends must be finite."
     if matcher.type in DATE_MATCHERS and max(abs(start), abs(end)) > LATEST_TIME:
-        return "That is no date that applications can read."
+        return "Applications cannot read this date."
     return None if start <= end else "The first end must not be after the second."
 
 
 def _depends_problem(matcher: Matcher) -> str | None:
-    return None if matcher.depends and matcher.depends.treatments else "Say which treatments of the other flag match."
+    return (
+        None if matcher.depends and matcher.depends.treatments else "Name the treatments of the other flag that match."
+    )
 
 
 _VALUE_CHECKS: dict[str, Callable[[Matcher], str | None]] = {

@@ -45,7 +45,7 @@ def load_batch(
 ) -> Batch | None:
     """The next round of an account, from its first `look_at` pending entries; None where none is pending.
 
-    The entries are read before the flags, so each state is at least as new as its entry's version.
+    The transaction sees the state of one moment, so each flag's state is at least as new as its entry's version.
     """
     entries = outbox.pending(tx, account_id, look_at, now)
     if not entries:

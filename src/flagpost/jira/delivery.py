@@ -6,7 +6,7 @@ flag's present state. A crash at any point leaves `delivered_version` as it was,
 again. Sending twice is harmless, because Jira ignores a version that it has. Requests for a resync and for removals are
 rows too, and the transaction that has done what a row asks for, or has made all of it pending, also ends the row.
 
-**Order.** A delivery reads an entry's version no later than the flag's state, so the state that goes out with version
+**Order.** A delivery reads entries and flags in one snapshot of the database, so the state that goes out with version
 *w* is at least as new as *w*. A change that commits while a request is on its way raises `latest_version` above *w*.
 Recording `delivered_version = w` then leaves the flag pending, and it goes out once more. Only one delivery runs for a
 site at a time (`flagpost.jobs` ensures it), so a request with an older state never overtakes one with a newer state.
@@ -58,7 +58,7 @@ from flagpost.store.jira.integrations import Site
 from flagpost.store.jira.outbox import OutboxEntry
 from flagpost.telemetry import tracing
 from flagpost.telemetry.logging import as_delivery, naming_changes
-from flagpost.telemetry.metrics import CHANGE_TO_JIRA, DELIVERIES, FAILURES
+from flagpost.telemetry.metrics import DELIVERIES, DELIVERY_FAILURES, DELIVERY_LAG_SECONDS
 
 log = structlog.get_logger(__name__)
 
@@ -119,7 +119,7 @@ class Delivery:
         except RateLimited:
             return "stopped"
         except WaitingForToken as error:
-            FAILURES.labels("token_missing").inc()
+            DELIVERY_FAILURES.labels("token_missing").inc()
             self._failure_policy.note_error(site, error.message)
         except JiraError as error:
             self._back_off_or_suspend(site, error)
@@ -130,7 +130,7 @@ class Delivery:
         return FlagsApi(site, self.client, self.keyring, self.limiter, writes, self.pause)
 
     def _back_off_or_suspend(self, site: Site, error: JiraError) -> None:
-        FAILURES.labels(error_kind(error)).inc()
+        DELIVERY_FAILURES.labels(error_kind(error)).inc()
         if error.permanent:
             self._failure_policy.suspend(site, error.message)
         else:
@@ -201,7 +201,7 @@ class Delivery:
                 self._failure_policy.fail(site, failed.response)
         now = self.clock()
         for entry in group.entries:
-            CHANGE_TO_JIRA.observe(max(0, now - entry.pending_since) / 1000)
+            DELIVERY_LAG_SECONDS.observe(max(0, now - entry.pending_since) / 1000)
 
     def _defer_culprit(self, site: Site, failed: RequestFailed) -> None:
         """Defer the version of a single flag that Jira fails at, so that the next delivery sends the other flags."""

@@ -19,7 +19,7 @@ from flagpost.jira.site_access import OAUTH, CredentialsRefused, TokenNotGiven
 from flagpost.store.db import Database
 from flagpost.store.jira import integrations
 from flagpost.store.jira.integrations import Site
-from flagpost.telemetry.metrics import FAILURES
+from flagpost.telemetry.metrics import DELIVERY_FAILURES
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +85,7 @@ class FailurePolicy:
 
     def fail(self, site: Site, response: JiraResponse) -> NoReturn:
         """End a delivery because Jira took nothing of a request. Raises Stop."""
-        FAILURES.labels(failure_kind(response)).inc()
+        DELIVERY_FAILURES.labels(failure_kind(response)).inc()
         new = site.auth_method != OAUTH and self.clock() - site.connected_at < _NEW_SITE_MS
         if is_quota(response):
             self.respect_quota(site, response)

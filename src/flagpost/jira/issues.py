@@ -16,7 +16,7 @@ from flagpost.store.db import Transaction
 from flagpost.store.jira import issues, outbox
 from flagpost.store.jira.integrations import Site
 from flagpost.store.jira.issues import Issue
-from flagpost.telemetry.metrics import ISSUES
+from flagpost.telemetry.metrics import ISSUE_LOOKUPS
 
 MOST_AT_ONCE = 100  # Atlassian: the most that `issue/bulkfetch` takes
 _FIELDS = ["summary", "status", "issuetype", "assignee", "project"]
@@ -42,6 +42,10 @@ class Patience:
 IN_THE_BACKGROUND = Patience(30.0, None)
 INTERACTIVE = Patience(0.5, 3.0, 5.0, 10)
 """For a request of a person, who waits for the answer."""
+
+
+Answers = Sequence[tuple[Issue, Issue | None]]
+"""Issues as they are stored, each with what Jira has for it now; None where Jira shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +137,33 @@ class IssueReader:
 
         Issues that there was no time for stay as they are, and are looked up when they are due.
         """
+        answers = self.look_up_known(site, known, patience)
+        with self.failure_policy.db.write() as tx:
+            return self.store_answers(tx, site.account_id, answers)
+
+    def look_up_known(self, site: Site, known: Sequence[Issue], patience: Patience) -> Answers:
+        """What Jira has for each of these issues now. Those that there was no time for are left out."""
         by_ref = {issue.jira_id or issue.key: issue for issue in known}
         result = self.look_up(site, list(by_ref), patience)
-        with self.failure_policy.db.write() as tx:
-            issues.lock_with_outbox(tx, site.account_id, known)
-            return sum(
-                self._store(tx, site, issue, result.found.get(ref))
-                for ref, issue in by_ref.items()
-                if ref not in result.not_asked
-            )
+        answers = [(issue, result.found.get(ref)) for ref, issue in by_ref.items() if ref not in result.not_asked]
+        for _, found in answers:
+            ISSUE_LOOKUPS.labels("absent" if found is None else "found").inc()
+        return answers
+
+    def store_answers(self, tx: Transaction, account_id: str, answers: Answers) -> int:
+        """Store what Jira has for issues; how many outbox entries that raised.
+
+        The outbox entries of all their flags are locked before the first issue (`flagpost.store.locks`).
+        """
+        now = self.clock()
+        seen = [issue for pair in answers for issue in pair if issue is not None]
+        issues.lock_with_flags(tx, account_id, [ref for issue in seen for ref in (issue.jira_id, issue.key)])
+        return sum(
+            store_absent(tx, asked, now, now + self.refresh_ms)
+            if found is None
+            else store(tx, account_id, asked, found, now)
+            for asked, found in answers
+        )
 
     def parse(self, body: Mapping[str, Any]) -> Issue:
         """An issue as Jira's REST API v3 and its webhooks describe it. Raises JiraError where that is no issue."""
@@ -164,13 +186,6 @@ class IssueReader:
             jira_project_id=str(_object(fields.get("project")).get("id") or "") or None,
             due_at=now + self.refresh_ms,
         )
-
-    def _store(self, tx: Transaction, site: Site, asked: Issue, found: Issue | None) -> int:
-        now = self.clock()
-        ISSUES.labels("absent" if found is None else "found").inc()
-        if found is not None:
-            return store_found(tx, site.account_id, asked, found, now)
-        return store_absent(tx, asked, now, now + self.refresh_ms)
 
     def _fetch(self, site: Site, refs: list[str], lookup: _Lookup) -> list[Issue]:
         body = {"issueIdsOrKeys": refs, "fields": _FIELDS}
@@ -221,18 +236,12 @@ class IssueReader:
             self.keyring.stop_using_api_token(site, f"Jira does not accept the API token any more ({status}).")
 
 
-def store_described(tx: Transaction, account_id: str, known: Issue, described: Issue, now: int) -> int:
-    """Store how a webhook describes an issue that is known; how many outbox entries that raised."""
-    issues.lock_with_outbox(tx, account_id, [known])
-    return store_found(tx, account_id, known, described, now)
-
-
-def store_found(tx: Transaction, account_id: str, asked: Issue, found: Issue, now: int) -> int:
+def store(tx: Transaction, account_id: str, asked: Issue, found: Issue, now: int) -> int:
     """Store what Jira answered for an issue; how many outbox entries that raised.
 
     `asked` is the row as it was before the request. Where an event about the issue arrived since, the response may be
     older than the event: then the issue is due again at once, and one that the event deleted stays deleted until then.
-    The transaction has called `issues.lock_with_outbox`.
+    The transaction has called `issues.lock_with_flags`.
     """
     row = issues.get(tx, asked.id)
     if row and row.event_count != asked.event_count:
@@ -248,7 +257,7 @@ def store_absent(tx: Transaction, asked: Issue, now: int, due_at: int) -> int:
     """Note that Jira did not show an issue; how many outbox entries that raised.
 
     An issue that was known before may be gone, or Flagpost may have lost access to it. So its flags are sent once more,
-    and the response to that says which. The transaction has called `issues.lock_with_outbox`.
+    and the response to that says which. The transaction has called `issues.lock_with_flags`.
     """
     row = issues.get(tx, asked.id)
     if row is None:

@@ -1,14 +1,12 @@
 """Deleting old rows: of the delivery log, its sums by the hour, reconciliations and resyncs."""
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from flagpost.store.accounts import accounts
 from flagpost.store.db import Database
 from flagpost.store.jira import delivery_log, reconciliations, resyncs
 
-_EVERY_SECONDS = 600.0
 _AT_ONCE = 2000
 _STEPS = 50
 _DAY_MS = 86_400_000
@@ -26,14 +24,9 @@ class Retention:
     log_days: int
     log_rows: int
     sums_days: int
-    now: Callable[[], float] = time.monotonic
-    _next: float = field(default=float("-inf"))
 
     def run(self) -> None:
-        """Delete what is too old, every ten minutes."""
-        if self.now() < self._next:
-            return
-        self._next = self.now() + _EVERY_SECONDS
+        """Delete what is too old, in every account."""
         with self.db.read() as tx:
             every = accounts.all_ids(tx)
         for account_id in every:

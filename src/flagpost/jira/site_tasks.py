@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flagpost.jira.flags_api import FlagsApi
 from flagpost.jira.removal import Remover
+from flagpost.store.accounts import accounts
 from flagpost.store.db import Database, Transaction
 from flagpost.store.jira import credentials, integrations, outbox, removals
 from flagpost.store.jira.integrations import Site
@@ -43,6 +44,7 @@ class SiteTasks:
 
     def _finish_site(self, begun_with: Site) -> None:
         with self.db.write() as tx:
+            accounts.lock(tx, begun_with.account_id)  # no admin sets an integration up while its site is deleted
             site = integrations.lock_site(tx, begun_with.account_id)
             if site is None or _has_more(tx, site):
                 return

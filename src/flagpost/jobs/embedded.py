@@ -1,21 +1,21 @@
-"""Deliveries in threads of this process: for SQLite, where one process is all there is.
+"""Deliveries in threads of this process: for SQLite, where one process does everything.
 
-One delivery an account at a time, at most one waiting. *Problem*: a wake may come while a delivery for the account is
-running, just after it looked for the last time; dropping the wake would leave the change to the sweep, and starting a
-second delivery would break the order. *Solution*: a wake during a run leaves a mark, and the run looks for that mark,
-under the same lock, before it ends. If it is there, it runs once more. However many wakes come, there is one mark.
-
-The sweep waits by a clock that only goes forward: one that went by the time of day would stand still for an hour when
-the host's clock is set back by one, and nothing would be tried again meanwhile.
+One delivery an account at a time, at most one waiting. *Problem*: a wake can come while a delivery for the account is
+running, just after that delivery has read the outbox for the last time. Dropping the wake would leave the change to the
+sweep, and starting a second delivery would break the order. *Solution*: a wake during a run sets a mark, and the run
+looks for that mark, under the same lock, before it ends. If the mark is set, the delivery runs once more. However many
+wakes come, there is one mark.
 """
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 
 import structlog
 
+from flagpost.jobs.periodic import PeriodicTask, PeriodicThreads
 from flagpost.store.jira.metrics import Queue
 from flagpost.telemetry.metrics import ENGINE_FAILURES
 
@@ -25,9 +25,9 @@ _THREADS = 8
 
 
 class EmbeddedEngine:
-    """Runs `deliver(account_id, stopping)` in threads; `waiting()` names the accounts with something to deliver.
+    """Runs `deliver(account_id, stopping)` in threads. `waiting()` names the accounts with something to deliver.
 
-    `chores` are run as often as the sweep, each by itself and never twice at once.
+    `tasks` run beside the deliveries. No two rounds of one task overlap.
     """
 
     def __init__(
@@ -35,39 +35,34 @@ class EmbeddedEngine:
         deliver: Callable[[str, Callable[[], bool]], None],
         waiting: Callable[[], Iterable[str]],
         sweep_seconds: float,
-        chores: Iterable[Callable[[], None]] = (),
+        tasks: Iterable[PeriodicTask] = (),
     ) -> None:
         self._deliver = deliver
         self._waiting = waiting
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="delivery")
-        self._regular = [
-            threading.Thread(target=self._repeat, args=(task, sweep_seconds), name="sweep", daemon=True)
-            for task in (self.sweep, *chores)
-        ]
         self._lock = threading.Lock()
         self._running: dict[str, Future[None]] = {}
         self._again: set[str] = set()
         self._stopping = threading.Event()
+        sweep = PeriodicTask("sweep", sweep_seconds, self.sweep, in_every_process=True)
+        self._periodic = PeriodicThreads([sweep, *tasks], _only_process, self._stopping)
 
     def start(self) -> None:
-        """Begin, with a sweep at once for whatever was left behind."""
-        for thread in self._regular:
-            thread.start()
+        """Start every task. The first sweep finds what earlier processes left."""
+        self._periodic.start()
 
     def stop(self, timeout: float = 30) -> None:
         """Finish the batches in hand, for at most `timeout` seconds, and begin nothing new."""
         self._stopping.set()
-        end = time.monotonic() + timeout
-        for thread in self._regular:
-            if thread.is_alive():
-                thread.join(max(0.0, end - time.monotonic()))  # a sweep in hand still holds a connection of the store
+        ends_at = time.monotonic() + timeout
+        self._periodic.join(ends_at)  # a task in hand still holds a connection of the store
         with self._lock:
             running = list(self._running.values())
-        wait(running, max(0.0, end - time.monotonic()))
+        wait(running, max(0.0, ends_at - time.monotonic()))
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def wake(self, account_id: str) -> None:
-        """Have this account's delivery run now, or once more after the run in hand."""
+        """Run this account's delivery now, or once more after the run in hand."""
         with self._lock:
             if self._stopping.is_set():
                 return
@@ -77,20 +72,16 @@ class EmbeddedEngine:
                 self._running[account_id] = self._threads.submit(self._run, account_id)
 
     def sweep(self) -> None:
-        """Wake every account that has something to deliver: what makes a lost wake cost seconds only."""
-        try:
-            for account_id in self._waiting():
-                self.wake(account_id)
-        except Exception:
-            ENGINE_FAILURES.labels("sweep").inc()
-            log.exception("jobs.sweep_failed")
+        """Wake every account that has something to deliver. With this, a lost wake costs seconds and no data."""
+        for account_id in self._waiting():
+            self.wake(account_id)
 
     def alive(self) -> bool:
-        """Whether the sweep runs."""
-        return not self._stopping.is_set() and all(thread.is_alive() for thread in self._regular)
+        """Whether the sweep and all tasks still repeat."""
+        return not self._stopping.is_set() and self._periodic.alive()
 
     def queue(self) -> Queue:
-        """This process is the only worker."""
+        """How many deliveries wait and run. This process is the only worker."""
         with self._lock:
             return Queue(workers=int(self.alive()), waiting=len(self._again), running=len(self._running))
 
@@ -98,7 +89,7 @@ class EmbeddedEngine:
         while True:
             try:
                 self._deliver(account_id, self._stopping.is_set)
-            except Exception:  # the sweep tries again; an engine that died would lose nothing but deliver nothing
+            except Exception:  # the sweep wakes the account again
                 ENGINE_FAILURES.labels("delivery").inc()
                 log.exception("jobs.delivery_failed", account=account_id)
             with self._lock:
@@ -107,11 +98,8 @@ class EmbeddedEngine:
                     return
                 self._again.discard(account_id)
 
-    def _repeat(self, task: Callable[[], None], seconds: float) -> None:
-        while not self._stopping.is_set():
-            try:
-                task()
-            except Exception:
-                ENGINE_FAILURES.labels("chore").inc()
-                log.exception("jobs.chore_failed")
-            self._stopping.wait(seconds)
+
+@contextmanager
+def _only_process(_name: str) -> Iterator[bool]:
+    """On SQLite one process runs all tasks, and each task has one thread: there is nothing to exclude."""
+    yield True

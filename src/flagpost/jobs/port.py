@@ -1,4 +1,4 @@
-"""When deliveries run: what the rest of Flagpost asks of an engine. The outbox is the truth, this is the clock."""
+"""When deliveries run: what Flagpost asks of an engine. The outbox is the truth, the engine is the clock."""
 
 from typing import Protocol
 
@@ -9,16 +9,16 @@ class Engine(Protocol):
     """Runs deliveries: one at a time for an account on all hosts together, at most one more waiting."""
 
     def start(self) -> None:
-        """Begin, with a sweep at once for whatever was left behind."""
+        """Start working. The first sweep finds what earlier processes left."""
 
     def stop(self, timeout: float) -> None:
         """Finish the batches in hand, for at most `timeout` seconds, and begin nothing new."""
 
     def wake(self, account_id: str) -> None:
-        """Have this account's delivery run now. Returns at once; may be called from any thread, and be lost."""
+        """Run this account's delivery soon. Returns at once, from any thread. The sweep repeats a wake that is lost."""
 
     def alive(self) -> bool:
-        """Whether deliveries would run."""
+        """Whether this engine would run a delivery."""
 
     def queue(self) -> Queue | None:
-        """What is waiting and running; None where that is in the database (`store.jira.metrics.queue`)."""
+        """How many deliveries wait and run; None where the database knows (`store.jira.metrics.queue`)."""

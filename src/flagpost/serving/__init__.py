@@ -1,1 +1,1 @@
-"""What applications ask all the time, answered from memory: who they are, and what their flags are."""
+"""What applications poll for, answered from memory: whether their keys work, and what their flags are."""

@@ -1,9 +1,8 @@
-"""The environments that this process serves, each kept in memory and brought up to date within a second of a change.
+"""The environments that this process serves, each kept in memory and refreshed within a second of a change.
 
-One thread asks the database a few times a second for the last number of each environment that somebody has asked for,
-and reads what came after it where it rose. Whoever asks meanwhile is answered with what was known a moment ago: no
-request ever waits for the database, but for the first one of an environment. While the database is away, what was
-known goes on being served.
+One thread polls the database a few times a second for the last change number of each environment in memory. Where the
+number rose, it reads what changed since. Requests are answered from memory meanwhile; only the first request for an
+environment waits for the database. While the database is away, applications are served what was read last.
 """
 
 import threading
@@ -18,12 +17,12 @@ from flagpost.store.flags import change_log, snapshot
 
 log = structlog.get_logger(__name__)
 
-_LOOK_EVERY_SECONDS = 0.3
+_POLL_SECONDS = 0.3
 
 
 @dataclass
 class Environments:
-    """Shared by all threads."""
+    """The environments in memory, shared by all threads."""
 
     ctx: Context
     _served: dict[str, ServedEnvironment] = field(default_factory=dict)
@@ -32,43 +31,43 @@ class Environments:
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Number what an older version changed, and begin to look for changes."""
+        """Number the changes that an older version made without numbers, and start to poll."""
         with self.ctx.db.read() as tx:
             missed = change_log.missed(tx)
         if missed:
             with self.ctx.db.write() as tx:
                 change_log.catch_up(tx, self.ctx.clock())
-        self._thread = threading.Thread(target=self._look_again, name="serving", daemon=True)
+        self._thread = threading.Thread(target=self._poll, name="serving", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the looking."""
+        """Stop polling."""
         self._stopping.set()
         if self._thread:
             self._thread.join()
 
-    def in_memory(self, environment_id: str) -> ServedEnvironment | None:
-        """The environment, if it was asked for before."""
+    def find(self, environment_id: str) -> ServedEnvironment | None:
+        """The environment, if it is in memory."""
         return self._served.get(environment_id)
 
     def load(self, project_id: str, environment_id: str) -> ServedEnvironment:
-        """The environment, read from the database where this process has not served it yet."""
+        """The environment; the first call for it reads the database."""
         with self._loading:
-            known = self._served.get(environment_id)
-            if known is None:
-                known = self._read(ServedEnvironment(project_id, environment_id))
-                self._served[environment_id] = known
-            return known
+            served = self._served.get(environment_id)
+            if served is None:
+                served = self._read(ServedEnvironment(project_id, environment_id))
+                self._served[environment_id] = served
+            return served
 
-    def as_of_now(self, project_id: str, environment_id: str) -> ServedEnvironment:
-        """The environment with everything that was saved until now, without waiting for the next look."""
-        known = self.load(project_id, environment_id)
+    def load_current(self, project_id: str, environment_id: str) -> ServedEnvironment:
+        """The environment with every change that is committed, without waiting for the next poll."""
+        served = self.load(project_id, environment_id)
         with self.ctx.db.read() as tx:
             number = change_log.numbers(tx, [environment_id]).get(environment_id, -1)
-        return self._read(known) if number > known.number else known
+        return self._read(served) if number > served.change_number else served
 
-    def bring_up_to_date(self) -> None:
-        """Read what changed since the last look; environments that are gone are served no more."""
+    def refresh(self) -> None:
+        """Read what changed since the last refresh, and drop the environments that were deleted."""
         served = dict(self._served)
         if not served:
             return
@@ -77,18 +76,18 @@ class Environments:
         for environment_id, one in served.items():
             if environment_id not in numbers:
                 self._served.pop(environment_id, None)
-            elif numbers[environment_id] > one.number:
+            elif numbers[environment_id] > one.change_number:
                 self._served[environment_id] = self._read(one)
 
     def _read(self, one: ServedEnvironment) -> ServedEnvironment:
         with self.ctx.db.read() as tx:
-            return one.with_changes(snapshot.read(tx, one.project_id, one.id, one.number))
+            return one.with_changes(snapshot.read(tx, one.project_id, one.id, one.change_number))
 
-    def _look_again(self) -> None:
-        while not self._stopping.wait(_LOOK_EVERY_SECONDS):
+    def _poll(self) -> None:
+        while not self._stopping.wait(_POLL_SECONDS):
             try:
-                self.bring_up_to_date()
+                self.refresh()
             except StoreError as error:
-                log.warning("serving.database_away", said=str(error))
+                log.warning("serving.database_away", error=str(error))
             except Exception:
                 log.exception("serving.failed")

@@ -1,7 +1,8 @@
-"""Trying a flag: what somebody would get, and why, as the applications of the environment get it now."""
+"""Explaining a flag: which treatment a key gets in an environment now, and why."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from flagpost.actions.access import Actor, Right
@@ -12,12 +13,21 @@ from flagpost.flags.conditions import Reason
 from flagpost.flags.evaluation import Explanation
 from flagpost.serving.environments import Environments
 
-_MOST_CHARACTERS = 250
+_MAX_CHARACTERS = 250
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
-    """The answer, and in a sentence what decided."""
+class Subject:
+    """Whom a flag is explained for: a key, its attributes, and the key that decides the bucket if that is another."""
+
+    key: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    bucketing_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedFlag:
+    """An explanation, and in one sentence what decided."""
 
     explanation: Explanation
     why: str
@@ -30,39 +40,36 @@ def explain_flag(
     project: str,
     flag: str,
     environment: str,
-    *,
-    key: str,
-    attributes: dict[str, Any],
-    bucketing_key: str | None = None,
-) -> Explained:
-    """What this key with these attributes gets. InvalidInput where there is no key, or it is too long.
+    subject: Subject,
+) -> ExplainedFlag:
+    """Which treatment the subject gets, with every committed change. It is not counted as traffic.
 
-    Nothing is counted as traffic. A change that was saved a moment ago is in it.
+    InvalidInput where a key is missing or too long.
     """
     actor.require(Right.VIEW_FLAGS)
-    for name, value in (("key", key), ("bucketing_key", bucketing_key or "-")):
-        if not value or len(value) > _MOST_CHARACTERS:
-            raise InvalidInput(f"A key has 1 to {_MOST_CHARACTERS} characters.", name)
+    for name, key in (("key", subject.key), ("bucketing_key", subject.bucketing_key or "-")):
+        if not key or len(key) > _MAX_CHARACTERS:
+            raise InvalidInput(f"A key has 1 to {_MAX_CHARACTERS} characters.", name)
     with ctx.db.read() as tx:
         found = get_visible_project(tx, actor, project)
         place = get_visible_environment(tx, actor, found, environment)
         name = get_visible_flag(tx, found, flag).name
-    served = environments.as_of_now(found.id, place.id)
-    explanation = served.snapshot.explain(name, key, attributes, bucketing_key)
-    return Explained(explanation, _why(explanation))
+    served = environments.load_current(found.id, place.id)
+    explanation = served.snapshot.explain(name, subject.key, subject.attributes, subject.bucketing_key)
+    return ExplainedFlag(explanation, _why(explanation))
 
 
 def read_attributes(text: str) -> dict[str, Any]:
-    """Attributes as somebody types them: a JSON object, or nothing. InvalidInput for anything else."""
+    """Attributes from a form: a JSON object, or nothing. InvalidInput for anything else."""
     if not text.strip():
         return {}
     try:
-        read = json.loads(text)
+        attributes = json.loads(text)
     except ValueError as error:
         raise InvalidInput(f"The attributes are not JSON: {error}.", "attributes") from None
-    if not isinstance(read, dict):
+    if not isinstance(attributes, dict):
         raise InvalidInput('Attributes are a JSON object: {"plan": "pro"}.', "attributes")
-    return read
+    return attributes
 
 
 def _why(explanation: Explanation) -> str:
@@ -71,9 +78,9 @@ def _why(explanation: Explanation) -> str:
         case Reason.NOT_FOUND:
             return "The flag is not set up in this environment, or archived. Applications get control."
         case Reason.EXCEPTION:
-            return "It could not be evaluated. Do flags ask for each other's treatment in a circle?"
+            return "It could not be evaluated. Do flags depend on each other's treatment in a cycle?"
         case Reason.KILLED:
-            return "The flag is killed: everybody gets the default treatment."
+            return "The flag is killed: everyone gets the default treatment."
         case Reason.PREREQUISITES:
             return "A prerequisite is not met, so the default treatment is given."
         case Reason.INDIVIDUAL_TARGET:
@@ -81,12 +88,12 @@ def _why(explanation: Explanation) -> str:
         case Reason.LEFT_OUT:
             return f"Left out by limit exposure: bucket {explanation.exposure_bucket} of 100 is above it."
         case Reason.RULE:
-            return f"Rule {(evaluation.rule or 0) + 1}: {evaluation.label}{_dealt(explanation)}."
+            return f"Rule {(evaluation.rule or 0) + 1}: {evaluation.label}{_share(explanation)}."
         case Reason.DEFAULT_RULE:
-            return f"No rule matched: the default rule{_dealt(explanation)}."
+            return f"No rule matched: the default rule{_share(explanation)}."
 
 
-def _dealt(explanation: Explanation) -> str:
+def _share(explanation: Explanation) -> str:
     if explanation.bucket is None:
         return ""
     return f", which gives this treatment to {explanation.evaluation.share} %; bucket {explanation.bucket} of 100"

@@ -1,20 +1,20 @@
 """Counts what applications are served, in memory, and adds it to the database a few times a second.
 
-**No acknowledged count is lost.** An SDK drops its impressions once they were answered with success. If that answer
-were given when they are in memory, a crash before the next write would lose them. So the answer waits for the write:
-all requests that arrive within `FLUSH_SECONDS` share one transaction, and each is answered after its commit (group
-commit). Whatever moment the process dies at, a request was either answered, and then its counts are on disk; or it was
-not, and the SDK sends them again. SDKs send in the background, so nobody waits for it. What is left is the other way
-round: a crash between the commit and the answer makes an SDK send what was counted already. That cannot be told apart,
-since impressions carry no id.
+**No acknowledged count is lost.** An SDK drops its impressions once Flagpost has answered with success. If Flagpost
+answered when the impressions were in memory, a crash before the next write would lose them. So the response waits for
+the write: all requests that arrive within `FLUSH_SECONDS` share one transaction, and each is answered after its commit
+(group commit). At whatever moment the process dies, a request was either answered, and then its counts are on disk; or
+it was not, and the SDK sends them again. SDKs send in the background, so no user of the application waits. The
+opposite remains: after a crash between the commit and the response, the SDK sends again what was already counted.
+Flagpost cannot tell, because impressions carry no id.
 
-**When the database is away** the requests that wait are answered with 503, and what they brought is forgotten: their
-SDKs keep it, and send it again. So memory holds what came within one write, and no more of it than `_MOST_SUMS` sums
-and `_MOST_BYTES` of requests; beyond, the answer is 503 at once. One environment cannot take all of it: a client-side
-key is known to everybody.
+**When the database is away**, waiting requests are answered with 503 and their counts are discarded: the SDKs keep
+them, and send them again. So memory holds what arrived within one write, and at most `_MAX_SUMS` sums and `_MAX_BYTES`
+of requests; beyond that, the response is 503 at once. One environment cannot use all of this room: everyone who has
+the application knows its client-side key.
 
-**What nobody waits for** (`count`, of evaluations made here) is on disk at the next write, stays in memory while the
-database is away, and is lost with the process, or where there is no room.
+**What no request waits for** (`record`, for evaluations made here) is on disk after the next write. It stays in memory
+while the database is away, and is lost with the process, or where there is no room.
 """
 
 import threading
@@ -27,205 +27,214 @@ from dataclasses import dataclass, field
 import structlog
 
 from flagpost.errors import Unavailable
-from flagpost.serving.impressions import Impressions
+from flagpost.serving.impressions import SummedImpressions
 from flagpost.store.db import Database, StoreError, Transaction
-from flagpost.store.flags import impressions as traffic
-from flagpost.store.flags.impressions import DAY_MS, HOUR_MS, MOST_RECENT, RECENT_KEPT_MS, Recent, Served, Sum
+from flagpost.store.flags import impressions
+from flagpost.store.flags.impressions import (
+    DAY_MS,
+    HOUR_MS,
+    MAX_RECENT,
+    RECENT_KEPT_MS,
+    RecentImpression,
+    Sum,
+    SumKey,
+)
 from flagpost.telemetry.metrics import IMPRESSIONS, IMPRESSIONS_DROPPED
 
 log = structlog.get_logger(__name__)
 
 FLUSH_SECONDS = 0.2
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 _MINUTE, _HOUR = 60.0, 3600.0
-_MOST_SUMS = 200_000
-_MOST_SUMS_OF_ONE = 50_000
-_MOST_BYTES = 64 * 1024 * 1024
+_MAX_SUMS = 200_000
+_MAX_SUMS_OF_ENVIRONMENT = 50_000
+_MAX_BYTES = 64 * 1024 * 1024
 
 
-def _unanswered() -> Future[None]:
+def _pending() -> Future[None]:
     future: Future[None] = Future()
-    future.set_running_or_notify_cancel()  # whoever stops waiting for it must not cancel it for the others
+    future.set_running_or_notify_cancel()  # a request that gives up waiting must not cancel it for the others
     return future
 
 
 @dataclass(slots=True)
 class _Batch:
-    """What came since the last write. `awaited` has somebody waiting for its commit, `told` nobody."""
+    """What arrived since the last write. Requests wait for the commit of `awaited`; none waits for `recorded`."""
 
-    awaited: dict[Served, Sum] = field(default_factory=dict)
-    told: dict[Served, Sum] = field(default_factory=dict)
-    recent: dict[tuple[str, str], deque[Recent]] = field(default_factory=dict)
-    sums_of: Counter[str] = field(default_factory=Counter)
+    awaited: dict[SumKey, Sum] = field(default_factory=dict)
+    recorded: dict[SumKey, Sum] = field(default_factory=dict)
+    recent: dict[tuple[str, str], deque[RecentImpression]] = field(default_factory=dict)
+    sums_by_environment: Counter[str] = field(default_factory=Counter)
     bytes: int = 0
-    done: Future[None] = field(default_factory=_unanswered)
+    done: Future[None] = field(default_factory=_pending)
 
     def has_room(self, environment_id: str, more: int) -> bool:
-        """Whether so many new sums of an environment can be taken."""
-        return self.sums_of[environment_id] + more <= _MOST_SUMS_OF_ONE and self.sums_of.total() + more <= _MOST_SUMS
+        """Whether an environment can add so many new sums."""
+        sums = self.sums_by_environment
+        return sums[environment_id] + more <= _MAX_SUMS_OF_ENVIRONMENT and sums.total() + more <= _MAX_SUMS
 
-    def wait_for(self, environment_id: str, sums: Mapping[Served, Sum]) -> bool:
-        """Take all of these, or none; whether there was room."""
+    def add_awaited(self, environment_id: str, sums: Mapping[SumKey, Sum]) -> bool:
+        """Add all of these sums, or none; whether there was room."""
         new = sum(key not in self.awaited for key in sums)
         if new and not self.has_room(environment_id, new):
             return False
-        self.sums_of[environment_id] += new
+        self.sums_by_environment[environment_id] += new
         _add_to(self.awaited, sums)
         return True
 
-    def tell(self, key: Served, one: Sum) -> bool:
-        """Take this one; whether there was room."""
-        new = key not in self.told
+    def add_recorded(self, key: SumKey, one: Sum) -> bool:
+        """Add this sum; whether there was room."""
+        new = key not in self.recorded
         if new and not self.has_room(key.environment_id, 1):
             return False
-        self.sums_of[key.environment_id] += new
-        _add_to(self.told, {key: one})
+        self.sums_by_environment[key.environment_id] += new
+        _add_to(self.recorded, {key: one})
         return True
 
-    def both(self) -> dict[Served, Sum]:
-        """All sums."""
-        found = dict(self.awaited)
-        _add_to(found, self.told)
-        return found
+    def add_recent(self, environment_id: str, flag: str, recent: list[RecentImpression]) -> None:
+        """Keep the newest of these for the live tail."""
+        self.recent.setdefault((environment_id, flag), deque(maxlen=MAX_RECENT)).extend(recent)
 
-    def show(self, place: tuple[str, str], impressions: list[Recent]) -> None:
-        """Keep the newest for the live tail."""
-        self.recent.setdefault(place, deque(maxlen=MOST_RECENT)).extend(impressions)
+    def all_sums(self) -> dict[SumKey, Sum]:
+        """The awaited and the recorded sums together."""
+        sums = dict(self.awaited)
+        _add_to(sums, self.recorded)
+        return sums
 
 
-def _add_to(sums: dict[Served, Sum], more: Mapping[Served, Sum]) -> None:
+def _add_to(sums: dict[SumKey, Sum], more: Mapping[SumKey, Sum]) -> None:
     for key, one in more.items():
         sums[key] = sums[key] + one if key in sums else one
 
 
-def _total(sums: Mapping[Served, Sum]) -> int:
+def _total(sums: Mapping[SumKey, Sum]) -> int:
     return sum(one.count for one in sums.values())
 
 
 class ImpressionBuffer:
-    """The counter of a process, for all of its threads; one thread of its own writes."""
+    """The counter of one process, for all of its threads. A thread of its own writes."""
 
     def __init__(self, db: Database, clock: Callable[[], int], keep_days: int) -> None:
         self._db = db
         self._clock = clock
         self._keep_ms = keep_days * DAY_MS
         self._lock = threading.Lock()
-        self._something, self._stopping = threading.Event(), threading.Event()
+        self._has_work, self._stopping = threading.Event(), threading.Event()
         self._batch = _Batch()
         self._watched: Mapping[tuple[str, str], str] = {}
         self._dropped: Counter[str] = Counter()
         self._due: dict[Callable[[], None], float] = defaultdict(float)
-        self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="impressions", daemon=True)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start to write."""
         self._thread.start()
 
     def stop(self, seconds: float = 30.0) -> None:
-        """Write what is there, and end, or give up after so many seconds. Nothing may be counted any more."""
+        """Write what is in memory and stop, or give up after so many seconds. Nothing can be counted afterwards."""
         self._stopping.set()
-        self._something.set()
+        self._has_work.set()
         if self._thread.is_alive():
             self._thread.join(seconds)
 
-    def count(self, environment_id: str, flag: str, treatment: str, number: int = 1) -> None:
-        """Flags were evaluated here: note it, and go on. Never waits, never fails; from any thread."""
+    def record(self, environment_id: str, flag: str, treatment: str, number: int = 1) -> None:
+        """Count evaluations that were made here. Never waits and never fails; callable from any thread."""
         now = self._clock()
-        key = Served(environment_id, flag, treatment, now // HOUR_MS * HOUR_MS)
+        key = SumKey(environment_id, flag, treatment, now // HOUR_MS * HOUR_MS)
         with self._lock:
-            if not self._batch.tell(key, Sum(number, now, now)):
-                self._drop("room", number)
-        self._something.set()
+            if not self._batch.add_recorded(key, Sum(number, now, now)):
+                self._count_dropped("room", number)
+        self._has_work.set()
 
-    def show(self, environment_id: str, flag: str, one: Recent) -> None:
-        """An evaluation made here, for the live tail; only where `is_watched`."""
+    def sample(self, environment_id: str, flag: str, one: RecentImpression) -> None:
+        """Add an evaluation that was made here to the live tail; call it only where `is_watched`."""
         with self._lock:
-            self._batch.show((environment_id, flag), [one])
-        self._something.set()
+            self._batch.add_recent(environment_id, flag, [one])
+        self._has_work.set()
 
     def is_watched(self, environment_id: str, flag: str) -> bool:
-        """Whether somebody looks at this flag's impressions as they come; known a second late."""
+        """Whether a live tail of this flag is open, as of a second ago."""
         return (environment_id, flag) in self._watched
 
-    def hear(self, environment_id: str, heard: Impressions, size: int) -> "Future[None]":
-        """Count what a request of `size` bytes told; the answer may be given when this is done.
+    def submit(self, environment_id: str, summed: SummedImpressions, size: int) -> "Future[None]":
+        """Count a request of `size` bytes. Answer it when the future is done: its counts are on disk then.
 
-        It fails with Unavailable where it could not be kept, and that is raised at once where there is no room.
+        The future fails with Unavailable where the write failed. Unavailable is raised at once where there is no room.
         """
-        sums = {Served(environment_id, *key): one for key, one in heard.sums.items()}
+        sums = {SumKey(environment_id, *key): one for key, one in summed.sums.items()}
         with self._lock:
             batch = self._batch
-            full = self._stopping.is_set() or batch.bytes + size > _MOST_BYTES
-            if full or not batch.wait_for(environment_id, sums):
+            full = self._stopping.is_set() or batch.bytes + size > _MAX_BYTES
+            if full or not batch.add_awaited(environment_id, sums):
                 IMPRESSIONS.labels("refused").inc(_total(sums))
                 raise Unavailable("There are too many impressions at once. Send them again in a moment.")
             batch.bytes += size
-            for flag, impressions in heard.recent.items():
-                batch.show((environment_id, flag), impressions)
-            for reason, number in heard.dropped.items():
-                self._drop(reason, number)
-        self._something.set()
+            for flag, recent in summed.recent.items():
+                batch.add_recent(environment_id, flag, recent)
+            for reason, number in summed.dropped.items():
+                self._count_dropped(reason, number)
+        self._has_work.set()
         return batch.done
 
     # The thread that writes --------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            if self._something.wait(_LOOK_SECONDS):
+            if self._has_work.wait(_POLL_SECONDS):
                 self._stopping.wait(FLUSH_SECONDS)
                 self.flush()
-            self._now_and_then(self._look, _LOOK_SECONDS)
-            self._now_and_then(self._tell, _MINUTE)
-            self._now_and_then(self._forget_recent, _MINUTE)
-            self._now_and_then(self._forget_sums, _HOUR)
+            self._run_every(_POLL_SECONDS, self._load_watched)
+            self._run_every(_MINUTE, self._log_dropped)
+            self._run_every(_MINUTE, self._delete_recent)
+            self._run_every(_HOUR, self._delete_sums)
         self.flush()
-        self._tell()
+        self._log_dropped()
 
     def flush(self) -> None:
-        """Write what came since the last time, and have it answered."""
+        """Write what arrived since the last flush, and complete the future of the requests that wait for it."""
         with self._lock:
-            self._something.clear()
+            self._has_work.clear()
             batch, self._batch = self._batch, _Batch()
         try:
-            self._keep(batch)
+            self._write(batch)
         except Exception as error:
-            log.warning("traffic.not_kept", sums=len(batch.awaited), said=str(error), exc_info=_unless_known(error))
+            log.warning("impressions.not_written", sums=len(batch.awaited), error=str(error), exc_info=_trace_of(error))
             IMPRESSIONS.labels("refused").inc(_total(batch.awaited))
-            batch.done.set_exception(Unavailable("The counts could not be kept. Send them again in a moment."))
+            batch.done.set_exception(Unavailable("The counts could not be stored. Send them again in a moment."))
             self._take_back(batch)
         else:
             batch.done.set_result(None)
 
-    def _keep(self, batch: _Batch) -> None:
-        sums = batch.both()
+    def _write(self, batch: _Batch) -> None:
+        sums = batch.all_sums()
         if not sums and not batch.recent:
             return
         with self._db.write() as tx:
-            strange = traffic.keep(tx, sums)
-            self._keep_recent(tx, batch)
-        IMPRESSIONS.labels("kept").inc(_total(sums) - strange)
-        if strange:
+            unknown = impressions.add(tx, sums)
+            self._add_recent(tx, batch)
+        IMPRESSIONS.labels("kept").inc(_total(sums) - unknown)
+        if unknown:
             with self._lock:
-                self._drop("flag", strange)
+                self._count_dropped("flag", unknown)
 
-    def _keep_recent(self, tx: Transaction, batch: _Batch) -> None:
-        for (environment_id, name), impressions in sorted(batch.recent.items()):
+    def _add_recent(self, tx: Transaction, batch: _Batch) -> None:
+        for (environment_id, name), recent in sorted(batch.recent.items()):
             flag_id = self._watched.get((environment_id, name))
             if flag_id is not None:
-                traffic.keep_recent(tx, environment_id, flag_id, impressions, self._clock())
+                impressions.add_recent(tx, environment_id, flag_id, recent, self._clock())
 
     def _take_back(self, batch: _Batch) -> None:
-        """Have the next write try again with what nobody waited for."""
+        """Put the recorded sums of a failed write into the next one; senders repeat the awaited ones."""
         with self._lock:
-            for key, one in batch.told.items():
-                if not self._batch.tell(key, one):
-                    self._drop("room", one.count)
-            if batch.told:
-                self._something.set()
+            for key, one in batch.recorded.items():
+                if not self._batch.add_recorded(key, one):
+                    self._count_dropped("room", one.count)
+            if batch.recorded:
+                self._has_work.set()
 
-    # Now and then ------------------------------------------------------------------------------------------------
+    # Periodic work -----------------------------------------------------------------------------------------------
 
-    def _now_and_then(self, work: Callable[[], None], seconds: float) -> None:
+    def _run_every(self, seconds: float, work: Callable[[], None]) -> None:
         now = time.monotonic()
         if now < self._due[work]:
             return
@@ -233,37 +242,37 @@ class ImpressionBuffer:
         try:
             work()
         except Exception as error:
-            log.warning("traffic.behind", work=work.__name__, said=str(error), exc_info=_unless_known(error))
+            task = work.__name__.removeprefix("_")
+            log.warning("impressions.task_failed", task=task, error=str(error), exc_info=_trace_of(error))
 
-    def _look(self) -> None:
-        """Learn what is watched."""
+    def _load_watched(self) -> None:
         with self._db.read() as tx:
-            self._watched = traffic.watched(tx, self._clock())
+            self._watched = impressions.watched(tx, self._clock())
 
-    def _drop(self, reason: str, number: int) -> None:
-        """Note what is not counted, while holding the lock."""
+    def _count_dropped(self, reason: str, number: int) -> None:
+        """Note impressions that are not counted. The caller holds the lock."""
         self._dropped[reason] += number
         IMPRESSIONS_DROPPED.labels(reason).inc(number)
 
-    def _tell(self) -> None:
-        """Log what was dropped: `flag` is not known, `treatment` is too long, `time` is far off, no `room`."""
+    def _log_dropped(self) -> None:
+        """Log what was dropped: unknown `flag`, `treatment` too long, implausible `time`, no `room`."""
         with self._lock:
             dropped, self._dropped = self._dropped, Counter()
         if dropped:
-            log.warning("traffic.dropped", **dropped)
+            log.warning("impressions.dropped", **dropped)
 
-    def _forget_recent(self) -> None:
+    def _delete_recent(self) -> None:
         now = self._clock()
         with self._db.write() as tx:
-            traffic.forget_recent(tx, now - RECENT_KEPT_MS, now)
+            impressions.delete_recent(tx, now - RECENT_KEPT_MS, now)
 
-    def _forget_sums(self) -> None:
+    def _delete_sums(self) -> None:
         now, more = self._clock(), True
         while more and not self._stopping.is_set():
             with self._db.write() as tx:
-                more = traffic.forget_sums(tx, now - self._keep_ms)
+                more = impressions.delete_sums(tx, now - self._keep_ms)
 
 
-def _unless_known(error: Exception) -> bool:
-    """Whether to log where it came from: not of a database that is away, which says it all."""
+def _trace_of(error: Exception) -> bool:
+    """Whether to log the traceback: not where the database is away, because the message says it all."""
     return not isinstance(error, StoreError)

@@ -1,7 +1,7 @@
-"""Who an application is, by its SDK key, without asking the database each time.
+"""Which application a request comes from, by its SDK key, without a database query for each request.
 
-A key that was looked up is believed for a second, in every process: so a revoked key ends within a second. While the
-database is away, what was known goes on being believed, since applications must not lose their flags with it.
+Each process caches the result of a lookup for one second, so a revoked key stops working within a second. While the
+database is away, keys that worked at their last lookup keep working: applications must not lose their flags with it.
 """
 
 import time
@@ -19,13 +19,13 @@ from flagpost.store.db import StoreError
 log = structlog.get_logger(__name__)
 
 SERVER_SIDE, CLIENT_SIDE = "server_side", "client_side"
-_BELIEVED_SECONDS = 1.0
-_MOST_REMEMBERED = 10_000
+_CACHE_SECONDS = 1.0
+_MAX_CACHED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class SdkKey:
-    """A key that works, and the one environment it opens."""
+    """A working key, and the one environment that it opens."""
 
     id: str
     account_id: str
@@ -35,59 +35,62 @@ class SdkKey:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _Lookup:
+    """The result of a lookup: a key, or the reason why there is none. `expires` is by the monotonic clock."""
+
     key: SdkKey | None
-    why_not: str
-    until: float
+    refusal: str
+    expires: float
 
 
 class SdkKeys:
-    """Looks keys up and remembers them for a moment; shared by all threads."""
+    """Looks keys up and caches them; shared by all threads."""
 
     def __init__(self, ctx: Context, now: Callable[[], float] = time.monotonic) -> None:
         self._ctx = ctx
         self._now = now
-        self._known: dict[str, _Known] = {}
+        self._cache: dict[str, _Lookup] = {}
 
-    def remembered(self, secret: str) -> SdkKey | None:
-        """The key with this secret, if that was looked up a moment ago. NotSignedIn if it did not work then."""
-        known = self._known.get(secret)
-        if known is None or known.until < self._now():
+    def cached(self, secret: str) -> SdkKey | None:
+        """The key with this secret; None where the cache does not know. NotSignedIn where the lookup refused it."""
+        lookup = self._cache.get(secret)
+        if lookup is None or lookup.expires < self._now():
             return None
-        return _key_of(known)
+        return _key_of(lookup)
 
     def look_up(self, secret: str) -> SdkKey:
-        """The key with this secret. NotSignedIn says why it does not work."""
+        """The key with this secret, from the database. NotSignedIn says why it does not work."""
         try:
-            found = self._find(secret)
+            lookup = self._look_up(secret)
         except StoreError as error:
-            before = self._known.get(secret)
-            if before is None:
+            expired = self._cache.get(secret)
+            if expired is None:
                 raise
-            log.warning("sdk.key_believed_without_database", said=str(error))
-            return _key_of(before)
-        if len(self._known) >= _MOST_REMEMBERED:
-            self._known.clear()
-        self._known[secret] = found
-        return _key_of(found)
+            log.warning("sdk.key_accepted_without_database", error=str(error))
+            return _key_of(expired)
+        if len(self._cache) >= _MAX_CACHED:
+            self._cache.clear()
+        self._cache[secret] = lookup
+        return _key_of(lookup)
 
-    def _find(self, secret: str) -> _Known:
-        until = self._now() + _BELIEVED_SECONDS
+    def _look_up(self, secret: str) -> _Lookup:
+        expires = self._now() + _CACHE_SECONDS
         with self._ctx.db.read() as tx:
             key = api_keys.find_by_secret(tx, hash_of(secret))
         if key is not None and key.kind not in (SERVER_SIDE, CLIENT_SIDE):
-            return _Known(None, "This key is for the Admin API. Applications need an SDK key.", until)
+            return _Lookup(None, "This key is for the Admin API. Applications need an SDK key.", expires)
         if key is None or key.project_id is None:
-            return _Known(None, "This SDK key is not known.", until)
+            return _Lookup(None, "This SDK key is not known.", expires)
         try:
             require_working(key, self._ctx.clock())
         except NotSignedIn as error:
-            return _Known(None, error.message, until)
+            return _Lookup(None, error.message, expires)
         note_use(self._ctx, key)
-        return _Known(SdkKey(key.id, key.account_id, key.project_id, key.environment_ids[0], key.kind), "", until)
+        found = SdkKey(key.id, key.account_id, key.project_id, key.environment_ids[0], key.kind)
+        return _Lookup(found, "", expires)
 
 
-def _key_of(known: _Known) -> SdkKey:
-    if known.key is None:
-        raise NotSignedIn(known.why_not)
-    return known.key
+def _key_of(lookup: _Lookup) -> SdkKey:
+    if lookup.key is None:
+        raise NotSignedIn(lookup.refusal)
+    return lookup.key

@@ -5,27 +5,32 @@ writes can fail with "database is locked" however long it waits, so a write tran
 (BEGIN IMMEDIATE), and writers of this process queue for the single connection of the writer's pool, which is
 fair, instead of polling SQLite's file lock. `synchronous=FULL`: a commit that was acknowledged survives a power cut.
 
-PostgreSQL. READ COMMITTED, with row locks where an action needs them (`for_update`). Two that look for a row, find none
-and insert it at once both do so: the table's unique key lets one of them through, and the other is told
-(`ConcurrentModification`).
+PostgreSQL. A read transaction is REPEATABLE READ, READ ONLY: all its statements see the state of one moment, as on
+SQLite, so that a count agrees with its list and a flag's state with its version. It never waits for a writer and never
+fails for one. A write transaction is READ COMMITTED, where each statement sees what is committed when it begins: after
+it has waited for a row lock (`store.locks`) it has to read what the other transaction left, and under REPEATABLE READ
+it would fail instead. Two transactions that look for a row, find none and insert it at once both try: the table's
+unique key lets one of them through, and the other raises `ConcurrentModification`.
 
 A database that is away, or full, is said in words (`DatabaseUnavailable`, `DiskFull`) wherever a transaction is opened.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
+import tenacity
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from flagpost.errors import ConcurrentModification, DatabaseUnavailable, DiskFull, SetupError
+from flagpost.errors import ConcurrentModification, DatabaseUnavailable, DiskFull, SetupError, TransactionBroken
 from flagpost.telemetry.metrics import DATABASE_SECONDS, timed
 
+T = TypeVar("T")
 Transaction = Connection
 """What every function of the store takes first. It is opened and committed by an action, never below one."""
 StoreError = (DBAPIError, DatabaseUnavailable)
@@ -44,6 +49,8 @@ _AWAY = {
     sqlite3.SQLITE_READONLY,
 }
 _DISK_FULL = "53100"  # PostgreSQL's disk_full
+_BROKEN_OFF = {"40P01", "40001"}  # its deadlock_detected and serialization_failure
+_TRIES = 5
 _GONE_OR_THERE = {"23503", "23505"}  # its foreign_key_violation and unique_violation
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
 _UNLOCK = sa.text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
@@ -51,14 +58,18 @@ _NOTICE_WHO_VANISHES = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c
 
 
 class Database:
-    """One store, SQLite or PostgreSQL, open for reading and writing from any thread."""
+    """One store, SQLite or PostgreSQL, open for reading and writing from any thread.
 
-    def __init__(self, url: str) -> None:
+    On SQLite a statement waits `busy_seconds` for a lock of another process. PostgreSQL has settings of its own.
+    """
+
+    def __init__(self, url: str, *, busy_seconds: float = 10.0) -> None:
         self.url = _parsed(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite:
-            self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", 1)
-            self._reader = _sqlite_engine(self.url, "BEGIN", _READERS)
+            self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", 1, busy_seconds)
+            self._reader = _sqlite_engine(self.url, "BEGIN", _READERS, busy_seconds)
+            sa.event.listen(self._reader, "connect", _refuse_writes)
         else:
             self._writer = self._reader = sa.create_engine(
                 self.url, pool_size=_READERS, pool_pre_ping=True, connect_args={"options": _NOTICE_WHO_VANISHES}
@@ -66,9 +77,12 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
-        """A transaction that sees one moment's state and writes nothing."""
-        with _in_words(), timed(_READ_SECONDS), self._reader.connect() as tx, tx.begin():
-            yield tx
+        """A transaction whose statements all see the state of one moment, on either store; the store refuses writes."""
+        with _in_words(), timed(_READ_SECONDS), self._reader.connect() as tx:
+            if not self.is_sqlite:
+                tx.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with tx.begin():
+                yield tx
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -76,13 +90,25 @@ class Database:
         with _in_words(), _overtaken(), timed(_WRITE_SECONDS), self._writer.begin() as tx:
             yield tx
 
-    @contextmanager
-    def alone(self, name: str) -> Iterator[bool]:
-        """Whether this is the only block of this name that runs, over all processes and hosts, until it ends.
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        """The result of this work, done in one write transaction; done again where PostgreSQL broke it off.
 
-        PostgreSQL: an advisory lock, which belongs to a connection and ends with it, whatever became of its process;
-        a connection whose host has vanished is given up by the server within seconds. SQLite: always True, because
-        there is one process, and whoever needs it to be alone among that one's threads sees to it.
+        PostgreSQL ends one of two transactions that wait for each other, and says that it can be tried again
+        (SQLSTATE 40P01 and 40001). So the work touches nothing but the database. TransactionBroken where it was broken
+        off as often as it was tried.
+        """
+        for attempt in _tries():
+            with attempt, self.write() as tx:
+                result = work(tx)
+        return result
+
+    @contextmanager
+    def advisory_lock(self, name: str) -> Iterator[bool]:
+        """Try to lock a name for the block, over all processes and hosts. Gives whether the block holds the lock.
+
+        PostgreSQL: a session's advisory lock. It belongs to a connection and ends with it, whatever happened to its
+        process; the server closes the connection of a host that has vanished within seconds. SQLite: always True,
+        because there is one process. A caller that has to exclude other threads of that process does so itself.
         """
         if self.is_sqlite:
             yield True
@@ -109,6 +135,15 @@ class Database:
         """Give all connections back; the database can be used again afterwards."""
         self._writer.dispose()
         self._reader.dispose()
+
+
+def _tries() -> tenacity.Retrying:
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(TransactionBroken),
+        stop=tenacity.stop_after_attempt(_TRIES),
+        wait=tenacity.wait_random_exponential(multiplier=0.01, max=0.5),
+        reraise=True,
+    )
 
 
 @contextmanager
@@ -146,7 +181,10 @@ def _as_said(error: BaseException | None) -> DatabaseUnavailable | None:
         if code == sqlite3.SQLITE_FULL:
             return DiskFull(str(error))
         return DatabaseUnavailable(str(error)) if code in _AWAY else None
-    if getattr(error, "sqlstate", None) == _DISK_FULL:
+    state = getattr(error, "sqlstate", None)
+    if state in _BROKEN_OFF:
+        return TransactionBroken(str(error))
+    if state == _DISK_FULL:
         return DiskFull(str(error))
     return DatabaseUnavailable(str(error))
 
@@ -166,7 +204,7 @@ def _parsed(url: str) -> sa.URL:
     return parsed
 
 
-def _sqlite_engine(url: sa.URL, begin: str, size: int) -> Engine:
+def _sqlite_engine(url: sa.URL, begin: str, size: int, busy_seconds: float) -> Engine:
     engine = sa.create_engine(
         url, poolclass=sa.QueuePool, pool_size=size, max_overflow=0, connect_args={"check_same_thread": False}
     )
@@ -174,7 +212,8 @@ def _sqlite_engine(url: sa.URL, begin: str, size: int) -> Engine:
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver starts no transaction of its own; `begin` below does
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        busy = f"busy_timeout={round(busy_seconds * 1000)}"
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", busy):
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")
@@ -182,6 +221,10 @@ def _sqlite_engine(url: sa.URL, begin: str, size: int) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _refuse_writes(connection: Any, _record: Any) -> None:
+    connection.execute("PRAGMA query_only=ON")
 
 
 def insert_new(tx: Transaction, table: sa.Table, **values: Any) -> bool:

@@ -13,7 +13,7 @@ def trouble(database: Database) -> str | None:
     try:
         with database.read() as tx:
             tx.execute(sa.text("SELECT 1"))
-        if not migrate.is_current(database):
+        if not (migrate.is_current(database) or migrate.is_ahead(database)):
             return "The database's schema is not this version's. Run: flagpost migrate"
     except SetupError as error:
         return error.message

@@ -85,6 +85,12 @@ def is_current(database: Database) -> bool:
     return current_revision(database) == newest_revision()
 
 
+def is_ahead(database: Database) -> bool:
+    """Whether a later version has migrated the database. A process that runs already goes on: migrations expand."""
+    revision = current_revision(database)
+    return revision is not None and revision > newest_revision()
+
+
 def _config(connection: Connection) -> "Config":
     from alembic.config import Config
 

@@ -75,7 +75,11 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A flag without its definitions."""
+    """A flag without its definitions.
+
+    `updated_at` is the last change of what stands here, `changed_at` that of anything about the flag: its definitions
+    too.
+    """
 
     id: str
     project_id: str
@@ -90,6 +94,7 @@ class Flag:
     version: int
     created_at: int
     updated_at: int
+    changed_at: int
 
 
 @dataclass(frozen=True, slots=True)

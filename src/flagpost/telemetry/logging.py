@@ -1,20 +1,19 @@
 """What Flagpost says of itself while it runs: structured logs, to standard error, with no secret in them.
 
 **From a person's change to Jira.** Every line of a request carries its id, `request` (`flagpost.web.headers` makes it,
-or takes the caller's). A change stores that id with the outbox entry of its flag (`store.jira.outbox_requests`), in its
-own transaction, so that it outlives the process. A delivery, which may run on another host and send many changes as
-one, has an id of its own, `delivery`, and each of its lines has as `changes` the ids of the requests whose changes it
-sends: the newest ten at most, and as `changes_more` how many more there are. The line of the call has Atlassian's id
-too, `trace`. So one search for the id of a request finds all of it.
+or takes the caller's). A change stores that id with its outbox entries (`store.jira.outbox_requests`), in its own
+transaction, so that it outlives the process. A delivery, which may run on another host and send many changes as one,
+has an id of its own, `delivery`, and each of its lines has as `changes` the ids of the requests whose changes it sends:
+the newest ten at most, and as `changes_more` how many more there are. The line of the call has Atlassian's id too,
+`trace`. So one search for the id of a request finds all of it.
 """
 
 import logging
 import re
 import sys
 import uuid
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any
 
 import structlog
@@ -46,17 +45,6 @@ def as_request(request: str | None = None) -> Iterator[str]:
     found = request or new_id()
     with structlog.contextvars.bound_contextvars(request=found):
         yield found
-
-
-def each_as_request(work: Callable[[], None]) -> Callable[[], None]:
-    """The same for every run of `work`."""
-
-    @wraps(work)
-    def run() -> None:
-        with as_request():
-            work()
-
-    return run
 
 
 @contextmanager

@@ -94,6 +94,11 @@ def switch_off() -> None:
         _provider = None
 
 
+def provider() -> object:
+    """What records spans in this process; None where traces are not switched on."""
+    return _provider
+
+
 def for_fastapi() -> Any:
     """How the web application traces requests: with this provider, or not at all, whatever the variables say."""
     return {

@@ -8,11 +8,13 @@ neither is refused, since no browser in use today sends such a form. Paths for p
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from flagpost.errors import NotAllowed
 from flagpost.telemetry.logging import accepted_id, as_request
 from flagpost.web.metrics_middleware import OF_APPLICATIONS, measured
+from flagpost.web.render import answer
 
 FOR_PROGRAMS = ("/internal/api/", "/api/", "/forge/", "/webhooks/", "/sdk/", "/ofrep/")
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -62,8 +64,8 @@ def _is_from_here(scope: Scope) -> bool:
 
 
 async def _foreign(scope: Scope, receive: Receive, send: Send) -> None:
-    message = "This request did not come from one of Flagpost's own pages, so nothing was done."
-    await PlainTextResponse(message, 403)(scope, receive, send)
+    error = NotAllowed("This request did not come from one of Flagpost's own pages, so nothing was changed.")
+    await answer(Request(scope), error)(scope, receive, send)
 
 
 def _with_headers(scope: Scope, send: Send, request_id: str) -> Send:

@@ -1,16 +1,12 @@
-"""For whoever watches the process: is it up, and can it do its work."""
-
-from typing import Annotated
+"""For monitoring: whether the process is up, and whether it can do its work."""
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
-from flagpost.actions import metrics_page
-from flagpost.actions.context import Context
-from flagpost.store import health
+from flagpost.actions import metrics_page, readiness
 from flagpost.telemetry.metrics import CONTENT_TYPE
 from flagpost.web.guard import anyone, watcher
-from flagpost.web.state import context
+from flagpost.web.state import Ctx, Delivering
 
 router = APIRouter(include_in_schema=False)
 
@@ -22,11 +18,11 @@ def process_is_up() -> JSONResponse:
 
 
 @router.get("/readyz", dependencies=[Depends(anyone)])
-def ready(request: Request, ctx: Annotated[Context, Depends(context)]) -> JSONResponse:
+def ready(ctx: Ctx, engine: Delivering) -> JSONResponse:
     """200 where the database is reachable, its schema current and delivery alive; 503 with the reasons otherwise."""
     checks = {
-        "database": health.trouble(ctx.db),
-        "delivery": None if request.app.state.engine.alive() else "Delivery to Jira does not run in this process.",
+        "database": readiness.database_problem(ctx),
+        "delivery": None if engine.alive() else "Delivery to Jira does not run in this process.",
     }
     good = not any(checks.values())
     answer = {"status": "ready" if good else "not ready", **{name: why or "ok" for name, why in checks.items()}}
@@ -34,9 +30,8 @@ def ready(request: Request, ctx: Annotated[Context, Depends(context)]) -> JSONRe
 
 
 @router.get("/metrics", dependencies=[Depends(watcher)])
-def metrics(request: Request, ctx: Annotated[Context, Depends(context)]) -> Response:
-    """What this process counted and how things stand in the database, for Prometheus."""
-    engine = request.app.state.engine
+def metrics(ctx: Ctx, engine: Delivering) -> Response:
+    """The counters of this process and the figures of the database, for Prometheus."""
     return Response(metrics_page.page(ctx, engine.alive(), engine.queue()), media_type=CONTENT_TYPE)
 
 

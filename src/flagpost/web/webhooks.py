@@ -12,5 +12,5 @@ router = APIRouter(prefix="/webhooks", include_in_schema=False)
 @router.post("/jira/{credentials}")
 def jira(ctx: Ctx, call: FromWebhook) -> dict[str, str]:
     """Something happened to an issue or a project. Jira repeats a call that is not answered with 2xx."""
-    webhooks.hooked(ctx, call)
+    webhooks.handle_webhook(ctx, call)
     return {"status": "ok"}

@@ -13,6 +13,7 @@ from flagpost.actions.change_requests import reviews
 from flagpost.actions.change_requests.requests import Proposal
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flag_sets, flags
+from flagpost.actions.flags.definitions import Draft
 from flagpost.actions.imports.flag_file import Outcome, import_flags
 from flagpost.actions.projects import environments, projects
 from flagpost.actions.segments import segments
@@ -36,7 +37,7 @@ def shop(ctx: Context, account: AccountFixture) -> str:
     """A project whose production requires approvals, with a flag in it."""
     project = projects.create_project(ctx, account.admin, "Shop").id
     flags.create_flag(ctx, account.admin, project, name="pay", traffic_type="user")
-    definitions.create_definition(ctx, account.admin, project, "pay", "Production", parse(BODY))
+    definitions.create_definition(ctx, account.admin, project, "pay", "Production", Draft(parse(BODY)))
     permissions = {"changePermissions": {"areApprovalsRequired": True}}
     environments.update_environment(ctx, account.admin, project, "Production", permissions=permissions)
     return project

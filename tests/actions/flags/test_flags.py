@@ -10,7 +10,9 @@ from flagpost.actions.access import Actor
 from flagpost.actions.accounts import api_keys
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags.definitions import Draft
 from flagpost.actions.projects import environments, projects
+from flagpost.actions.unit_of_work import Summary
 from flagpost.errors import Conflict, InvalidInput, NotAllowed, NotFound, NotSignedIn, StaleVersion
 from flagpost.flags.definition_json import parse
 from flagpost.store.flags.flags import FlagFilter
@@ -38,7 +40,7 @@ def admin(ctx: Context, account: AccountFixture) -> Actor:
 
 def holder(ctx: Context, admin: Actor, role: str, **scope: Any) -> Actor:
     """Whoever holds a new key of this role."""
-    _, secret = api_keys.create_api_key(ctx, admin, name=role, roles=(role,), **scope)
+    _, secret = api_keys.create_api_key(ctx, admin, name=role, roles=(role,), scope=api_keys.KeyScope(**scope))
     return api_keys.authenticate_key(ctx, secret)
 
 
@@ -59,22 +61,22 @@ def test_a_bad_flag_names_every_field(ctx: Context, admin: Actor) -> None:
 
 
 def test_of_two_who_save_at_once_one_is_told_and_nothing_is_overwritten(ctx: Context, admin: Actor) -> None:
-    first = definitions.create_definition(ctx, admin, *PLACE, definition(10))
-    definitions.save_definition(ctx, admin, *PLACE, definition(20), base_version=first.version)
+    first = definitions.create_definition(ctx, admin, *PLACE, Draft(definition(10)))
+    definitions.save_definition(ctx, admin, *PLACE, Draft(definition(20)), base_version=first.version)
     with pytest.raises(StaleVersion) as caught:
-        definitions.save_definition(ctx, admin, *PLACE, definition(30), base_version=first.version)
+        definitions.save_definition(ctx, admin, *PLACE, Draft(definition(30)), base_version=first.version)
     assert caught.value.current["defaultRule"][0]["size"] == 20
     assert caught.value.saved_by == "Ada Admin"
     assert definitions.get_definition(ctx, admin, *PLACE).definition == definition(20)
 
 
 def test_of_many_who_save_at_the_same_moment_exactly_one_wins(ctx: Context, admin: Actor) -> None:
-    base = definitions.create_definition(ctx, admin, *PLACE, definition(10)).version
+    base = definitions.create_definition(ctx, admin, *PLACE, Draft(definition(10))).version
     outcomes: list[str] = []
 
     def save(share: int) -> None:
         try:
-            definitions.save_definition(ctx, admin, *PLACE, definition(share), base_version=base)
+            definitions.save_definition(ctx, admin, *PLACE, Draft(definition(share)), base_version=base)
             outcomes.append("saved")
         except StaleVersion:
             outcomes.append("stale")
@@ -88,7 +90,7 @@ def test_of_many_who_save_at_the_same_moment_exactly_one_wins(ctx: Context, admi
 
 
 def test_killing_twice_is_killing_once(ctx: Context, admin: Actor) -> None:
-    definitions.create_definition(ctx, admin, *PLACE, definition())
+    definitions.create_definition(ctx, admin, *PLACE, Draft(definition()))
     for _ in range(2):
         assert definitions.kill(ctx, admin, *PLACE).killed
     assert [entry.change for entry in audit.list_audit(ctx, admin, "Shop", flag="pay").items].count("killed") == 1
@@ -101,7 +103,7 @@ def test_what_is_not_initiated_cannot_be_killed(ctx: Context, admin: Actor) -> N
 
 
 def test_an_archived_flag_is_not_changed(ctx: Context, admin: Actor) -> None:
-    definitions.create_definition(ctx, admin, *PLACE, definition())
+    definitions.create_definition(ctx, admin, *PLACE, Draft(definition()))
     flags.archive_flag(ctx, admin, "Shop", "pay")
     with pytest.raises(Conflict, match="archived"):
         definitions.kill(ctx, admin, *PLACE)
@@ -111,7 +113,7 @@ def test_a_flag_that_others_depend_on_is_not_archived(ctx: Context, admin: Actor
     flags.create_flag(ctx, admin, "Shop", name="search", traffic_type="user")
     matcher = {"type": "IN_SPLIT", "depends": {"splitName": "pay", "treatment": ["on"]}}
     rule = {"condition": {"combiner": "AND", "matchers": [matcher]}, "buckets": [{"treatment": "on", "size": 100}]}
-    definitions.create_definition(ctx, admin, "Shop", "search", "Production", definition(rules=[rule]))
+    definitions.create_definition(ctx, admin, "Shop", "search", "Production", Draft(definition(rules=[rule])))
     with pytest.raises(Conflict, match="search"):
         flags.archive_flag(ctx, admin, "Shop", "pay")
 
@@ -120,7 +122,7 @@ def test_a_rule_cannot_depend_on_a_flag_that_does_not_exist(ctx: Context, admin:
     matcher = {"type": "IN_SPLIT", "depends": {"splitName": "ghost", "treatment": ["on"]}}
     rule = {"condition": {"combiner": "AND", "matchers": [matcher]}, "buckets": [{"treatment": "on", "size": 100}]}
     with pytest.raises(InvalidInput, match="ghost"):
-        definitions.create_definition(ctx, admin, *PLACE, definition(rules=[rule]))
+        definitions.create_definition(ctx, admin, *PLACE, Draft(definition(rules=[rule])))
 
 
 def test_a_prerequisite_is_a_dependency_too(ctx: Context, admin: Actor) -> None:
@@ -129,14 +131,14 @@ def test_a_prerequisite_is_a_dependency_too(ctx: Context, admin: Actor) -> None:
 
     flags.create_flag(ctx, admin, "Shop", name="search", traffic_type="user")
     with pytest.raises(InvalidInput, match="ghost"):
-        definitions.create_definition(ctx, admin, "Shop", "search", "Production", after("ghost"))
-    definitions.create_definition(ctx, admin, "Shop", "search", "Production", after("pay"))
+        definitions.create_definition(ctx, admin, "Shop", "search", "Production", Draft(after("ghost")))
+    definitions.create_definition(ctx, admin, "Shop", "search", "Production", Draft(after("pay")))
     with pytest.raises(Conflict, match="search"):
         flags.archive_flag(ctx, admin, "Shop", "pay")
     stored = definitions.get_definition(ctx, admin, "Shop", "search", "Production")
     assert stored
     assert stored.definition == after("pay")
-    definitions.save_definition(ctx, admin, "Shop", "search", "Production", definition())
+    definitions.save_definition(ctx, admin, "Shop", "search", "Production", Draft(definition()))
     entry = audit.list_audit(ctx, admin, "Shop", flag="search").items[0]
     assert [(change.label, change.before, change.after) for change in entry.differences] == [
         ("Prerequisites", "pay: on", ""),
@@ -145,8 +147,8 @@ def test_a_prerequisite_is_a_dependency_too(ctx: Context, admin: Actor) -> None:
 
 
 def test_a_rollout_status_that_comes_with_a_save_stands_in_the_audit_log_once(ctx: Context, admin: Actor) -> None:
-    definitions.create_definition(ctx, admin, *PLACE, definition(), rollout_status="Ramping")
-    definitions.save_definition(ctx, admin, *PLACE, definition(30), rollout_status="Ramping")
+    definitions.create_definition(ctx, admin, *PLACE, Draft(definition(), rollout_status="Ramping"))
+    definitions.save_definition(ctx, admin, *PLACE, Draft(definition(30), rollout_status="Ramping"))
     log = audit.list_audit(ctx, admin, "Shop", flag="pay").items
     assert [one.after for one in log if one.after and "rolloutStatus" in one.after and len(one.after) == 1] == [
         {"rolloutStatus": "Ramping"}
@@ -154,9 +156,9 @@ def test_a_rollout_status_that_comes_with_a_save_stands_in_the_audit_log_once(ct
 
 
 def test_the_audit_log_says_who_when_and_what(ctx: Context, admin: Actor, clock: Clock) -> None:
-    definitions.create_definition(ctx, admin, *PLACE, definition(10))
+    definitions.create_definition(ctx, admin, *PLACE, Draft(definition(10)))
     clock.forward(seconds=60)
-    definitions.save_definition(ctx, admin, *PLACE, definition(20), title="More", comment="It works")
+    definitions.save_definition(ctx, admin, *PLACE, Draft(definition(20)), Summary("More", "It works"))
     entry = audit.list_audit(ctx, admin, "Shop", flag="pay").items[0]
     assert (entry.actor_name, entry.at, entry.title, entry.comment) == ("Ada Admin", clock.now, "More", "It works")
     assert [(change.label, change.before, change.after) for change in entry.differences] == [
@@ -193,7 +195,7 @@ def test_the_list_is_filtered_by_the_state_in_an_environment(
     for name in ("search", "zoom"):
         flags.create_flag(ctx, admin, "Shop", name=name, traffic_type="user")
     for name in ("pay", "search"):
-        definitions.create_definition(ctx, admin, "Shop", name, "Production", definition())
+        definitions.create_definition(ctx, admin, "Shop", name, "Production", Draft(definition()))
     definitions.kill(ctx, admin, "Shop", "search", "Production")
     place = environments.get_environment(ctx, admin, "Shop", "Production").id
     found = flags.list_flags(ctx, admin, "Shop", FlagFilter(environment_id=place, state=state)).items
@@ -210,7 +212,7 @@ def test_a_viewer_sees_and_changes_nothing(ctx: Context, admin: Actor) -> None:
         lambda: flags.create_flag(ctx, viewer, "Shop", name="x", traffic_type="user"),
         lambda: flags.archive_flag(ctx, viewer, "Shop", "pay"),
         lambda: flags.delete_flag(ctx, viewer, "Shop", "pay"),
-        lambda: definitions.create_definition(ctx, viewer, *PLACE, definition()),
+        lambda: definitions.create_definition(ctx, viewer, *PLACE, Draft(definition())),
         lambda: definitions.kill(ctx, viewer, *PLACE),
         lambda: projects.create_project(ctx, viewer, "x"),
         lambda: environments.create_environment(ctx, viewer, "Shop", "x"),
@@ -223,10 +225,10 @@ def test_a_viewer_sees_and_changes_nothing(ctx: Context, admin: Actor) -> None:
 def test_a_key_reaches_its_project_and_environments_only(ctx: Context, admin: Actor) -> None:
     projects.create_project(ctx, admin, "Other")
     flags.create_flag(ctx, admin, "Other", name="pay", traffic_type="user")
-    editor = holder(ctx, admin, "API_FEATURE_FLAG_EDITOR", project="Shop", environments=["Staging"])
-    definitions.create_definition(ctx, editor, "Shop", "pay", "Staging", definition())
+    editor = holder(ctx, admin, "API_FEATURE_FLAG_EDITOR", scope=api_keys.KeyScope("Shop", ["Staging"]))
+    definitions.create_definition(ctx, editor, "Shop", "pay", "Staging", Draft(definition()))
     with pytest.raises(NotFound):
-        definitions.create_definition(ctx, editor, *PLACE, definition())
+        definitions.create_definition(ctx, editor, *PLACE, Draft(definition()))
     with pytest.raises(NotFound):
         flags.get_flag(ctx, editor, "Other", "pay")
 
@@ -235,10 +237,11 @@ def test_nobody_makes_a_key_that_may_more_than_they_may(ctx: Context, admin: Act
     keeper = holder(ctx, admin, "API_APIKEY")
     with pytest.raises(NotAllowed):
         api_keys.create_api_key(ctx, keeper, name="x", roles=("API_ALL_GRANTED",))
-    bound = holder(ctx, admin, "API_ALL_GRANTED", project="Shop", environments=["Staging"])
+    bound = holder(ctx, admin, "API_ALL_GRANTED", scope=api_keys.KeyScope("Shop", ["Staging"]))
     for scope in ({}, {"project": "Shop"}):
         with pytest.raises(NotAllowed):
-            api_keys.create_api_key(ctx, bound, name="x", roles=("API_FEATURE_FLAG_VIEWER",), **scope)
+            key_scope = api_keys.KeyScope(**scope)
+            api_keys.create_api_key(ctx, bound, name="x", roles=("API_FEATURE_FLAG_VIEWER",), scope=key_scope)
 
 
 def test_a_restricted_project_does_not_exist_for_those_not_listed(ctx: Context, admin: Actor) -> None:

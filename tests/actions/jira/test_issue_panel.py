@@ -1,6 +1,7 @@
 """The panel on an issue: who sees which flags, who may do what, and who is who. On both stores."""
 
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
@@ -9,10 +10,19 @@ from flagpost.actions.access import Actor
 from flagpost.actions.accounts import sessions, users
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
-from flagpost.actions.jira import account_links, configure_page, integration, issue_links, issue_panel
+from flagpost.actions.flags.definitions import Draft
+from flagpost.actions.jira import (
+    account_links,
+    configure_page,
+    integration,
+    issue_links,
+    issue_panel,
+    payload_preview,
+)
 from flagpost.actions.jira.issue_panel import Panel
 from flagpost.actions.projects import environments, projects
 from flagpost.errors import Conflict, InvalidInput, NotAllowed, NotFound, TooManyRequests
+from flagpost.flags.model import Depends
 from flagpost.jira.invocation_token import Invocation, InvokedIssue
 from flagpost.store.jira import issues
 from tests.actions.flags.test_flags import definition
@@ -23,7 +33,7 @@ pytestmark = pytest.mark.slow
 PAY_1 = InvokedIssue("10001", "PAY-1")
 
 
-def invocation(person: str | None = "557058:eli", issue: InvokedIssue | None = PAY_1, **changed: str) -> Invocation:
+def invocation(person: str | None = "557058:eli", issue: InvokedIssue | None = PAY_1, **changed: Any) -> Invocation:
     call = Invocation("installed-here", "cloud-1", "http://127.0.0.1:9", "https://a.atlassian.net", person, None, issue)
     return replace(call, **changed)
 
@@ -36,7 +46,7 @@ ZOE = invocation("557058:zoe")
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test starts with nobody having failed."""
     for one in ("_by_person", "_by_site"):
-        monkeypatch.setattr(account_links, one, type(account_links._by_site)(getattr(account_links, one)._most))
+        monkeypatch.setattr(account_links, one, type(account_links._by_site)(getattr(account_links, one)._limit))
 
 
 @pytest.fixture
@@ -101,9 +111,9 @@ def test_somebody_without_an_account_sees_what_jira_shows_anyway_and_may_change_
     assert (names(shown), shown.hidden) == (["pay"], 1)
     assert (shown.connected, shown.user, shown.may_edit) == (True, None, False)
     flag = id_of(ctx, admin, "Shop", "pay")
-    for act in (lambda: issue_panel.connect(ctx, ELI, flag), lambda: issue_panel.disconnect(ctx, ELI, flag)):
+    for act in (issue_panel.connect, issue_panel.disconnect):
         with pytest.raises(NotAllowed, match="Link your Flagpost account"):
-            act()
+            act(ctx, ELI, flag)
     with pytest.raises(NotAllowed):
         issue_panel.search(ctx, ELI, "")
 
@@ -130,19 +140,42 @@ def test_every_environment_stands_in_plain_words_and_the_last_save_is_said(
 ) -> None:
     connect(ctx, admin, ("Shop", "pay"))
     environments.create_environment(ctx, admin, "Shop", name="Demo", production=False)
-    definitions.create_definition(ctx, admin, "Shop", "pay", "Production", definition(90))
+    definitions.create_definition(ctx, admin, "Shop", "pay", "Production", Draft(definition(90)))
     clock.forward(seconds=60)
-    definitions.create_definition(ctx, replace(admin, name="Zoe"), "Shop", "pay", "Staging", definition(50))
+    definitions.create_definition(ctx, replace(admin, name="Zoe"), "Shop", "pay", "Staging", Draft(definition(50)))
     definitions.kill(ctx, replace(admin, name="Zoe"), "Shop", "pay", "Staging")
     shown = issue_panel.show(ctx, ELI)
     (flag,) = shown.flags
-    assert [(one.environment, one.words, one.environment_id in shown.primary) for one in flag.environments] == [
-        ("Demo", "Not set up yet", False),
-        ("Staging", "Off (killed)", False),
+    assert [
+        (one.environment, one.state.words.text, one.environment_id in shown.primary) for one in flag.environments
+    ] == [
+        ("Demo", "Not initiated", False),
+        ("Staging", "Killed: everybody gets “off”", False),
         ("Production", "On for 90 %", True),
     ]
     assert flag.last_save
     assert (flag.last_save.saved_by, flag.last_save.saved_at) == ("Zoe", clock())
+
+
+def test_a_killed_prerequisite_is_named_with_what_everybody_gets_in_the_panel_and_to_jira(
+    ctx: Context, admin: Actor
+) -> None:
+    connect(ctx, admin, ("Shop", "pay"))
+    for place in ("Production", "Staging"):
+        definitions.create_definition(ctx, admin, "Shop", "basket", place, Draft(definition(100)))
+        needs = replace(definition(100), prerequisites=(Depends("basket", ("on",)),))
+        definitions.create_definition(ctx, admin, "Shop", "pay", place, Draft(needs))
+    definitions.kill(ctx, admin, "Shop", "basket", "Production")
+    (flag,) = issue_panel.show(ctx, ELI).flags
+    words = "On, but its prerequisite “basket” is killed: everybody gets “off”"
+    assert {one.environment: one.state.words.text for one in flag.environments} == {
+        "Production": words,
+        "Staging": "On for 100 %",
+    }
+    sent = payload_preview.preview(ctx, admin, "Shop", "pay").body
+    assert sent
+    status = sent["flags"][0]["summary"]["status"]
+    assert status == {"enabled": True, "defaultValue": "off", "rollout": {"text": words}}
 
 
 def test_an_issue_is_recognised_by_its_id_and_by_its_key_only_until_that_is_known(ctx: Context, admin: Actor) -> None:
@@ -165,7 +198,7 @@ def test_an_installation_that_is_not_the_connected_sites_sees_nothing(
 ) -> None:
     connect(ctx, admin, *ALL)
     linked(ctx, admin)
-    elsewhere = invocation(**other)
+    elsewhere = replace(invocation(), **cast(Any, other))
     assert issue_panel.show(ctx, elsewhere) == Panel(PAY_1)
     for act in (issue_panel.link, issue_panel.search, issue_panel.connect, issue_panel.disconnect):
         with pytest.raises(Conflict, match="not connected"):
@@ -209,6 +242,23 @@ def test_a_linked_editor_connects_and_disconnects_as_in_the_console_and_the_log_
         ("user", "Eli (in Jira)", "disconnected_issue"),
         ("user", "Eli (in Jira)", "connected_issue"),
     ]
+
+
+def test_an_issue_that_is_connected_from_its_own_page_is_not_asked_for_and_known_by_its_id(
+    ctx: Context, admin: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linked(ctx, admin)
+    asked: list[str] = []
+    monkeypatch.setattr(issue_links, "look_up_issues", lambda *_: asked.append("issue"))
+    flag = id_of(ctx, admin, "Shop", "pay")
+    assert names(issue_panel.connect(ctx, ELI, flag)) == ["pay"]
+    assert asked == []
+    with ctx.db.read() as tx:
+        known = issues.find(tx, admin.account_id, PAY_1.id)
+    assert known
+    assert (known.key, known.state, known.due_at) == ("PAY-1", "unchecked", 0)
+    moved = invocation(issue=InvokedIssue("10001", "WEB-7"))
+    assert names(issue_panel.show(ctx, moved)) == ["pay"]
 
 
 def test_a_linked_viewer_searches_and_changes_nothing(ctx: Context, admin: Actor) -> None:
@@ -255,7 +305,7 @@ def test_an_archived_flag_is_shown_and_not_found(ctx: Context, admin: Actor) -> 
     flags.archive_flag(ctx, admin, "Shop", "pay")
     flags.archive_flag(ctx, admin, "Shop", "basket")
     (flag,) = issue_panel.show(ctx, ELI).flags
-    assert {one.words for one in flag.environments} == {"Off (archived)"}
+    assert {one.state.words.text for one in flag.environments} == {"Archived"}
     assert issue_panel.search(ctx, ELI, "") == ([], False)
     with pytest.raises(Conflict, match="archived"):
         issue_panel.connect(ctx, ELI, id_of(ctx, admin, "Shop", "basket"))

@@ -1,24 +1,24 @@
-"""What Harness writes otherwise than Flagpost reads."""
+"""Definitions that Harness writes in another way than Flagpost reads them."""
 
 from typing import Any
 
 import pytest
 
-from flagpost.commands.split_migration.definition import as_read_here
+from flagpost.commands.split_migration.definition import normalize
 from flagpost.flags.definition_json import parse
 from flagpost.flags.model import BetweenVersions, Depends
 
 
 def matcher(**written: Any) -> Any:
     condition = {"combiner": "AND", "matchers": [{"negate": False, **written}]}
-    everybody = [{"treatment": "on", "size": 100}]
+    all_keys = [{"treatment": "on", "size": 100}]
     body = {
         "treatments": [{"name": "on"}, {"name": "off"}],
         "defaultTreatment": "off",
-        "defaultRule": everybody,
-        "rules": [{"condition": condition, "buckets": everybody}],
+        "defaultRule": all_keys,
+        "rules": [{"condition": condition, "buckets": all_keys}],
     }
-    return parse(as_read_here(body)).rules[0].matchers[0]
+    return parse(normalize(body)).rules[0].matchers[0]
 
 
 def test_a_range_of_versions() -> None:

@@ -7,6 +7,7 @@ from tests.conftest import AccountFixture, Clock
 
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags.definitions import Draft
 from flagpost.actions.projects import environments, projects
 from flagpost.flags.definition_json import parse
 from flagpost.store.flags import change_log
@@ -26,7 +27,7 @@ def place(ctx: Context, account: AccountFixture) -> str:
     found = environments.list_environments(ctx, account.admin, "Shop")[0]
     for name in ("a", "b"):
         flags.create_flag(ctx, account.admin, "Shop", name=name, traffic_type="user")
-        definitions.create_definition(ctx, account.admin, "Shop", name, found.id, parse(BODY))
+        definitions.create_definition(ctx, account.admin, "Shop", name, found.id, Draft(parse(BODY)))
     return found.id
 
 

@@ -7,12 +7,14 @@ import sqlalchemy as sa
 from tests.conftest import AccountFixture, Clock
 
 from flagpost.actions.context import Context
-from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags import definitions, flags, pages
+from flagpost.actions.flags.definitions import Draft
+from flagpost.actions.flags.pages import FlagQuery
 from flagpost.actions.projects import environments, projects
 from flagpost.flags.definition_json import parse
 from flagpost.store.flags import impressions
 from flagpost.store.flags.flags import FlagFilter
-from flagpost.store.flags.impressions import CONTROL, DAY_MS, UNKNOWN, Served, Sum
+from flagpost.store.flags.impressions import CONTROL, DAY_MS, UNKNOWN, Sum, SumKey
 from flagpost.store.flags.stale_flags import Candidates
 from flagpost.store.schema.core import flags as flag_table
 
@@ -41,7 +43,7 @@ class Shop:
         self.clock.forward(days=age)
         if set_up is not None:
             self.clock.forward(days=-set_up)
-            definitions.create_definition(self.ctx, self.actor, "Shop", name, self.production, parse(BODY))
+            definitions.create_definition(self.ctx, self.actor, "Shop", name, self.production, Draft(parse(BODY)))
             self.clock.forward(days=set_up)
         return made.id
 
@@ -49,20 +51,12 @@ class Shop:
         now = self.clock()
         times = (int(now - first * DAY_MS), int(now - last * DAY_MS))
         with self.ctx.db.write() as tx:
-            impressions.keep(tx, {Served(place or self.production, name, treatment, 0): Sum(1, *times)})
+            impressions.add(tx, {SumKey(place or self.production, name, treatment, 0): Sum(1, *times)})
 
     def marked(self, kind: str | None = None) -> dict[str, str]:
         """The mark of each candidate, by its name, as the list of flags shows it."""
-        rows = flags.list_rows(
-            self.ctx,
-            self.actor,
-            "Shop",
-            self.production,
-            FlagFilter(archived=None),
-            candidates=kind,  # type: ignore[arg-type]
-            offset=0,
-            limit=1000,
-        )
+        query = FlagQuery(FlagFilter(archived=None), self.production, kind, limit=1000)  # type: ignore[arg-type]
+        rows = pages.load_flag_list(self.ctx, self.actor, "Shop", query).page
         if kind:
             assert all(row.only is not None for row in rows.items)
         return {row.flag.name: row.only for row in rows.items if row.only is not None}

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from tests.conftest import AccountFixture, Clock, new_account
 
 from flagpost.actions.context import Context
-from flagpost.flags.rollout import FlagState, Rollout
+from flagpost.flags.rollout import FlagState, Rollout, StateKind, StateWords
 from flagpost.jira.payload import JiraFlagState
 from flagpost.jira.retention import Retention
 from flagpost.store.jira import delivery_log, outbox
@@ -16,7 +16,7 @@ from flagpost.store.jira.delivery_results import DeliveryResult
 from flagpost.store.jira.outbox import OutboxEntry
 from flagpost.store.schema.jira import delivery_log as table
 
-ON = FlagState(True, "off", Rollout(percentage=10))
+ON = FlagState(True, "off", Rollout(percentage=10), StateKind.ON, StateWords("On for 90 %"))
 
 
 def entry(flag: str, waiting_since: int = 0) -> OutboxEntry:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from flagpost.actions.flags import definitions
+from flagpost.actions.flags.definitions import Draft
 from flagpost.flags.model import Bucket, Definition
 from tests.web.conftest import Console
 from tests.web.console.test_flag_sets import place, review, save, send
@@ -61,7 +62,7 @@ def test_a_prerequisite_is_added_its_treatments_offered_and_it_is_saved_and_seen
     assert send(console, flag, form, found).status_code == 303
     seen = console.viewer.get(flag).text
     assert 'value="new_checkout"' in seen
-    assert "Whoever gets another treatment" in seen
+    assert "Keys that get another treatment" in seen
     assert "Add prerequisite" not in seen
     dropped = console.admin.post(f"{flag}/definition", data=form | {"button": "drop-prerequisite 0"}).text
     assert "prerequisites[0]" not in dropped
@@ -90,7 +91,7 @@ def test_what_is_wrong_with_a_prerequisite_is_shown_by_its_field(console: Consol
     form = fields(place(console.admin, flag), "0", ["0", "100"])
     for more, said in (
         (asked("", "on"), "This is missing."),
-        (asked("new_checkout"), "Say which treatments of the other flag are asked for."),
+        (asked("new_checkout"), "Name the treatments of the other flag that meet the prerequisite."),
         (asked("nobody", "on"), "There is no feature flag “nobody” in Default."),
         (asked("one_click_pay", "on"), "A flag cannot ask for a treatment of its own. Choose another flag."),
     ):
@@ -175,7 +176,7 @@ def test_a_save_keeps_a_baseline_treatment_that_the_admin_api_chose(console: Con
     live = initiate(console, flag)
     here = (console.project, flag.rpartition("/")[2], live)
     definitions.save_definition(
-        console.ctx, console.ada, *here, replace(defined(console, flag, live), baseline_treatment="on")
+        console.ctx, console.ada, *here, Draft(replace(defined(console, flag, live), baseline_treatment="on"))
     )
     save(console, flag, fields(live, "2", ["30", "70"]))
     assert defined(console, flag, live).baseline_treatment == "on"
@@ -194,7 +195,7 @@ def test_a_save_keeps_the_order_of_shares_which_decides_who_gets_what(console: C
     here = (console.project, flag.rpartition("/")[2], live)
     shares = (Bucket("off", 70), Bucket("on", 30))
     definitions.save_definition(
-        console.ctx, console.ada, *here, replace(defined(console, flag, live), default_rule=shares)
+        console.ctx, console.ada, *here, Draft(replace(defined(console, flag, live), default_rule=shares))
     )
     shown = console.admin.get(flag).text
     path = r'name="defaultRule\[(\d)\]\.(?:treatment|size)"[^>]* value="([^"]+)"'

@@ -8,6 +8,7 @@ import pytest
 from flagpost.actions.access import system
 from flagpost.actions.accounts.bootstrap import ensure_account
 from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags.definitions import Draft
 from flagpost.flags.definition_json import parse
 from tests.web.conftest import Console
 
@@ -29,10 +30,10 @@ BODY = {
 @pytest.fixture
 def flag(console: Console) -> str:
     """The address of a flag that is set up in Production."""
-    ctx = console.app.state.context
+    ctx = console.ctx
     actor = system(ensure_account(ctx))
     made = flags.create_flag(ctx, actor, console.project, name="pay", traffic_type="user")
-    definitions.create_definition(ctx, actor, console.project, "pay", "Production", parse(BODY))
+    definitions.create_definition(ctx, actor, console.project, "pay", "Production", Draft(parse(BODY)))
     return f"/projects/{console.project}/flags/{made.id}/try"
 
 

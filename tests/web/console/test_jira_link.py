@@ -33,7 +33,7 @@ def test_it_is_for_people_who_are_signed_in_on_flagposts_own_pages(console: Cons
 
 
 def test_ones_own_links_are_listed_and_ended_and_nobody_elses(console: Console) -> None:
-    ctx = console.app.state.context
+    ctx = console.ctx
     vi = sessions.signed_in(ctx, console.viewer.cookies["flagpost_session"])
     assert vi
     with ctx.db.write() as tx:

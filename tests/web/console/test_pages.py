@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from flagpost.actions.flags import definitions
+from flagpost.actions.flags.definitions import Draft
 from tests.web.conftest import PASSWORD, Console
 
 pytestmark = pytest.mark.slow
@@ -116,7 +117,7 @@ def test_a_save_keeps_what_the_editor_has_no_fields_for(console: Console) -> Non
     ctx, ada = console.ctx, console.ada
     place = (console.project, url.rpartition("/")[2], environment)
     present = definitions.get_definition(ctx, ada, *place)
-    definitions.save_definition(ctx, ada, *place, replace(present.definition, impressions_disabled=True))
+    definitions.save_definition(ctx, ada, *place, Draft(replace(present.definition, impressions_disabled=True)))
     assert save(console, url, environment, "2", ["30", "70"]) == 303
     saved = definitions.get_definition(ctx, ada, *place).definition
     assert (saved.impressions_disabled, saved.default_rule[0].size) == (True, 30)
@@ -134,9 +135,11 @@ def test_killing_asks_for_the_name_and_restoring_undoes_it(console: Console) -> 
     environment = initiate(console, url)
     assert console.admin.post(f"{url}/kill", data={"environment": environment, "confirm": "x"}).status_code == 400
     console.admin.post(f"{url}/kill", data={"environment": environment, "confirm": "new_checkout"})
-    assert ">Killed<" in console.admin.get(url).text
+    killed = console.admin.get(url).text
+    assert ">Killed<" in killed
+    assert "everybody gets “off”" in killed
     console.admin.post(f"{url}/restore", data={"environment": environment})
-    assert ">Active<" in console.admin.get(url).text
+    assert ">On for 0 %<" in console.admin.get(url).text
 
 
 @pytest.mark.parametrize("button", ["add-treatment", "add-rule", "drop-treatment 0", "drop-rule 9", "nonsense 1 2 3"])

@@ -6,8 +6,8 @@ import pytest
 
 from flagpost.actions.context import Context
 from flagpost.store.flags import impressions
-from flagpost.store.flags.impressions import DAY_MS, HOUR_MS, UNKNOWN, Recent, Served, Sum
-from flagpost.web.console.traffic_chart import MOST_SERIES, Chart, Column
+from flagpost.store.flags.impressions import DAY_MS, HOUR_MS, UNKNOWN, Column, RecentImpression, Sum, SumKey
+from flagpost.web.console.traffic_chart import MOST_SERIES, Chart
 from tests.web.conftest import Console
 from tests.web.console.test_pages import initiate, new_flag
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 def ctx_of(console: Console) -> Context:
-    ctx: Context = console.app.state.context
+    ctx: Context = console.ctx
     return ctx
 
 
@@ -23,7 +23,7 @@ def serve(console: Console, place: str, flag: str, treatment: str, count: int, d
     ctx = ctx_of(console)
     at = int(ctx.clock() - days_ago * DAY_MS)
     with ctx.db.write() as tx:
-        impressions.keep(tx, {Served(place, flag, treatment, at // HOUR_MS * HOUR_MS): Sum(count, at, at)})
+        impressions.add(tx, {SumKey(place, flag, treatment, at // HOUR_MS * HOUR_MS): Sum(count, at, at)})
 
 
 def test_a_flag_without_traffic_says_so_on_every_tab(console: Console) -> None:
@@ -75,12 +75,12 @@ def test_a_live_tail_shows_who_got_what_and_is_followed_only_while_somebody_look
     with ctx.db.read() as tx:
         assert impressions.watched(tx, ctx.clock()) == {}
     page = console.admin.get(f"{url}/traffic?environment={place}&live=yes").text
-    assert "Nothing has come yet" in page
+    assert "No impression arrived yet" in page
     with ctx.db.write() as tx:
         ((_, name),) = watched = impressions.watched(tx, ctx.clock())
         assert name == "new_checkout"
-        shown = [Recent("<b>ann</b>", "on", "default rule", ctx.clock())]
-        impressions.keep_recent(tx, place, watched[place, name], shown, ctx.clock())
+        shown = [RecentImpression("<b>ann</b>", "on", "default rule", ctx.clock())]
+        impressions.add_recent(tx, place, watched[place, name], shown, ctx.clock())
     address = re.search(r'hx-get="([^"]+)"', page)
     assert address
     tail = console.viewer.get(address[1]).text

@@ -6,16 +6,17 @@ The hash is a plain SHA-256: a secret is 256 random bits, so there is nothing to
 import hashlib
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import uuid4
 
 from flagpost.actions.access import RIGHTS_OF_KEY_ROLE, Actor, ActorType, Right
-from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.actions.lookup import get_visible_environment, get_visible_project
+from flagpost.actions.unit_of_work import Change, Subject, transactional
 from flagpost.errors import InvalidInput, NotAllowed, NotFound, NotSignedIn
 from flagpost.flags.naming_rules import title_problem
 from flagpost.store.accounts import api_keys
-from flagpost.store.db import Transaction
+from flagpost.store.locks import Lock
 from flagpost.store.records import ApiKey
 
 KINDS = ("admin", "server_side", "client_side")
@@ -33,46 +34,56 @@ def new_secret(kind: str) -> str:
     return f"fp_{kind}_{secrets.token_urlsafe(32)}"
 
 
+@dataclass(frozen=True, slots=True)
+class KeyScope:
+    """What a key is bound to, by name or id: everything, one project, or some environments of one project."""
+
+    project: str | None = None
+    environments: Sequence[str] = ()
+
+
+EVERYTHING = KeyScope()
+
+
+@transactional
 def create_api_key(
-    ctx: Context,
-    actor: Actor,
+    change: Change,
     *,
     name: str,
     kind: str = "admin",
     roles: Sequence[str] = (),
-    project: str | None = None,
-    environments: Sequence[str] = (),
+    scope: KeyScope = EVERYTHING,
     expires_at: int | None = None,
     secret: str | None = None,
 ) -> tuple[ApiKey, str]:
     """A new key and its secret. SDK keys (`server_side`, `client_side`) are for exactly one environment.
 
-    Nobody can make a key that may more than they may themselves. `secret` is for unattended set-up.
+    A key that may do more than the actor is refused. `secret` is for unattended set-up.
     """
+    actor = change.actor
     actor.require(Right.MANAGE_KEYS)
-    now = ctx.clock()
     secret = secret or new_secret(kind)
-    with ctx.db.write() as tx:
-        project_id, environment_ids = _scope(tx, actor, project, environments)
-        _require_valid(name, kind, roles, environment_ids)
-        _require_no_more_than(actor, roles, project_id, environment_ids)
-        key = ApiKey(
-            id=str(uuid4()),
-            account_id=actor.account_id,
-            name=name.strip(),
-            kind=kind,
-            roles=tuple(roles),
-            project_id=project_id,
-            environment_ids=environment_ids,
-            hint=secret[-4:],
-            created_by=actor.name,
-            created_at=now,
-            expires_at=expires_at,
-            revoked_at=None,
-            last_used_at=None,
-        )
-        api_keys.insert(tx, key, hash_of(secret))
-        record_key(tx, actor, now, key, "created")
+    project_id, environment_ids = _resolve(change, scope)
+    _require_valid(name, kind, roles, environment_ids)
+    _require_no_more_than(actor, roles, project_id, environment_ids)
+    key = ApiKey(
+        id=str(uuid4()),
+        account_id=actor.account_id,
+        name=name.strip(),
+        kind=kind,
+        roles=tuple(roles),
+        project_id=project_id,
+        environment_ids=environment_ids,
+        hint=secret[-4:],
+        created_by=actor.name,
+        created_at=change.now,
+        expires_at=expires_at,
+        revoked_at=None,
+        last_used_at=None,
+    )
+    api_keys.insert(change.tx, key, hash_of(secret))
+    after = {"name": key.name, "kind": key.kind, "roles": list(key.roles)}
+    change.saved("created", key_subject(key), after=after)
     return key, secret
 
 
@@ -83,20 +94,21 @@ def list_api_keys(ctx: Context, actor: Actor) -> list[ApiKey]:
         return api_keys.list_of_account(tx, actor.account_id)
 
 
-def revoke_api_key(ctx: Context, actor: Actor, key_id: str) -> None:
+@transactional
+def revoke_api_key(change: Change, key_id: str) -> None:
     """End a key at once. It stays in the list, so that the audit log's names keep their meaning."""
-    actor.require(Right.MANAGE_KEYS)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        key = api_keys.find(tx, actor.account_id, key_id) or api_keys.find_by_secret(tx, hash_of(key_id))
-        if key is None or key.account_id != actor.account_id or key.revoked_at is not None:
-            raise NotFound("Could not find the API key.")
-        api_keys.update(tx, key.id, revoked_at=now)
-        record_key(tx, actor, now, key, "revoked")
+    change.actor.require(Right.MANAGE_KEYS)
+    tx, account_id = change.tx, change.actor.account_id
+    named = api_keys.find(tx, account_id, key_id) or api_keys.find_by_secret(tx, hash_of(key_id))
+    key = api_keys.lock(tx, account_id, named.id) if named else None
+    if key is None or key.revoked_at is not None:
+        raise NotFound("Could not find the API key.")
+    api_keys.update(tx, key.id, revoked_at=change.now)
+    change.saved("revoked", key_subject(key))
 
 
 def authenticate_key(ctx: Context, secret: str) -> Actor:
-    """Whoever holds this secret. NotSignedIn says whether it is unknown, revoked or expired."""
+    """The actor of the key with this secret. NotSignedIn says whether it is unknown, revoked or expired."""
     now = ctx.clock()
     with ctx.db.read() as tx:
         key = api_keys.find_by_secret(tx, hash_of(secret))
@@ -109,10 +121,13 @@ def authenticate_key(ctx: Context, secret: str) -> Actor:
 
 def note_use(ctx: Context, key: ApiKey) -> None:
     """Note that a key was used, about once a minute."""
-    now = ctx.clock()
-    if now - (key.last_used_at or 0) > _USED_EVERY_MS:
-        with ctx.db.write() as tx:
-            api_keys.update(tx, key.id, last_used_at=now)
+    if ctx.clock() - (key.last_used_at or 0) > _USED_EVERY_MS:
+        _note_use(ctx, actor_of(key), key.id)
+
+
+@transactional
+def _note_use(change: Change, key_id: str) -> None:
+    api_keys.update(change.tx, key_id, last_used_at=change.now)
 
 
 def require_working(key: ApiKey, now: int) -> None:
@@ -137,31 +152,21 @@ def actor_of(key: ApiKey) -> Actor:
     )
 
 
-def record_key(tx: Transaction, actor: Actor, now: int, key: ApiKey, change: str) -> None:
-    """Note a change of a key in the audit log."""
-    after = {"name": key.name, "kind": key.kind, "roles": list(key.roles)}
-    record(
-        tx,
-        actor,
-        now,
-        change,
-        object_type="api_key",
-        object_id=key.id,
-        object_name=key.name,
-        project_id=key.project_id,
-        after=after if change == "created" else None,
-    )
+def key_subject(key: ApiKey) -> Subject:
+    """The subject of what happens to a key."""
+    return Subject("api_key", key.id, key.name, key.project_id)
 
 
-def _scope(
-    tx: Transaction, actor: Actor, project: str | None, environments: Sequence[str]
-) -> tuple[str | None, tuple[str, ...]]:
-    if project is None:
-        if environments:
+def _resolve(change: Change, scope: KeyScope) -> tuple[str | None, tuple[str, ...]]:
+    """The ids of a scope. The project and its environments are held, so that none is deleted under the new key."""
+    tx, actor = change.tx, change.actor
+    if scope.project is None:
+        if scope.environments:
             raise InvalidInput("Say which project these environments belong to.", "workspace")
         return None, ()
-    found = get_visible_project(tx, actor, project)
-    return found.id, tuple(get_visible_environment(tx, actor, found, one).id for one in environments)
+    found = get_visible_project(tx, actor, scope.project, lock=Lock.KEEP)
+    places = [get_visible_environment(tx, actor, found, one, lock=Lock.KEEP) for one in scope.environments]
+    return found.id, tuple(place.id for place in places)
 
 
 def _require_valid(name: str, kind: str, roles: Sequence[str], environment_ids: Sequence[str]) -> None:

@@ -12,9 +12,8 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from flagpost.actions.access import Actor, Right
-from flagpost.actions.audit import record
 from flagpost.actions.context import Context
-from flagpost.actions.flags.definitions import get_for_change
+from flagpost.actions.flags.definitions import lock_definition
 from flagpost.actions.flags.dependencies import require_dependencies
 from flagpost.actions.flags.flag_sets import require_flag_sets
 from flagpost.actions.lookup import (
@@ -25,8 +24,9 @@ from flagpost.actions.lookup import (
     visible_projects,
 )
 from flagpost.actions.segments.keys import MAX_KEYS, require_valid_keys
-from flagpost.actions.segments.segments import reach_to_change
+from flagpost.actions.segments.segments import lock_segment
 from flagpost.actions.segments.usage import missing_segments
+from flagpost.actions.unit_of_work import Change, Subject, Summary, transactional
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem
 from flagpost.flags.definition_json import dump, parse
 from flagpost.flags.segment_rules import no_rules, parse_rules
@@ -35,8 +35,9 @@ from flagpost.store.change_requests import requests as change_requests
 from flagpost.store.change_requests.requests import ChangeRequest, Comment
 from flagpost.store.db import Transaction
 from flagpost.store.flags.flag_sets import names_of
+from flagpost.store.locks import Lock
 from flagpost.store.projects import projects
-from flagpost.store.records import Environment, FlagDefinition, Page, Project
+from flagpost.store.records import Environment, FlagDefinition, Project
 from flagpost.store.schema.change_requests import OPEN
 
 STATUSES = (*OPEN, "PUBLISHED", "REJECTED", "WITHDRAWN")
@@ -58,7 +59,7 @@ MAX_COMMENT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What somebody wants to become of a flag or segment, by name, with `wanted` in the Admin API's shape.
+    """What a submitter wants a flag or segment to become, by name, with `wanted` in the Admin API's shape.
 
     `object_type` is one of `OPERATIONS`, and says which operations there are. A large segment's UPLOAD takes its keys
     from a file that is sent afterwards.
@@ -85,46 +86,49 @@ class Submitted:
     upload_secret: str | None
 
 
-def submit(ctx: Context, actor: Actor, project: str, environment: str, proposal: Proposal) -> Submitted:
-    """Ask for a change. Conflict where another request is open for the same thing in the same environment."""
+@transactional
+def submit(change: Change, project: str, environment: str, proposal: Proposal) -> Submitted:
+    """Ask for a change. Conflict where another request is open for the object in that environment."""
+    tx, actor, now = change.tx, change.actor, change.now
     actor.require(edit_right(proposal.object_type))
-    _require_well_formed(proposal, ctx.clock())
-    now, secret = ctx.clock(), secrets.token_urlsafe(32) if proposal.operation == "UPLOAD" else None
-    with ctx.db.write() as tx:
-        found = get_visible_project(tx, actor, project)
-        place = get_visible_environment(tx, actor, found, environment)
-        object_id, before, wanted = _looked_up(tx, actor, found, place, proposal)
-        change_requests.withdraw_abandoned(tx, object_id, place.id, now)
-        new = change_requests.insert(
-            tx,
-            account_id=actor.account_id,
-            project_id=found.id,
-            environment_id=place.id,
-            object_type=proposal.object_type,
-            object_id=object_id,
-            object_name=proposal.name,
-            operation=proposal.operation,
-            wanted=wanted,
-            before=before,
-            status="SCHEDULE_REQUESTED" if proposal.scheduled_for else "REQUESTED",
-            title=proposal.title,
-            comment=proposal.comment,
-            approvers=list(proposal.approvers),
-            rollout_status_id=_rollout_status_id(tx, found, proposal.rollout_status),
-            scheduled_for=proposal.scheduled_for,
-            scheduled_timezone=proposal.scheduled_timezone,
-            submitter_type=actor.type.value,
-            submitter_id=actor.id,
-            submitter_name=actor.name,
-            upload_hash=upload_hash(secret) if secret else None,
-            upload_until=now + UPLOAD_MINUTES * 60_000 if secret else None,
-            created_at=now,
-        )
-        if new is None:
-            raise Conflict(f"A change request is open for “{proposal.name}” in {place.name} already.")
-        request = get_visible_change_request(tx, actor, new)
-        record_change_request(tx, actor, now, request, "requested_change", proposal.title, proposal.comment)
+    _require_well_formed(proposal, now)
+    secret = secrets.token_urlsafe(32) if proposal.operation == "UPLOAD" else None
+    found = get_visible_project(tx, actor, project, lock=Lock.SHARE)
+    place = get_visible_environment(tx, actor, found, environment, lock=Lock.SHARE)
+    target = _look_up(change, found, place, proposal)
+    change_requests.withdraw_abandoned(tx, target.id, place.id, now)
+    new = change_requests.insert(
+        tx,
+        **_stored(proposal, target),
+        **{"account_id": actor.account_id, "project_id": found.id, "environment_id": place.id},
+        **{"submitter_type": actor.type.value, "submitter_id": actor.id, "submitter_name": actor.name},
+        rollout_status_id=_rollout_status_id(tx, found, proposal.rollout_status),
+        upload_hash=upload_hash(secret) if secret else None,
+        upload_until=now + UPLOAD_MINUTES * 60_000 if secret else None,
+        created_at=now,
+    )
+    if new is None:
+        raise Conflict(f"A change request is open for “{proposal.name}” in {place.name} already.")
+    request = get_visible_change_request(tx, actor, new)
+    change.saved("requested_change", subject_of(request), summary=Summary(proposal.title, proposal.comment))
     return Submitted(request, secret)
+
+
+def _stored(proposal: Proposal, target: "_Target") -> dict[str, Any]:
+    return {
+        "object_type": proposal.object_type,
+        "object_id": target.id,
+        "object_name": proposal.name,
+        "operation": proposal.operation,
+        "wanted": target.wanted,
+        "before": target.before,
+        "status": "SCHEDULE_REQUESTED" if proposal.scheduled_for else "REQUESTED",
+        "title": proposal.title,
+        "comment": proposal.comment,
+        "approvers": list(proposal.approvers),
+        "scheduled_for": proposal.scheduled_for,
+        "scheduled_timezone": proposal.scheduled_timezone,
+    }
 
 
 def list_after(
@@ -139,26 +143,16 @@ def list_after(
     """Change requests of every project the actor can see, the newest first, after the one of this time and id."""
     if unknown := [one for one in statuses if one not in STATUSES]:
         raise InvalidInput(f"{unknown[0]} is none of {', '.join(STATUSES)}.", "status")
-    kinds = [kind for kind in OPERATIONS if actor.may(_view_right(kind))]
+    kinds = [kind for kind in OPERATIONS if actor.may(view_right(kind))]
     with ctx.db.read() as tx:
         return change_requests.after_marker(tx, visible_projects(actor), kinds, statuses, environment_id, marker, limit)
-
-
-def list_of_project(
-    ctx: Context, actor: Actor, project: str, statuses: Collection[str], *, offset: int = 0, limit: int = 20
-) -> Page[ChangeRequest]:
-    """A project's change requests, the newest first."""
-    actor.require(Right.VIEW_FLAGS)
-    actor.require(Right.VIEW_SEGMENTS)
-    with ctx.db.read() as tx:
-        return change_requests.page(tx, get_visible_project(tx, actor, project).id, statuses, offset, limit)
 
 
 def get_change_request(ctx: Context, actor: Actor, id: str) -> ChangeRequest:
     """One change request."""
     with ctx.db.read() as tx:
         found = get_visible_change_request(tx, actor, id)
-    actor.require(_view_right(found.object_type))
+    actor.require(view_right(found.object_type))
     return found
 
 
@@ -185,20 +179,20 @@ def comments_of(ctx: Context, requests: Collection[ChangeRequest]) -> dict[str, 
         return change_requests.comments_of(tx, [one.id for one in requests])
 
 
-def add_comment(ctx: Context, actor: Actor, id: str, text: str) -> None:
-    """Say something about a change request, decided or not."""
+@transactional
+def add_comment(change: Change, id: str, text: str) -> None:
+    """Comment on a change request, decided or not."""
     require_comment(text, needed=True)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        request = get_visible_change_request(tx, actor, id)
-        actor.require(edit_right(request.object_type))
-        role = "SUBMITTER" if request.submitter_id == actor.id else "COMMENTER"
-        change_requests.add_comment(tx, request.id, actor.name, role, text, now)
+    request = get_visible_change_request(change.tx, change.actor, id)
+    change.actor.require(edit_right(request.object_type))
+    role = "SUBMITTER" if request.submitter_id == change.actor.id else "COMMENTER"
+    change_requests.add_comment(change.tx, request.id, change.actor.name, role, text, change.now)
 
 
-def get_visible_change_request(tx: Transaction, actor: Actor, id: str, *, locked: bool = False) -> ChangeRequest:
+def get_visible_change_request(tx: Transaction, actor: Actor, id: str, *, lock: Lock | None = None) -> ChangeRequest:
     """The change request with this id, within the actor's scope."""
-    found = change_requests.find(tx, visible_projects(actor), id, locked=locked)
+    visible = visible_projects(actor)
+    found = change_requests.lock(tx, visible, id, lock) if lock else change_requests.find(tx, visible, id)
     if found is None or (actor.environment_ids and found.environment_id not in actor.environment_ids):
         raise NotFound(f"Could not find the change request “{id}”.")
     return found
@@ -222,26 +216,14 @@ def require_comment(text: str, *, needed: bool = False) -> None:
         raise InvalidInput(f"A comment has at most {MAX_COMMENT:,} characters.", "comment")
 
 
-def record_change_request(
-    tx: Transaction, actor: Actor, now: int, request: ChangeRequest, change: str, title: str = "", comment: str = ""
-) -> None:
-    """Note in the audit log, at the flag or segment, what became of a change request."""
-    record(
-        tx,
-        actor,
-        now,
-        change,
-        object_type="definition" if request.object_type == "flag" else "segment",
-        object_id=request.object_id,
-        object_name=request.object_name,
-        project_id=request.project_id,
-        environment_id=request.environment_id,
-        title=title,
-        comment=comment,
-    )
+def subject_of(request: ChangeRequest) -> Subject:
+    """The flag or segment in whose audit log a change request stands."""
+    kind = "definition" if request.object_type == "flag" else "segment"
+    return Subject(kind, request.object_id, request.object_name, request.project_id, request.environment_id)
 
 
-def _view_right(object_type: str) -> Right:
+def view_right(object_type: str) -> Right:
+    """The right that it takes to see such a thing, and the change requests about it."""
     return Right.VIEW_FLAGS if object_type == "flag" else Right.VIEW_SEGMENTS
 
 
@@ -262,27 +244,37 @@ def _require_well_formed(proposal: Proposal, now: int) -> None:
         raise InvalidInput(problems)
 
 
-def _looked_up(
-    tx: Transaction, actor: Actor, project: Project, place: Environment, proposal: Proposal
-) -> tuple[str, dict[str, Any] | None, dict[str, Any]]:
-    """The object's id, what it is now, and what it is to become, read and checked."""
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The flag or segment that a change is asked for: its id, what it is now, and what it is to become."""
+
+    id: str
+    before: dict[str, Any] | None
+    wanted: dict[str, Any]
+
+
+def _look_up(change: Change, project: Project, place: Environment, proposal: Proposal) -> _Target:
     if proposal.object_type == "flag":
-        said = (proposal.title, proposal.comment)
-        flag, present = get_for_change(tx, actor, project.id, proposal.name, place.id, *said)
-        if present is None and proposal.operation not in ("CREATE", "UPDATE"):
-            raise NotFound(f"“{flag.name}” is not initiated in {place.name}.")
-        before = current_value(tx, project, present, with_sets=proposal.flag_sets is not None)
-        return flag.id, before, _wanted_definition(tx, project, place, flag.name, proposal)
+        return _look_up_flag(change, project, place, proposal)
     kind = KINDS[proposal.object_type]
-    _, _, definition = reach_to_change(tx, actor, place.id, proposal.name, (kind,))
+    definition = lock_segment(change, place.id, proposal.name, (kind,)).definition
     if kind is SegmentKind.RULE_BASED:
-        wanted = no_rules() if proposal.operation == "ARCHIVE" else parse_rules(proposal.wanted)
-        if problems := missing_segments(tx, place, wanted):
+        rules = no_rules() if proposal.operation == "ARCHIVE" else parse_rules(proposal.wanted)
+        if problems := missing_segments(change.tx, place, rules):
             raise InvalidInput(problems)
-        return definition.segment.id, definition.body, wanted
+        return _Target(definition.segment.id, definition.body, rules)
     empties = kind is SegmentKind.LARGE and proposal.operation == "ARCHIVE" and "keys" not in proposal.wanted
     none_yet = empties or proposal.operation == "UPLOAD"
-    return definition.segment.id, None, {} if none_yet else _wanted_keys(proposal)
+    return _Target(definition.segment.id, None, {} if none_yet else _wanted_keys(proposal))
+
+
+def _look_up_flag(change: Change, project: Project, place: Environment, proposal: Proposal) -> _Target:
+    summary = Summary(proposal.title, proposal.comment)
+    there = lock_definition(change, project.id, proposal.name, place.id, summary)
+    if there.current is None and proposal.operation not in ("CREATE", "UPDATE"):
+        raise NotFound(f"“{there.flag.name}” is not initiated in {place.name}.")
+    before = current_value(change.tx, project, there.current, with_sets=proposal.flag_sets is not None)
+    return _Target(there.flag.id, before, _wanted_definition(change.tx, project, place, there.flag.name, proposal))
 
 
 def current_value(

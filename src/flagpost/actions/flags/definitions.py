@@ -1,8 +1,9 @@
 """Definitions: setting a flag up in an environment, saving, killing, restoring.
 
-A save says which version it is based on. The row is updated only if that is still its version, so of two people who
-save at once one is told, and nothing is overwritten unseen. A caller that names no version (Split's clients cannot)
-replaces whatever is there, as Split does.
+A save names the version that it is based on. The flag's row is locked when the definition is read, so of two users who
+save at once the second reads what the first saved, and gets StaleVersion; nothing is overwritten unseen. A caller that
+names no version (Split's clients cannot) replaces what it finds, as Split does. A kill names no version: it always
+wins.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,53 +12,60 @@ from typing import Any
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.approvals import require_direct_change, require_direct_kill
-from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.actions.flags.dependencies import require_dependencies
 from flagpost.actions.flags.flag_sets import require_flag_sets
 from flagpost.actions.flags.flags import set_rollout_status
 from flagpost.actions.lookup import get_visible_environment, get_visible_flag, get_visible_project
+from flagpost.actions.unit_of_work import NO_SUMMARY, Change, Summary, transactional
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVersion
 from flagpost.flags.definition_json import dump
+from flagpost.flags.dependency_graph import flag_dependencies
 from flagpost.flags.model import Definition, FlagStatus
 from flagpost.store.db import Transaction
-from flagpost.store.flags import change_log, definitions
-from flagpost.store.flags import flag_sets as flag_sets_stored
-from flagpost.store.jira import outbox
+from flagpost.store.flags import definitions
+from flagpost.store.flags import flag_sets as stored_flag_sets
+from flagpost.store.locks import Lock
 from flagpost.store.records import Environment, Flag, FlagDefinition, FlagHead, Page, Project
 
 _MAX_SUMMARY = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a change happens, found for one who may make it."""
+class Draft:
+    """What a save puts in place. None leaves the flag sets (ids), or the flag's rollout status, as they are."""
+
+    definition: Definition
+    flag_sets: Sequence[str] | None = None
+    rollout_status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionPlace:
+    """A flag and an environment that the actor may change, and the definition there; `current` is None without one."""
 
     project: Project
     flag: Flag | FlagHead
     environment: Environment
-    present: FlagDefinition | None
+    current: FlagDefinition | None
 
-    def set_up(self) -> FlagDefinition:
-        """The definition that is there; NotFound where none is."""
-        if self.present is None:
+    def require_definition(self) -> FlagDefinition:
+        """The definition; NotFound where the flag is not initiated in the environment."""
+        if self.current is None:
             raise NotFound(f"“{self.flag.name}” is not initiated in {self.environment.name}.")
-        return self.present
+        return self.current
+
+
+# Reading ----------------------------------------------------------------------------------------------------------
 
 
 def get_definition(ctx: Context, actor: Actor, project: str, flag: str, environment: str) -> FlagDefinition:
     """A flag's definition in an environment; NotFound where it is not initiated there."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        return _reach(tx, actor, project, flag, environment).set_up()
-
-
-def definitions_of_flag(ctx: Context, actor: Actor, project: str, flag: str) -> dict[str, FlagDefinition]:
-    """All of a flag's definitions, by environment id; for a key bound to environments, those."""
-    actor.require(Right.VIEW_FLAGS)
-    with ctx.db.read() as tx:
-        found = definitions.of_flag(tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id)
-    return {id: one for id, one in found.items() if not actor.environment_ids or id in actor.environment_ids}
+        found = get_visible_project(tx, actor, project)
+        place = definitions.find_place(tx, found.id, flag, environment)
+        return _visible(tx, actor, found, (flag, environment), place).require_definition()
 
 
 def list_definitions(
@@ -70,301 +78,201 @@ def list_definitions(
         return definitions.page(tx, get_visible_environment(tx, actor, found, environment).id, offset, limit)
 
 
+# Changing ---------------------------------------------------------------------------------------------------------
+
+
+@transactional
 def create_definition(
-    ctx: Context,
-    actor: Actor,
-    project: str,
-    flag: str,
-    environment: str,
-    definition: Definition,
-    *,
-    title: str = "",
-    comment: str = "",
-    rollout_status: str | None = None,
-    flag_sets: Sequence[str] | None = None,
+    change: Change, project: str, flag: str, environment: str, draft: Draft, summary: Summary = NO_SUMMARY
 ) -> FlagDefinition:
-    """Set a flag up in an environment (Split: initiate). Conflict where it is already."""
-    actor.require(Right.EDIT_FLAGS)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
-        require_direct_change(tx, actor, place.environment, place.flag.id)
-        new, told = add_definition(
-            tx, actor, place.project, place.flag, place.environment, definition, now, title, comment, flag_sets
-        )
-        if rollout_status:
-            set_rollout_status(tx, actor, place.project, place.flag.id, rollout_status, now)
-    if told:
-        ctx.wake(actor.account_id)
-    return new
+    """Set a flag up in an environment (Split: initiate). Conflict where it is initiated already."""
+    change.actor.require(Right.EDIT_FLAGS)
+    place = lock_definition(change, project, flag, environment, summary, draft)
+    require_direct_change(change.tx, change.actor, place.environment, place.flag.id)
+    return insert(change, place, draft, summary)
 
 
-def add_definition(
-    tx: Transaction,
-    actor: Actor,
-    project: Project,
-    flag: Flag | FlagHead,
-    environment: Environment,
-    definition: Definition,
-    now: int,
-    title: str = "",
-    comment: str = "",
-    flag_sets: Sequence[str] | None = None,
-) -> tuple[FlagDefinition, int]:
-    """The same within a transaction that does more; also whether Jira is to be told (then wake it after the commit)."""
-    if definitions.find(tx, flag.id, environment.id):
-        raise Conflict(f"“{flag.name}” is initiated in {environment.name} already.")
-    require_dependencies(tx, project, environment, flag.name, definition)
-    names = require_flag_sets(tx, project, flag_sets or ())
-    definitions.insert(tx, flag.id, environment.id, definition, actor.name, now, list(names))
-    new = definitions.find(tx, flag.id, environment.id)
-    assert new is not None  # noqa: S101 - inserted a line above
-    change_log.append(tx, environment.id, flag.id, flag.name, new.traffic_type.name, now)
-    shown = _shown(new) | ({"flagSets": list(names.values())} if names else {})
-    _record(tx, actor, now, _Place(project, flag, environment, None), "initiated", title, comment, None, shown)
-    return new, outbox.bump(tx, [flag.id], now)
-
-
+@transactional
 def save_definition(
-    ctx: Context,
-    actor: Actor,
+    change: Change,
     project: str,
     flag: str,
     environment: str,
-    definition: Definition,
-    *,
+    draft: Draft,
+    summary: Summary = NO_SUMMARY,
     base_version: int | None = None,
-    title: str = "",
-    comment: str = "",
-    rollout_status: str | None = None,
-    flag_sets: Sequence[str] | None = None,
 ) -> FlagDefinition:
-    """Replace a definition; `flag_sets` are ids, and where None, it stays in the sets it is in.
-
-    StaleVersion where `base_version` is not the present one; then nothing has changed.
-    """
-    actor.require(Right.EDIT_FLAGS)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
-        require_direct_change(tx, actor, place.environment, place.flag.id)
-        require_dependencies(tx, place.project, place.environment, place.flag.name, definition)
-        if rollout_status:
-            set_rollout_status(tx, actor, place.project, place.flag.id, rollout_status, now)
-        values: dict[str, Any] = {"body": dump(definition)}
-        if flag_sets is not None:
-            values["flag_set_ids"] = list(require_flag_sets(tx, place.project, flag_sets))
-        new, told = _change(tx, actor, place, now, "updated", values, title, comment, base_version)
-    if told:
-        ctx.wake(actor.account_id)
-    return replace(new, definition=definition)
+    """Replace a definition. StaleVersion where `base_version` is not its version; then nothing has changed."""
+    change.actor.require(Right.EDIT_FLAGS)
+    place = lock_definition(change, project, flag, environment, summary, draft)
+    require_direct_change(change.tx, change.actor, place.environment, place.flag.id)
+    return replace_definition(change, place, draft, summary, base_version)
 
 
-def kill(
-    ctx: Context, actor: Actor, project: str, flag: str, environment: str, *, title: str = "", comment: str = ""
-) -> FlagDefinition:
-    """Give everybody the default treatment at once. Killing a killed flag changes nothing."""
-    return _set_killed(ctx, actor, project, flag, environment, True, title, comment)
+@transactional
+def kill(change: Change, project: str, flag: str, environment: str, summary: Summary = NO_SUMMARY) -> FlagDefinition:
+    """Give every key the default treatment at once. Killing a killed flag changes nothing."""
+    return _set_killed_directly(change, (project, flag, environment), True, summary)
 
 
-def restore(
-    ctx: Context, actor: Actor, project: str, flag: str, environment: str, *, title: str = "", comment: str = ""
-) -> FlagDefinition:
+@transactional
+def restore(change: Change, project: str, flag: str, environment: str, summary: Summary = NO_SUMMARY) -> FlagDefinition:
     """Undo a kill: the definition applies again as it was. Restoring a live flag changes nothing."""
-    return _set_killed(ctx, actor, project, flag, environment, False, title, comment)
+    return _set_killed_directly(change, (project, flag, environment), False, summary)
 
 
-def _set_killed(
-    ctx: Context,
-    actor: Actor,
-    project: str,
-    flag: str,
-    environment: str,
-    killed: bool,
-    title: str,
-    comment: str,
-) -> FlagDefinition:
-    actor.require(Right.EDIT_FLAGS)
-    now, told = ctx.clock(), 0
-    with ctx.db.write() as tx:
-        place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
-        require_direct_kill(tx, actor, place.environment, place.flag.id)
-        new = place.set_up()
-        if new.killed != killed:
-            change = "killed" if killed else "restored"
-            new, told = _change(tx, actor, place, now, change, {"killed": killed}, title, comment, None)
-    if told:
-        ctx.wake(actor.account_id)
-    return new
+def _set_killed_directly(change: Change, names: tuple[str, str, str], killed: bool, summary: Summary) -> FlagDefinition:
+    change.actor.require(Right.EDIT_FLAGS)
+    place = lock_definition(change, *names, summary)
+    require_direct_kill(change.tx, change.actor, place.environment, place.flag.id)
+    return set_killed(change, place, killed, summary)
 
 
-def remove_definition(
-    ctx: Context, actor: Actor, project: str, flag: str, environment: str, *, title: str = "", comment: str = ""
-) -> None:
+@transactional
+def remove_definition(change: Change, project: str, flag: str, environment: str, summary: Summary = NO_SUMMARY) -> None:
     """Remove a definition: the flag is not initiated in that environment any more."""
-    actor.require(Right.EDIT_FLAGS)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
-        require_direct_change(tx, actor, place.environment, place.flag.id)
-        told = _remove(tx, actor, place, now, title, comment)
-    if told:
-        ctx.wake(actor.account_id)
+    change.actor.require(Right.EDIT_FLAGS)
+    place = lock_definition(change, project, flag, environment, summary)
+    require_direct_change(change.tx, change.actor, place.environment, place.flag.id)
+    remove(change, place, summary)
 
 
-def _remove(tx: Transaction, actor: Actor, place: _Place, now: int, title: str, comment: str) -> int:
-    present = place.set_up()
-    definitions.delete(tx, present.id)
-    _note(tx, present, now)
-    _record(tx, actor, now, place, "removed_definition", title, comment, _shown(present), None)
-    return outbox.bump(tx, [place.flag.id], now)
+# Within a change, on a locked definition. Whether it may be changed without approval was decided before. ------------
 
 
-def get_for_change(
-    tx: Transaction, actor: Actor, project: str, flag: str, environment: str, title: str, comment: str
-) -> tuple[FlagHead | Flag, FlagDefinition | None]:
-    """Within a transaction that does more: a flag that may be changed, and its definition in an environment, if any."""
-    place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
-    return place.flag, place.present
-
-
-def apply_to_definition(
-    tx: Transaction,
-    actor: Actor,
-    now: int,
+def lock_definition(
+    change: Change,
     project: str,
     flag: str,
     environment: str,
-    operation: str,
-    definition: Definition | None,
-    *,
-    title: str,
-    comment: str,
-    flag_sets: Sequence[str] | None = None,
-) -> int:
-    """Within a transaction that does more: a change that was approved. Whether Jira is to be told (then wake it).
+    summary: Summary = NO_SUMMARY,
+    draft: Draft | None = None,
+) -> DefinitionPlace:
+    """The place of a definition, held until the commit, for an actor who may see it.
 
-    `operation` is Split's: CREATE and UPDATE take a definition, KILL, RESTORE and ARCHIVE (remove) take none.
+    With the draft of a new definition, the flags that it depends on are held too, so that a save takes all its locks in
+    one order.
+    NotFound for a name that does not exist or is not visible, Conflict for an archived flag, InvalidInput for a summary
+    that is too long or that the project requires.
     """
-    place = _reach_to_change(tx, actor, project, flag, environment, title, comment)
-    if operation in ("KILL", "RESTORE"):
-        change, killed = ("killed", True) if operation == "KILL" else ("restored", False)
-        if place.set_up().killed == killed:
-            return 0
-        return _change(tx, actor, place, now, change, {"killed": killed}, title, comment, None)[1]
-    if definition is None:
-        return _remove(tx, actor, place, now, title, comment)
-    if place.present is None:
-        return add_definition(
-            tx, actor, place.project, place.flag, place.environment, definition, now, title, comment, flag_sets
-        )[1]
-    require_dependencies(tx, place.project, place.environment, place.flag.name, definition)
-    values: dict[str, Any] = {"body": dump(definition)}
-    if flag_sets is not None:
-        values["flag_set_ids"] = list(require_flag_sets(tx, place.project, flag_sets))
-    return _change(tx, actor, place, now, "updated", values, title, comment, None)[1]
-
-
-def _reach(tx: Transaction, actor: Actor, project: str, flag: str, environment: str) -> _Place:
-    found = get_visible_project(tx, actor, project)
-    place = definitions.find_place(tx, found.id, flag, environment)
-    if place is None or (actor.environment_ids and place.environment.id not in actor.environment_ids):
-        get_visible_environment(tx, actor, found, environment)  # one of these says what there is not
-        get_visible_flag(tx, found, flag)
-        raise NotFound
-    return _Place(found, place.flag, place.environment, place.present)
-
-
-def _reach_to_change(
-    tx: Transaction, actor: Actor, project: str, flag: str, environment: str, title: str, comment: str
-) -> _Place:
-    place = _reach(tx, actor, project, flag, environment)
+    tx, actor = change.tx, change.actor
+    found = get_visible_project(tx, actor, project, lock=Lock.SHARE)
+    depends_on = {name for _, name in flag_dependencies(draft.definition)} if draft else ()
+    there = definitions.lock(tx, found.id, flag, environment, depends_on)
+    place = _visible(tx, actor, found, (flag, environment), there)
     if place.flag.status is FlagStatus.ARCHIVED:
         raise Conflict(f"“{place.flag.name}” is archived. Bring it back first.")
-    problems = []
-    if place.project.requires_title_and_comments:
-        problems = [
-            Problem(name, f"{place.project.name} asks for a {name} with every change.")
-            for name, text in (("title", title), ("comment", comment))
-            if not text.strip()
-        ]
-    if len(title) > _MAX_SUMMARY or len(comment) > _MAX_SUMMARY:
-        problems.append(Problem("comment", f"Title and comment have at most {_MAX_SUMMARY:,} characters."))
-    if problems:
-        raise InvalidInput(problems)
+    _require_summary(found, summary)
     return place
 
 
-def _change(
-    tx: Transaction,
-    actor: Actor,
-    place: _Place,
-    now: int,
-    change: str,
-    values: dict[str, Any],
-    title: str,
-    comment: str,
-    base_version: int | None,
-) -> tuple[FlagDefinition, int]:
-    present = place.set_up()
-    base = present.version if base_version is None else base_version
-    if not definitions.update(tx, present, base, actor.name, now, **values):
-        raise StaleVersion(dump(present.definition), present.version, present.updated_by, present.updated_at)
-    new = replace(
-        present,
-        killed=values.get("killed", present.killed),
-        flag_set_ids=tuple(values.get("flag_set_ids", present.flag_set_ids)),
-        version=base + 1,
-        updated_at=now,
-        updated_by=actor.name,
+def put(change: Change, place: DefinitionPlace, draft: Draft, summary: Summary) -> FlagDefinition:
+    """Write the definition of a place, whether there is one already or not."""
+    write = insert if place.current is None else replace_definition
+    return write(change, place, draft, summary)
+
+
+def insert(change: Change, place: DefinitionPlace, draft: Draft, summary: Summary) -> FlagDefinition:
+    """Write the first definition of a place. Conflict where there is one."""
+    tx = change.tx
+    if place.current is not None:
+        raise Conflict(f"“{place.flag.name}” is initiated in {place.environment.name} already.")
+    require_dependencies(tx, place.project, place.environment, place.flag.name, draft.definition)
+    sets = require_flag_sets(tx, place.project, draft.flag_sets or ())
+    definitions.insert(
+        tx, place.flag.id, place.environment.id, draft.definition, change.actor.name, change.now, list(sets)
     )
-    _note(tx, present, now)
-    before = _shown(present)
-    after = {**values.get("body", dump(present.definition)), "killed": new.killed}
-    if new.flag_set_ids != present.flag_set_ids:
-        before, after = _with_sets(tx, place, present, before), _with_sets(tx, place, new, after)
-    _record(tx, actor, now, place, change, title, comment, before, after)
-    return new, outbox.bump(tx, [place.flag.id], now)
+    new = definitions.find(tx, place.flag.id, place.environment.id)
+    assert new is not None  # noqa: S101 - inserted a line above
+    shown = _shown(new) | ({"flagSets": list(sets.values())} if sets else {})
+    change.definition_saved("initiated", new, before=None, after=shown, summary=summary)
+    _set_rollout_status(change, place, draft)
+    return new
 
 
-def _note(tx: Transaction, changed: FlagDefinition, now: int) -> None:
-    """Have applications hear of it."""
-    place, kind = changed.environment.id, changed.traffic_type.name
-    change_log.append(tx, place, changed.flag_id, changed.flag_name, kind, now)
+def replace_definition(
+    change: Change, place: DefinitionPlace, draft: Draft, summary: Summary, base_version: int | None = None
+) -> FlagDefinition:
+    """Write a newer definition of a place. StaleVersion where `base_version` is not the version of the one there."""
+    tx, current = change.tx, place.require_definition()
+    if base_version not in (None, current.version):
+        raise StaleVersion(dump(current.definition), current.version, current.updated_by, current.updated_at)
+    require_dependencies(tx, place.project, place.environment, place.flag.name, draft.definition)
+    values: dict[str, Any] = {"body": dump(draft.definition)}
+    if draft.flag_sets is not None:
+        values["flag_set_ids"] = list(require_flag_sets(tx, place.project, draft.flag_sets))
+    _set_rollout_status(change, place, draft)
+    new = replace(
+        _updated(change, current, values),
+        definition=draft.definition,
+        flag_set_ids=tuple(values.get("flag_set_ids", current.flag_set_ids)),
+    )
+    before, after = _shown(current), _shown(new)
+    if new.flag_set_ids != current.flag_set_ids:
+        before, after = _with_sets(tx, place, current, before), _with_sets(tx, place, new, after)
+    change.definition_saved("updated", new, before=before, after=after, summary=summary)
+    return new
 
 
-def _with_sets(tx: Transaction, place: _Place, one: FlagDefinition, shown: dict[str, Any]) -> dict[str, Any]:
-    names = flag_sets_stored.names_of(tx, place.project.id, one.flag_set_ids, locked=True)
+def set_killed(change: Change, place: DefinitionPlace, killed: bool, summary: Summary) -> FlagDefinition:
+    """Kill or restore the definition of a place; nothing changes where it is so already."""
+    current = place.require_definition()
+    if current.killed == killed:
+        return current
+    new = replace(_updated(change, current, {"killed": killed}), killed=killed)
+    verb = "killed" if killed else "restored"
+    change.definition_saved(verb, new, before=_shown(current), after=_shown(new), summary=summary)
+    return new
+
+
+def remove(change: Change, place: DefinitionPlace, summary: Summary) -> None:
+    """Remove the definition of a place."""
+    current = place.require_definition()
+    definitions.delete(change.tx, current, change.now)
+    change.definition_saved("removed_definition", current, before=_shown(current), after=None, summary=summary)
+
+
+def _visible(
+    tx: Transaction, actor: Actor, project: Project, names: tuple[str, str], place: definitions.Place | None
+) -> DefinitionPlace:
+    if place is None or (actor.environment_ids and place.environment.id not in actor.environment_ids):
+        flag, environment = names
+        get_visible_environment(tx, actor, project, environment)  # one of these says which one is missing
+        get_visible_flag(tx, project, flag)
+        raise NotFound
+    return DefinitionPlace(project, place.flag, place.environment, place.present)
+
+
+def _require_summary(project: Project, summary: Summary) -> None:
+    problems = []
+    if project.requires_title_and_comments:
+        problems = [
+            Problem(name, f"{project.name} asks for a {name} with every change.")
+            for name, text in (("title", summary.title), ("comment", summary.comment))
+            if not text.strip()
+        ]
+    if max(len(summary.title), len(summary.comment)) > _MAX_SUMMARY:
+        problems.append(Problem("comment", f"Title and comment have at most {_MAX_SUMMARY:,} characters."))
+    if problems:
+        raise InvalidInput(problems)
+
+
+def _set_rollout_status(change: Change, place: DefinitionPlace, draft: Draft) -> None:
+    if draft.rollout_status:
+        set_rollout_status(change, place.project, place.flag.id, draft.rollout_status)
+
+
+def _updated(change: Change, current: FlagDefinition, values: Mapping[str, Any]) -> FlagDefinition:
+    """Write these columns with the next version. The flag's lock is held, so the version is the one that was read."""
+    if not definitions.update(change.tx, current, current.version, change.actor.name, change.now, **values):
+        raise StaleVersion(dump(current.definition), current.version, current.updated_by, current.updated_at)
+    return replace(current, version=current.version + 1, updated_at=change.now, updated_by=change.actor.name)
+
+
+def _with_sets(tx: Transaction, place: DefinitionPlace, one: FlagDefinition, shown: dict[str, Any]) -> dict[str, Any]:
+    names = stored_flag_sets.names_of(tx, place.project.id, one.flag_set_ids, locked=True)
     return {**shown, "flagSets": list(names.values())}
 
 
 def _shown(definition: FlagDefinition) -> dict[str, Any]:
     return {**dump(definition.definition), "killed": definition.killed}
-
-
-def _record(
-    tx: Transaction,
-    actor: Actor,
-    now: int,
-    place: _Place,
-    change: str,
-    title: str,
-    comment: str,
-    before: Mapping[str, Any] | None,
-    after: Mapping[str, Any] | None,
-) -> None:
-    record(
-        tx,
-        actor,
-        now,
-        change,
-        object_type="definition",
-        object_id=place.flag.id,
-        object_name=place.flag.name,
-        project_id=place.project.id,
-        environment_id=place.environment.id,
-        before=before,
-        after=after,
-        title=title,
-        comment=comment,
-    )

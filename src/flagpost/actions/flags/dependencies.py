@@ -1,85 +1,61 @@
-"""What a definition asks for has to be there: other flags of the project, segments of the environment, flag sets."""
+"""What a definition depends on has to exist: other flags of the project, segments of the environment, flag sets."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
-from flagpost.actions.access import Actor, Right
-from flagpost.actions.context import Context
+from flagpost.actions.access import Right
 from flagpost.actions.flags.flag_sets import require_flag_sets
 from flagpost.actions.lookup import get_visible_environment, get_visible_flag, get_visible_project
 from flagpost.actions.segments.usage import missing_segments
+from flagpost.actions.unit_of_work import Change, transactional
 from flagpost.errors import InvalidInput, Problem
 from flagpost.flags.definition_json import dump
-from flagpost.flags.dependency_graph import reaches
-from flagpost.flags.model import Definition
+from flagpost.flags.dependency_graph import flag_dependencies, reaches
+from flagpost.flags.model import Definition, FlagStatus
 from flagpost.store.db import Transaction
-from flagpost.store.flags import definitions
+from flagpost.store.flags import dependencies, flags
 from flagpost.store.records import Environment, Project
 
 
+@transactional
 def check_dependencies(
-    ctx: Context,
-    actor: Actor,
-    project: str,
-    flag: str,
-    environment: str,
-    definition: Definition,
-    flag_sets: Collection[str],
+    change: Change, project: str, flag: str, environment: str, definition: Definition, flag_sets: Collection[str]
 ) -> None:
-    """InvalidInput where saving this definition would be refused for what it asks for. Nothing is written.
+    """InvalidInput where saving this definition would be refused for what it depends on. Nothing is written.
 
-    All the same it is a transaction that could write, as it looks by the same locks as a save does.
+    It is a change all the same, because it looks under the locks that a save takes.
     """
-    actor.require(Right.EDIT_FLAGS)
-    with ctx.db.write() as tx:
-        found = get_visible_project(tx, actor, project)
-        place = get_visible_environment(tx, actor, found, environment)
-        require_dependencies(tx, found, place, get_visible_flag(tx, found, flag).name, definition)
-        require_flag_sets(tx, found, flag_sets)
-
-
-def treatments_of(
-    ctx: Context, actor: Actor, project: str, environment: str, flags: Collection[str]
-) -> dict[str, list[str]]:
-    """The treatments that these flags (by name) have in an environment; one that is not set up there is left out."""
-    actor.require(Right.VIEW_FLAGS)
-    with ctx.db.read() as tx:
-        found = get_visible_project(tx, actor, project)
-        place = get_visible_environment(tx, actor, found, environment)
-        there = definitions.by_flag(tx, found.id, place.id, flags)
-    return {name: [treatment.name for treatment in one.treatments] for name, one in there.items()}
+    change.actor.require(Right.EDIT_FLAGS)
+    found = get_visible_project(change.tx, change.actor, project)
+    place = get_visible_environment(change.tx, change.actor, found, environment)
+    name = get_visible_flag(change.tx, found, flag).name
+    require_dependencies(change.tx, found, place, name, definition)
+    require_flag_sets(change.tx, found, flag_sets)
 
 
 def require_dependencies(
     tx: Transaction, project: Project, environment: Environment, flag: str, definition: Definition
 ) -> None:
-    """Another flag whose treatment is asked for has to exist, and not to ask for this one's (`flag`, by name) in turn.
+    """InvalidInput where this definition of `flag` (by name) depends on what does not exist, or on what depends on it.
 
-    A segment has to be in the environment. Two saves at once may still close a circle: what is in one is `control`.
+    A flag that it depends on has to be active, and must not depend on this one, directly or through others. A segment
+    has to be in the environment. All of these, and the flag itself, stay locked until the commit: two saves at once
+    cannot close a cycle, and nothing that the definition depends on is archived or removed meanwhile.
     """
+    named = list(flag_dependencies(definition))
+    found = flags.lock_with_dependencies(tx, project.id, flag, {name for _, name in named}) if named else {}
 
-    def asked_by(flags: set[str]) -> Iterator[str]:
-        for one in definitions.by_flag(tx, project.id, environment.id, flags).values():
-            yield from (asked for _, asked in _flags_asked(one))
+    def dependencies_of(names: set[str]) -> set[str]:
+        return dependencies.dependencies_of(tx, project.id, environment.id, names)
 
     problems = missing_segments(tx, environment, dump(definition))
-    for path, other in _flags_asked(definition):
+    for path, other in named:
         if other == flag:
             problems.append(Problem(path, "A flag cannot ask for a treatment of its own. Choose another flag."))
-        elif not definitions.flag_exists(tx, project.id, other):
+        elif found.get(other) is not FlagStatus.ACTIVE:
             problems.append(Problem(path, f"There is no feature flag “{other}” in {project.name}."))
-        elif reaches(other, flag, asked_by):
+        elif reaches(other, flag, dependencies_of):
             problems.append(
                 Problem(path, f"“{other}” asks for a treatment of “{flag}” in turn: neither could be decided.")
             )
     if problems:
         raise InvalidInput(problems)
-
-
-def _flags_asked(definition: Definition) -> Iterator[tuple[str, str]]:
-    """The other flags whose treatments are asked for, each with its path."""
-    for number, one in enumerate(definition.prerequisites):
-        yield f"prerequisites[{number}].splitName", one.flag
-    for number, rule in enumerate(definition.rules):
-        for place, matcher in enumerate(rule.matchers):
-            if matcher.depends:
-                yield f"rules[{number}].condition.matchers[{place}].depends.splitName", matcher.depends.flag

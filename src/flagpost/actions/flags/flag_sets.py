@@ -4,14 +4,15 @@ from collections.abc import Collection
 from typing import Any
 
 from flagpost.actions.access import Actor, Right
-from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.actions.lookup import get_visible_project, visible_projects
+from flagpost.actions.unit_of_work import Change, Subject, transactional
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem
 from flagpost.flags.naming_rules import flag_set_name_problem
 from flagpost.store.db import Transaction
 from flagpost.store.flags import flag_sets
 from flagpost.store.flags.flag_sets import FlagSet, Member
+from flagpost.store.locks import Lock
 from flagpost.store.records import Project
 
 MAX_DESCRIPTION = 10_000
@@ -37,39 +38,42 @@ def get_flag_set(ctx: Context, actor: Actor, flag_set_id: str) -> FlagSet:
     """One flag set, by its id."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        return _reach(tx, actor, flag_set_id)
+        found = flag_sets.find_visible(tx, visible_projects(actor), flag_set_id)
+    if found is None:
+        raise _not_found(flag_set_id)
+    return found
 
 
-def create_flag_set(ctx: Context, actor: Actor, project: str, *, name: str, description: str = "") -> FlagSet:
+@transactional
+def create_flag_set(change: Change, project: str, *, name: str, description: str = "") -> FlagSet:
     """A new flag set; flags come into it by their definitions."""
-    actor.require(Right.EDIT_FLAGS)
+    change.actor.require(Right.EDIT_FLAGS)
     problems = [Problem("name", problem)] if (problem := flag_set_name_problem(name)) else []
     if len(description) > MAX_DESCRIPTION:
         problems.append(Problem("description", f"A description has at most {MAX_DESCRIPTION:,} characters."))
     if problems:
         raise InvalidInput(problems)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        found = get_visible_project(tx, actor, project)
-        if flag_sets.find(tx, found.id, name):
-            raise Conflict(f"There is a flag set “{name}” in {found.name} already.")
-        new = flag_sets.insert(tx, found.id, name, description, now)
-        _record(tx, actor, now, new, "created")
+    found = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
+    if flag_sets.find(change.tx, found.id, name):
+        raise Conflict(f"There is a flag set “{name}” in {found.name} already.")
+    new = flag_sets.insert(change.tx, found.id, name, description, change.now)
+    change.saved("created", _subject(new), after=_shown(new))
     return new
 
 
-def delete_flag_set(ctx: Context, actor: Actor, flag_set_id: str) -> None:
+@transactional
+def delete_flag_set(change: Change, flag_set_id: str) -> None:
     """Remove a flag set that no flag is in. Conflict, with the list, where one is: applications may wait for it."""
-    actor.require(Right.EDIT_FLAGS)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        old = _reach(tx, actor, flag_set_id, locked=True)
-        if there := flag_sets.members(tx, old.project_id, old.id)[old.id]:
-            shown = ", ".join(f"{one.flag} ({one.environment})" for one in there[:20])
-            more = f" and {len(there) - 20} more" if len(there) > 20 else ""
-            raise Conflict(f"These are in “{old.name}”: {shown}{more}. Take them out first.")
-        flag_sets.delete(tx, old.id)
-        _record(tx, actor, now, old, "deleted")
+    change.actor.require(Right.EDIT_FLAGS)
+    old = flag_sets.lock(change.tx, visible_projects(change.actor), flag_set_id, Lock.DELETE)
+    if old is None:
+        raise _not_found(flag_set_id)
+    if there := flag_sets.members(change.tx, old.project_id, old.id)[old.id]:
+        shown = ", ".join(f"{one.flag} ({one.environment})" for one in there[:20])
+        more = f" and {len(there) - 20} more" if len(there) > 20 else ""
+        raise Conflict(f"These are in “{old.name}”: {shown}{more}. Take them out first.")
+    flag_sets.delete(change.tx, old.id)
+    change.saved("deleted", _subject(old), before=_shown(old))
 
 
 def require_flag_sets(tx: Transaction, project: Project, ids: Collection[str]) -> dict[str, str]:
@@ -80,24 +84,13 @@ def require_flag_sets(tx: Transaction, project: Project, ids: Collection[str]) -
     return names
 
 
-def _reach(tx: Transaction, actor: Actor, flag_set_id: str, *, locked: bool = False) -> FlagSet:
-    found = flag_sets.find_visible(tx, visible_projects(actor), flag_set_id, locked=locked)
-    if found is None:
-        raise NotFound(f"Could not find the flag set “{flag_set_id}”.")
-    return found
+def _not_found(flag_set_id: str) -> NotFound:
+    return NotFound(f"Could not find the flag set “{flag_set_id}”.")
 
 
-def _record(tx: Transaction, actor: Actor, now: int, flag_set: FlagSet, change: str) -> None:
-    shown: dict[str, Any] = {"name": flag_set.name, "description": flag_set.description}
-    record(
-        tx,
-        actor,
-        now,
-        change,
-        object_type="flag_set",
-        object_id=flag_set.id,
-        object_name=flag_set.name,
-        project_id=flag_set.project_id,
-        before=shown if change == "deleted" else None,
-        after=shown if change == "created" else None,
-    )
+def _subject(flag_set: FlagSet) -> Subject:
+    return Subject("flag_set", flag_set.id, flag_set.name, flag_set.project_id)
+
+
+def _shown(flag_set: FlagSet) -> dict[str, Any]:
+    return {"name": flag_set.name, "description": flag_set.description}

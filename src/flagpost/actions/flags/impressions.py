@@ -1,28 +1,42 @@
-"""What applications were served of a flag, for those who may see the flag."""
+"""How often applications were served a flag, for users who may see the flag."""
 
 from dataclasses import dataclass
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
 from flagpost.actions.lookup import get_visible_environment, get_visible_flag, get_visible_project
+from flagpost.actions.unit_of_work import Change, transactional
 from flagpost.errors import InvalidInput
 from flagpost.store.db import Transaction
 from flagpost.store.flags import impressions
-from flagpost.store.flags.impressions import DAY_MS, HOUR_MS, RECENT_KEPT_MS, Column, Recent
+from flagpost.store.flags.impressions import DAY_MS, HOUR_MS, RECENT_KEPT_MS, Column, RecentImpression
 from flagpost.store.records import Environment, Flag
 
 STEPS = {"hour": HOUR_MS, "day": DAY_MS}
-MOST_STEPS = 1000
+MAX_STEPS = 1000
+_DEFAULT_STEPS = {"hour": 24, "day": 30}
 _WATCHED_MS = 15_000
-_SHOWN = 50
+_MAX_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A time to count over, by the `hour` or the `day`: from `start` to `end` in milliseconds.
+
+    Without `end` it ends now; without `start` it covers a day of hours, or thirty days.
+    """
+
+    by: str = "hour"
+    start: int | None = None
+    end: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """How often each treatment of a flag was served in an environment, from `start` up to `end`.
 
-    One column for each step (of `step` milliseconds, UTC) and treatment that there was any of. The treatment is empty
-    where an SDK only counted.
+    There is one column for each step (of `step` milliseconds, UTC) and treatment that was served. The treatment is
+    empty where an SDK only counted.
     """
 
     environment: Environment
@@ -33,56 +47,44 @@ class Traffic:
     last_at: int | None
 
 
-def traffic_of_flag(
-    ctx: Context,
-    actor: Actor,
-    project: str,
-    flag: str,
-    environment: str,
-    *,
-    by: str,
-    start: int | None,
-    end: int | None,
-) -> Traffic:
-    """What was served by the `hour` or the `day`; by default the last day of hours, or the last thirty of days."""
-    first, last, step = _time(ctx.clock(), by, start, end)
+def get_traffic(ctx: Context, actor: Actor, project: str, flag: str, environment: str, period: Period) -> Traffic:
+    """What was served in a period, widened to whole steps. InvalidInput where it is empty or has too many steps."""
     with ctx.db.read() as tx:
-        place, one = _reach(tx, actor, project, flag, environment)
-        columns = impressions.sums(tx, place.id, one.id, first, last, step)
-        return Traffic(place, first, last, step, columns, impressions.last_traffic(tx, one.id).get(place.id))
+        place, found = _get_visible(tx, actor, project, flag, environment)
+        return read_traffic(tx, place, found.id, period, ctx.clock())
 
 
-def _time(now: int, by: str, start: int | None, end: int | None) -> tuple[int, int, int]:
-    """From the beginning of a step to the end of one."""
-    if by not in STEPS:
+def read_traffic(tx: Transaction, place: Environment, flag_id: str, period: Period, now: int) -> Traffic:
+    """Within a transaction: what was served of a flag in a period, as in `get_traffic`."""
+    start, end, step = _whole_steps(period, now)
+    columns = impressions.sums(tx, place.id, flag_id, start, end, step)
+    return Traffic(place, start, end, step, columns, impressions.last_traffic(tx, flag_id).get(place.id))
+
+
+def _whole_steps(period: Period, now: int) -> tuple[int, int, int]:
+    """The beginning of the first step, the end of the last, and the length of a step."""
+    if period.by not in STEPS:
         raise InvalidInput(f"Choose one of {', '.join(STEPS)}.", "by")
-    step, many = STEPS[by], {"hour": 24, "day": 30}[by]
-    last = -(-(now + 1 if end is None else end) // step) * step
-    first = last - many * step if start is None else start // step * step
-    if not 0 <= first < last < 1 << 53 or (start is not None and end is not None and end <= start):
+    step = STEPS[period.by]
+    end = -(-(now + 1 if period.end is None else period.end) // step) * step
+    start = end - _DEFAULT_STEPS[period.by] * step if period.start is None else period.start // step * step
+    is_reversed = period.start is not None and period.end is not None and period.end <= period.start
+    if is_reversed or not 0 <= start < end < 1 << 53:
         raise InvalidInput("The time ends before it begins.", "start")
-    if last - first > MOST_STEPS * step:
-        raise InvalidInput(f"Ask for {MOST_STEPS} {by}s at most.", "start")
-    return first, last, step
+    if end - start > MAX_STEPS * step:
+        raise InvalidInput(f"Ask for {MAX_STEPS} {period.by}s at most.", "start")
+    return start, end, step
 
 
-def last_traffic(ctx: Context, actor: Actor, project: str, flag: str) -> dict[str, int]:
-    """When a flag was served last, by the id of the environment; those without traffic are left out."""
+@transactional
+def live_tail(change: Change, project: str, flag: str, environment: str) -> list[RecentImpression]:
+    """The newest impressions, from every process. They arrive within seconds while a page calls this repeatedly."""
+    place, found = _get_visible(change.tx, change.actor, project, flag, environment)
+    impressions.watch(change.tx, place.id, found.id, change.now + _WATCHED_MS)
+    return impressions.recent(change.tx, place.id, found.id, change.now - RECENT_KEPT_MS, _MAX_SHOWN)
+
+
+def _get_visible(tx: Transaction, actor: Actor, project: str, flag: str, environment: str) -> tuple[Environment, Flag]:
     actor.require(Right.VIEW_FLAGS)
-    with ctx.db.read() as tx:
-        return impressions.last_traffic(tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id)
-
-
-def live_tail(ctx: Context, actor: Actor, project: str, flag: str, environment: str) -> list[Recent]:
-    """The newest impressions, from every process; they come within seconds while this is asked again and again."""
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        place, one = _reach(tx, actor, project, flag, environment)
-        impressions.watch(tx, place.id, one.id, now + _WATCHED_MS)
-        return impressions.recent(tx, place.id, one.id, now - RECENT_KEPT_MS, _SHOWN)
-
-
-def _reach(tx: Transaction, actor: Actor, project: str, flag: str, environment: str) -> tuple[Environment, Flag]:
-    actor.require(Right.VIEW_FLAGS)
-    home = get_visible_project(tx, actor, project)
-    return get_visible_environment(tx, actor, home, environment), get_visible_flag(tx, home, flag)
+    found = get_visible_project(tx, actor, project)
+    return get_visible_environment(tx, actor, found, environment), get_visible_flag(tx, found, flag)

@@ -14,17 +14,19 @@ from flagpost.actions.accounts import users
 from flagpost.actions.approvals import require_direct_change
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags.definitions import DefinitionPlace, Draft
 from flagpost.actions.jira import issue_links
 from flagpost.actions.lookup import get_visible_project
+from flagpost.actions.unit_of_work import Change, Summary, transactional
 from flagpost.errors import FlagpostError, InvalidInput, Problem
 from flagpost.flags.import_file import FlagLine
 from flagpost.flags.issue_keys import parse_issue_refs
 from flagpost.flags.model import Bucket, Definition, FlagStatus, Treatment
 from flagpost.jira.issues import IN_THE_BACKGROUND
-from flagpost.store.db import Transaction
 from flagpost.store.flags import definitions as stored_definitions
 from flagpost.store.flags import flags as stored_flags
 from flagpost.store.jira.issues import Issue
+from flagpost.store.locks import Lock
 from flagpost.store.projects import projects
 from flagpost.store.records import Flag, Project
 
@@ -78,8 +80,8 @@ def import_flags(
     """Import these lines into a project, in their order, or with `dry_run` say what would be done.
 
     `traffic_type` is for lines that name none. Owners are found by email, name or group; with `create_owners`, a name
-    that nobody has becomes a group. `done` is called after every line. Raises only what concerns all lines: a project
-    or right that is missing.
+    that no user and no group has becomes a group. `done` is called after every line. Raises only what concerns all
+    lines: a project or right that is missing.
     """
     actor.require(Right.EDIT_FLAGS)
     with ctx.db.read() as tx:
@@ -112,7 +114,7 @@ def _all_issues(lines: Iterable[FlagLine]) -> list[str]:
 def _one(run: _Import, line: FlagLine) -> Report:
     try:
         wanted = _wanted_issues(run, line)
-        return _plan(run, line, wanted) if run.dry_run else _do(run, line, wanted)
+        return _plan(run, line, wanted) if run.dry_run else _import_line(run.ctx, run.actor, run, line, wanted)
     except FlagpostError as error:
         problems = error.problems if isinstance(error, InvalidInput) else [Problem("", error.message)]
         return Report(line, Outcome.REFUSED, problems=tuple(problems))
@@ -136,44 +138,39 @@ class _Undone(Exception):
 
 
 def _plan(run: _Import, line: FlagLine, wanted: list[Issue]) -> Report:
-    """Do it and take it back: a dry run that runs the same code cannot promise what an import would then refuse."""
+    """Import the line and take it back: a dry run of the real code promises nothing that an import would refuse."""
     try:
-        with run.ctx.db.write() as tx:
-            raise _Undone(_in_transaction(run, tx, line, wanted))
+        return _undo(run.ctx, run.actor, run, line, wanted)
     except _Undone as undone:
         return undone.report
 
 
-def _do(run: _Import, line: FlagLine, wanted: list[Issue]) -> Report:
-    with run.ctx.db.write() as tx:
-        report = _in_transaction(run, tx, line, wanted)
-    if report.outcome is not Outcome.UNCHANGED:
-        run.ctx.wake(run.actor.account_id)
-    return report
+@transactional
+def _undo(change: Change, run: _Import, line: FlagLine, wanted: list[Issue]) -> Report:
+    raise _Undone(_import_line.within(change, run, line, wanted))
 
 
-def _in_transaction(run: _Import, tx: Transaction, line: FlagLine, wanted: list[Issue]) -> Report:
-    project = get_visible_project(tx, run.actor, run.project)
-    flag = stored_flags.find(tx, project.id, line.name)
+@transactional
+def _import_line(change: Change, run: _Import, line: FlagLine, wanted: list[Issue]) -> Report:
+    issue_links.lock_connections(change)  # first in the lock order; groups need it too
+    project = get_visible_project(change.tx, change.actor, run.project, lock=Lock.SHARE)
+    flag = stored_flags.lock(change.tx, project.id, line.name)
     created, remarks = flag is None, tuple[str, ...]()
     if flag is None:
-        flag, remarks = _create(run, tx, project, line)
+        flag, remarks = _create(run, change, project, line)
     elif flag.status is FlagStatus.ARCHIVED:
         raise InvalidInput(f"There is an archived flag “{line.name}”. Bring it back, or delete it, first.", "name")
-    now = run.ctx.clock()
-    connected = issue_links.add_connections(tx, run.actor, flag, wanted, now) if wanted else []
-    set_up = _set_up(run, tx, project, flag, line.default) if line.default is not None else ()
+    set_up = _set_up(change, project, flag, line.default) if line.default is not None else ()
+    connected = issue_links.add_connections(change, flag, wanted) if wanted else []
     outcome = Outcome.CREATED if created else Outcome.COMPLETED if connected or set_up else Outcome.UNCHANGED
     return Report(line, outcome, tuple(connected), set_up, remarks)
 
 
-def _create(run: _Import, tx: Transaction, project: Project, line: FlagLine) -> tuple[Flag, tuple[str, ...]]:
-    owners, remarks = _owners(run, tx, line)
+def _create(run: _Import, change: Change, project: Project, line: FlagLine) -> tuple[Flag, tuple[str, ...]]:
+    owners, remarks = _owners(run, change, line)
     flag = flags.add_flag(
-        tx,
-        run.actor,
+        change,
         project,
-        run.ctx.clock(),
         name=line.name,
         traffic_type=line.traffic_type or run.traffic_type,
         description=line.description,
@@ -184,33 +181,30 @@ def _create(run: _Import, tx: Transaction, project: Project, line: FlagLine) -> 
     return flag, remarks
 
 
-def _owners(run: _Import, tx: Transaction, line: FlagLine) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
+def _owners(run: _Import, change: Change, line: FlagLine) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
     found, remarks = [], []
     for name in line.owners:
         known = run.owners.get(name.lower())
         if known is None and run.create_owners:
-            known = ("group", users.add_group(tx, run.actor, name, "", (), run.ctx.clock()).id)
+            known = ("group", users.create_group.within(change, name).id)
             if not run.dry_run:
                 run.owners[name.lower()] = known
         if known is None:
-            remarks.append(f"owner “{name}” is nobody here and was left out")
+            remarks.append(f"owner “{name}” is neither a user nor a group here and was left out")
         else:
             found.append(known)
     return found, tuple(remarks)
 
 
-def _set_up(run: _Import, tx: Transaction, project: Project, flag: Flag, on: bool) -> tuple[str, ...]:
-    """Give everybody this, in every environment where the flag is not initiated."""
-    present = stored_definitions.of_flag(tx, flag.id)
-    everybody = Bucket("on" if on else "off", 100)
-    nobody = Bucket("off" if on else "on", 0)
-    definition = Definition((Treatment("on"), Treatment("off")), "off", (everybody, nobody))
-    missing = [at for at in projects.list_environments(tx, project.id) if at.id not in present]
+def _set_up(change: Change, project: Project, flag: Flag, on: bool) -> tuple[str, ...]:
+    """Initiate the flag in every environment where it is not, with one treatment for every key."""
+    present = stored_definitions.of_flag(change.tx, flag.id)
+    all_keys, no_keys = Bucket("on" if on else "off", 100), Bucket("off" if on else "on", 0)
+    draft = Draft(Definition((Treatment("on"), Treatment("off")), "off", (all_keys, no_keys)))
+    missing = [at for at in projects.list_environments(change.tx, project.id) if at.id not in present]
     for at in missing:
-        require_direct_change(tx, run.actor, at, flag.id)
-        definitions.add_definition(
-            tx, run.actor, project, flag, at, definition, run.ctx.clock(), "Import", "As in the file"
-        )
+        require_direct_change(change.tx, change.actor, at, flag.id)
+        definitions.insert(change, DefinitionPlace(project, flag, at, None), draft, Summary("Import", "As in the file"))
     return tuple(at.name for at in missing)
 
 

@@ -5,6 +5,7 @@ flags*). They are tried before anything is stored, so that each mistake is named
 """
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flagpost.actions.access import Actor, Right
@@ -14,12 +15,13 @@ from flagpost.actions.jira.site import (
     FoundSite,
     checked_address,
     find_site,
+    lock_integration,
+    make_room,
     no_network,
-    record_site,
     require_expected,
-    require_free,
-    require_integration,
+    site_subject,
 )
+from flagpost.actions.unit_of_work import Change, transactional
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound, Problem
 from flagpost.jira.client import JiraUnreachable, basic, bearer
 from flagpost.jira.payload import bulk_request, tombstone_payload
@@ -27,13 +29,15 @@ from flagpost.jira.rate_limits import BULK, DELETE_BY_PROPERTIES, GET_MYSELF
 from flagpost.jira.removal import LEFT, UNPROVEN, properties
 from flagpost.jira.response import JiraResponse
 from flagpost.jira.site_access import OAUTH, CredentialsRefused, FlagsAccess, api_pool, oauth_pool
-from flagpost.store.db import Transaction
+from flagpost.store.accounts import accounts
 from flagpost.store.jira import credentials, integrations, removals
 from flagpost.store.jira.credentials import Credentials
 from flagpost.store.jira.integrations import Site
 
 _MOST_CHARACTERS = 500
 _NO_ISSUE = "FLAGPOSTCHECK-0"  # there is no such issue, so Jira does not store what is sent for it
+_NO_API_TOKEN: dict[str, object] = dict.fromkeys(("api_email", "api_token", "api_base_url", "api_refusal"))
+_NO_WEBHOOK: dict[str, object] = dict.fromkeys(("webhook_secret", "webhook_seen_at", "webhook_refused_at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,67 +61,111 @@ def connect_with_credentials(
     _require_filled(site=site, client_id=client_id, client_secret=client_secret)
     found = find_site(ctx, checked_address(ctx, site))
     _try(ctx, found, client_id, client_secret)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        integration = require_integration(tx, actor)
-        require_expected(integration, found.url)
-        require_free(tx, actor.account_id, found.cloud_id)
-        old = _old_site(tx, actor.account_id)
-        before = credentials.of_account(tx, actor.account_id)
-        saved = credentials.save(
-            tx,
-            actor.account_id,
-            site_url=found.url,
-            cloud_id=found.cloud_id,
-            client_id=client_id,
-            client_secret=ctx.box.encrypt(client_secret),
-            now=now,
-            by=actor.name,
-        )
-        replaced = before if before and (before.client_id, before.cloud_id) != (client_id, found.cloud_id) else None
-        left = _note_left(tx, replaced, now, actor.name) if replaced else None
-        connected = _connect(tx, actor.account_id, found, None if replaced else old, now)
-        record_site(tx, actor, now, connected, "connected_site", after={"client_id": client_id})
-    if replaced and left:
-        _take_back(ctx, replaced, left)
-    ctx.wake(actor.account_id)
+    saved, replaced = _connect(ctx, actor, found, client_id, ctx.box.encrypt(client_secret))
+    if replaced:
+        _take_back(ctx, actor, replaced)
     return saved
 
 
-def _note_left(tx: Transaction, replaced: Credentials, now: int, by: str) -> str | None:
-    """Note that Jira may hold flags of credentials that nobody has any more; None where it holds none.
+@dataclass(frozen=True, slots=True)
+class _Replaced:
+    """Credentials that newer ones replaced, and the removal that says that Jira may hold flags of theirs."""
 
-    Jira keeps flags apart by the credentials they were sent with, so that the new ones can not delete them.
-    """
-    name = f"Sent with the client ID {replaced.client_id}"
-    left = removals.request(tx, replaced.account_id, None, name[:255], now, by)
-    if left:
-        said = (
-            "These flags stay on their issues, beside those sent from now on, until the client ID is deleted in Jira."
+    credentials: Credentials
+    removal_id: str
+
+
+@transactional
+def _connect(
+    change: Change, found: FoundSite, client_id: str, client_secret: bytes
+) -> tuple[Credentials, _Replaced | None]:
+    """Put credentials in place that were tried; `client_secret` is encrypted."""
+    tx, actor = change.tx, change.actor
+    require_expected(lock_integration(change), found.url)
+    make_room(change, found.cloud_id)
+    old = _connected_before(change)
+    before = credentials.of_account(tx, actor.account_id)
+    saved = credentials.save(
+        tx,
+        actor.account_id,
+        site_url=found.url,
+        cloud_id=found.cloud_id,
+        client_id=client_id,
+        client_secret=client_secret,
+        now=change.now,
+        by=actor.name,
+    )
+    new_client = before is not None and (before.client_id, before.cloud_id) != (client_id, found.cloud_id)
+    replaced = _note_left(change, before) if before and new_client else None
+    site = _save_site(change, found, None if new_client else old)
+    change.saved("connected_site", site_subject(site), after={"client_id": client_id})
+    change.wake_delivery()
+    return saved, replaced
+
+
+def _connected_before(change: Change) -> Site | None:
+    """The site that is connected with credentials already. Conflict where one is connected through the app."""
+    old = integrations.site_of_account(change.tx, change.actor.account_id)
+    if old is None or old.disconnected_at:
+        return None
+    if old.auth_method != OAUTH:
+        raise Conflict("The site is connected through the app, which does all that credentials do. Uninstall it first.")
+    return old
+
+
+def _save_site(change: Change, found: FoundSite, old: Site | None) -> Site:
+    if old is None:
+        return integrations.save_site(
+            change.tx,
+            change.actor.account_id,
+            cloud_id=found.cloud_id,
+            site_url=found.url,
+            auth_method=OAUTH,
+            now=change.now,
         )
-        removals.update(tx, left, outcome=LEFT, words=said, finished_at=now)
-    return left
+    integrations.update_site(change.tx, old.id, site_url=found.url, moved_to=None)
+    integrations.request_resync(change.tx, old.id, change.now)
+    return old
 
 
-def _take_back(ctx: Context, replaced: Credentials, removal_id: str) -> None:
+def _note_left(change: Change, replaced: Credentials) -> _Replaced | None:
+    """Note that Jira may hold flags of credentials that were replaced; None where it holds none.
+
+    Jira keeps the flags of each pair of credentials apart, so the new ones cannot delete those of the old ones.
+    """
+    name = f"Sent with the client ID {replaced.client_id}"[:255]
+    left = removals.request(change.tx, replaced.account_id, None, name, change.now, change.actor.name)
+    if left is None:
+        return None
+    words = "These flags stay on their issues, beside those sent from now on, until the client ID is deleted in Jira."
+    removals.update(change.tx, left, outcome=LEFT, words=words, finished_at=change.now)
+    return _Replaced(replaced, left)
+
+
+def _take_back(ctx: Context, actor: Actor, replaced: _Replaced) -> None:
     """Delete what was sent with credentials that were replaced, while they still work.
 
     It comes after the new ones are in place, so that nothing is sent with the old ones any more. Should the process end
-    before it, or Jira refuse, it stays noted that the flags are left.
+    before it, or Jira refuse, the removal still says that the flags are left.
     """
-    url = f"{ctx.jira.oauth_flags_url(replaced.cloud_id)}/bulkByProperties"
-    secret = ctx.box.decrypt(replaced.client_secret)
+    old = replaced.credentials
+    secret = ctx.box.decrypt(old.client_secret)
     if secret is None:
         return
+    url = f"{ctx.jira.oauth_flags_url(old.cloud_id)}/bulkByProperties"
     try:
-        token = ctx.keyring.tokens.token(replaced.client_id, secret)
-        what, proof = properties(replaced.account_id, None), bearer(token)
-        answer = ask(ctx, replaced.cloud_id, OAUTH, DELETE_BY_PROPERTIES, url, authorization=proof, params=what)
+        proof = bearer(ctx.keyring.tokens.token(old.client_id, secret))
+        sent_with = properties(old.account_id, None)
+        answer = ask(ctx, old.cloud_id, OAUTH, DELETE_BY_PROPERTIES, url, authorization=proof, params=sent_with)
     except JiraError:
         return
     if answer.ok:
-        with ctx.db.write() as tx:
-            removals.update(tx, removal_id, outcome=UNPROVEN, words="Jira took the request to delete them.")
+        _note_taken_back(ctx, actor, replaced.removal_id)
+
+
+@transactional
+def _note_taken_back(change: Change, removal_id: str) -> None:
+    removals.update(change.tx, removal_id, outcome=UNPROVEN, words="Jira took the request to delete them.")
 
 
 def _require_filled(**fields: str) -> None:
@@ -133,7 +181,7 @@ def _require_filled(**fields: str) -> None:
 
 
 def _try(ctx: Context, site: FoundSite, client_id: str, client_secret: str) -> None:
-    """Get a token with the credentials, and see that it lets flags in."""
+    """Get a token with the credentials, and see that Jira takes a flag with it. InvalidInput where it does not."""
     try:
         answer = _probe_with(ctx, site, client_id, client_secret)
         if answer.status == 401:  # the token in hand may be one that Jira has withdrawn since
@@ -162,7 +210,7 @@ def _probe_with(ctx: Context, site: FoundSite, client_id: str, client_secret: st
 def probe(ctx: Context, cloud_id: str, access: FlagsAccess) -> JiraResponse:
     """Send a flag for an issue that does not exist: Jira answers as for any, and stores nothing (Atlassian).
 
-    Raises as `asking.ask`.
+    Raises what `api_calls.ask` raises.
     """
     now = ctx.clock()
     flag = tombstone_payload("flagpost-check", "flagpost-check", now, [_NO_ISSUE], ctx.settings.public_url, now)
@@ -170,31 +218,11 @@ def probe(ctx: Context, cloud_id: str, access: FlagsAccess) -> JiraResponse:
     return ask(ctx, cloud_id, access.pool, BULK, f"{access.url}/bulk", authorization=access.authorization, json=body)
 
 
-def _old_site(tx: Transaction, account_id: str) -> Site | None:
-    """The site that is connected with credentials already. Conflict where one is connected through the app."""
-    old = integrations.site_of_account(tx, account_id)
-    if old is None or old.disconnected_at:
-        return None
-    if old.auth_method != OAUTH:
-        raise Conflict("The site is connected through the app, which does all that credentials do. Uninstall it first.")
-    return old
-
-
-def _connect(tx: Transaction, account_id: str, found: FoundSite, old: Site | None, now: int) -> Site:
-    if old is None:
-        return integrations.save_site(
-            tx, account_id, cloud_id=found.cloud_id, site_url=found.url, auth_method=OAUTH, now=now
-        )
-    integrations.update_site(tx, old.id, site_url=found.url, moved_to=None)
-    integrations.request_resync(tx, old.id, now)
-    return old
-
-
 # Looking issues up ------------------------------------------------------------------------------------------------
 
 
 def set_api_token(ctx: Context, actor: Actor, *, email: str, token: str) -> Credentials:
-    """Look issues up with this person's API token. InvalidInput where Jira does not accept it.
+    """Look issues up with this API token of an Atlassian account. InvalidInput where Jira does not accept it.
 
     A token without scopes works at the site itself, one with scopes only at Atlassian's gateway; both are tried.
     """
@@ -204,15 +232,14 @@ def set_api_token(ctx: Context, actor: Actor, *, email: str, token: str) -> Cred
         raise InvalidInput("Enter the email address of the Atlassian account, and its API token.", "token")
     given = _given(ctx, actor)
     url = _where_it_works(ctx, given, basic(email, token))
-    values = {"api_email": email, "api_token": ctx.box.encrypt(token), "api_base_url": url, "api_refusal": None}
-    return _update(ctx, actor, given, "set_api_token", {"email": email}, **values)
+    values = _NO_API_TOKEN | {"api_email": email, "api_token": ctx.box.encrypt(token), "api_base_url": url}
+    return _update(ctx, actor, given.id, "set_api_token", {"email": email}, values)
 
 
 def remove_api_token(ctx: Context, actor: Actor) -> Credentials:
-    """Forget the API token: issues are not looked up any more, and keys are accepted as they are typed."""
+    """Delete the API token: issues are not looked up any more, and keys are accepted as they are typed."""
     actor.require(Right.MANAGE_INTEGRATIONS)
-    nothing = dict.fromkeys(("api_email", "api_token", "api_base_url", "api_refusal"))
-    return _update(ctx, actor, _given(ctx, actor), "removed_api_token", None, **nothing)
+    return _update(ctx, actor, _given(ctx, actor).id, "removed_api_token", None, _NO_API_TOKEN)
 
 
 def _where_it_works(ctx: Context, given: Credentials, authorization: str) -> str:
@@ -243,20 +270,19 @@ def _where_it_works(ctx: Context, given: Credentials, authorization: str) -> str
 
 
 def new_webhook(ctx: Context, actor: Actor) -> Webhook:
-    """The address and a new secret for a webhook of the site's; calls signed with an earlier secret are refused."""
+    """The address and a new secret for a webhook of the site; calls signed with an earlier secret are refused."""
     actor.require(Right.MANAGE_INTEGRATIONS)
     given = _given(ctx, actor)
     secret = secrets.token_urlsafe(32)
-    values = {"webhook_secret": ctx.box.encrypt(secret), "webhook_seen_at": None, "webhook_refused_at": None}
-    _update(ctx, actor, given, "made_webhook", None, **values)
+    values = _NO_WEBHOOK | {"webhook_secret": ctx.box.encrypt(secret)}
+    _update(ctx, actor, given.id, "made_webhook", None, values)
     return Webhook(webhook_url(ctx, given), secret)
 
 
 def remove_webhook(ctx: Context, actor: Actor) -> Credentials:
     """Accept no call of the site's webhook any more."""
     actor.require(Right.MANAGE_INTEGRATIONS)
-    nothing = dict.fromkeys(("webhook_secret", "webhook_seen_at", "webhook_refused_at"))
-    return _update(ctx, actor, _given(ctx, actor), "removed_webhook", None, **nothing)
+    return _update(ctx, actor, _given(ctx, actor).id, "removed_webhook", None, _NO_WEBHOOK)
 
 
 def webhook_url(ctx: Context, given: Credentials) -> str:
@@ -275,14 +301,15 @@ def _given(ctx: Context, actor: Actor) -> Credentials:
     return given
 
 
+@transactional
 def _update(
-    ctx: Context, actor: Actor, given: Credentials, change: str, after: dict[str, str] | None, **values: object
+    change: Change, credentials_id: str, verb: str, after: dict[str, str] | None, values: Mapping[str, object]
 ) -> Credentials:
-    with ctx.db.write() as tx:
-        credentials.update(tx, given.id, **values)
-        saved = credentials.find(tx, given.id)
-        site = integrations.site_of_account(tx, actor.account_id)
-        if saved is None or site is None:
-            raise NotFound("The credentials were removed in the meantime.")
-        record_site(tx, actor, ctx.clock(), site, change, after=after)
+    tx, account_id = change.tx, change.actor.account_id
+    accounts.lock(tx, account_id)
+    credentials.update(tx, credentials_id, **values)
+    saved, site = credentials.find(tx, credentials_id), integrations.site_of_account(tx, account_id)
+    if saved is None or site is None:
+        raise NotFound("The credentials were removed in the meantime.")
+    change.saved(verb, site_subject(site), after=after)
     return saved

@@ -20,6 +20,7 @@ from flagpost.store.db import Transaction
 from flagpost.store.jira import integrations, issue_panel
 from flagpost.store.jira.integrations import Site
 from flagpost.store.jira.issue_panel import FlagOnIssue
+from flagpost.store.jira.issues import Issue
 from flagpost.store.projects import projects
 
 MOST_FOUND = 20
@@ -94,13 +95,17 @@ def search(ctx: Context, invocation: Invocation, text: str) -> tuple[list[FoundF
 
 
 def connect(ctx: Context, invocation: Invocation, flag: str) -> Panel:
-    """Connect a flag (id) with the issue."""
+    """Connect a flag (id) with the issue.
+
+    Jira is not asked for the issue: the invocation token proves that it exists. The refresher looks up the rest.
+    """
     with ctx.db.read() as tx:
         visit = _linked(_connected(tx, invocation))
         project = issue_panel.project_of_flag(tx, flag, visit.seen)
     if project is None:
         raise NotFound("Could not find the feature flag.")
-    issue_links.connect_issues(ctx, visit.visitor.actor, project, flag, [visit.issue.key])
+    issue = Issue("", visit.issue.id, visit.issue.key, "", "", "", "", "", "unchecked", None)
+    issue_links.connect_checked(ctx, visit.visitor.actor, project, flag, [issue])
     return show(ctx, invocation)
 
 

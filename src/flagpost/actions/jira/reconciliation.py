@@ -1,16 +1,17 @@
-"""Asking for a check of what Jira holds against what it was told, and seeing what the last ones found."""
+"""Reconciliation: asking for a comparison of what Jira holds with what it was sent, and what comparisons found."""
 
 from dataclasses import dataclass
 
 from flagpost.actions.access import Actor, Right
-from flagpost.actions.audit import record
 from flagpost.actions.context import Context
-from flagpost.actions.jira.resync import connected_site
+from flagpost.actions.jira.site import lock_connected_site
 from flagpost.actions.lookup import get_visible_flag, get_visible_project
+from flagpost.actions.unit_of_work import Change, Subject, transactional
 from flagpost.errors import Conflict, InvalidInput, NotFound
 from flagpost.store.db import Transaction
 from flagpost.store.jira import outbox, reconciliations
 from flagpost.store.jira.reconciliations import Finding, Reconciliation
+from flagpost.store.locks import Lock
 
 SHOWN = 10
 MOST_FINDINGS = 200
@@ -18,65 +19,79 @@ MOST_FINDINGS = 200
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """A check, and up to two hundred of what it found."""
+    """A comparison, and up to two hundred of what it found."""
 
     check: Reconciliation
     findings: list[Finding]
 
 
-def ask_for_check(ctx: Context, actor: Actor, project: str | None = None, flag: str | None = None) -> CheckReport:
+@transactional
+def ask_for_check(change: Change, project: str | None = None, flag: str | None = None) -> CheckReport:
     """Have every flag, or one, read back from Jira and compared; what differs is sent again. Begins within seconds.
 
-    The check of everything that is under way already, where there is one. Conflict where no site is connected, or the
-    flag was never connected with an issue.
+    One that covers the same and is under way already is not doubled. Conflict where no site is connected, or the flag
+    was never connected with an issue.
     """
-    actor.require(Right.MANAGE_INTEGRATIONS if flag is None else Right.EDIT_FLAGS)
+    change.actor.require(Right.MANAGE_INTEGRATIONS if flag is None else Right.EDIT_FLAGS)
     if flag is not None and project is None:
         raise InvalidInput("Say which project the flag is in.", "project")
     if project is not None and flag is None:
         raise InvalidInput("Name one of the project's flags, or no project for everything.", "flag")
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        site = connected_site(tx, actor)
-        if flag is not None and project is not None:
-            return _report(tx, _ask_for_one(tx, actor, project, flag, now))
-        running = next((one for one in reconciliations.unfinished(tx, actor.account_id) if one.flag_id is None), None)
-        if running:
-            return _report(tx, running)
-        asked = reconciliations.request(tx, actor.account_id, reconciliations.ASKED, site.site_url, now, actor.name)
-        record(tx, actor, now, "asked_for_check", object_type="integration", object_id=asked.id, object_name=asked.name)
-        return _report(tx, asked)
+    asked = _everything(change) if flag is None or project is None else _one_flag(change, project, flag)
+    return _report(change.tx, asked)
 
 
-def _ask_for_one(tx: Transaction, actor: Actor, project: str, flag: str, now: int) -> Reconciliation:
-    one = get_visible_flag(tx, get_visible_project(tx, actor, project), flag)
-    if outbox.find(tx, one.id) is None:
+def _everything(change: Change) -> Reconciliation:
+    site = lock_connected_site(change)
+    asked = _under_way(change, None)
+    if asked is None:
+        asked = _request(change, reconciliations.ASKED, site.site_url)
+        change.saved("asked_for_check", Subject("integration", asked.id, asked.name))
+    return asked
+
+
+def _one_flag(change: Change, project: str, flag: str) -> Reconciliation:
+    found = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
+    one = get_visible_flag(change.tx, found, flag, lock=Lock.SHARE)
+    lock_connected_site(change)
+    if outbox.find(change.tx, one.id) is None:
         raise Conflict(f"“{one.name}” was never connected with an issue, so Jira has nothing of it.")
-    running = next(
-        (known for known in reconciliations.unfinished(tx, actor.account_id) if known.flag_id == one.id), None
-    )
-    return running or reconciliations.request(
-        tx, actor.account_id, reconciliations.FLAG, one.name, now, actor.name, one.id
-    )
+    return _under_way(change, one.id) or _request(change, reconciliations.FLAG, one.name, one.id)
+
+
+def _under_way(change: Change, flag_id: str | None) -> Reconciliation | None:
+    """The comparison of this flag, or of everything (None), that is under way. The site's lock keeps others out."""
+    under_way = reconciliations.unfinished(change.tx, change.actor.account_id)
+    return next((one for one in under_way if one.flag_id == flag_id), None)
+
+
+def _request(change: Change, kind: str, name: str, flag_id: str | None = None) -> Reconciliation:
+    actor = change.actor
+    return reconciliations.request(change.tx, actor.account_id, kind, name, change.now, actor.name, flag_id)
 
 
 def get_check(ctx: Context, actor: Actor, check: str) -> CheckReport:
-    """One check, with what it found so far."""
+    """One comparison, with what it found so far."""
     with ctx.db.read() as tx:
         found = reconciliations.find(tx, actor.account_id, check)
         if found is None:
-            raise NotFound("There is no such check.")
+            raise NotFound("There is no such comparison.")
         actor.require(Right.MANAGE_INTEGRATIONS if found.flag_id is None else Right.EDIT_FLAGS)
-        if found.flag_id and (push := outbox.find(tx, found.flag_id)):
-            get_visible_project(tx, actor, push.project_id)
+        if found.flag_id and (entry := outbox.find(tx, found.flag_id)):
+            get_visible_project(tx, actor, entry.project_id)
         return _report(tx, found)
 
 
 def list_checks(ctx: Context, actor: Actor) -> list[CheckReport]:
-    """The last ones, the newest first."""
+    """The latest comparisons of the account, the newest first."""
     actor.require(Right.MANAGE_INTEGRATIONS)
     with ctx.db.read() as tx:
-        return [_report(tx, one) for one in reconciliations.latest(tx, actor.account_id, SHOWN)]
+        return read_checks(tx, actor.account_id)
+
+
+def read_checks(tx: Transaction, account_id: str) -> list[CheckReport]:
+    """Within a transaction: the last ones, the newest first."""
+    return [_report(tx, one) for one in reconciliations.latest(tx, account_id, SHOWN)]
 
 
 def _report(tx: Transaction, check: Reconciliation) -> CheckReport:

@@ -1,134 +1,123 @@
-"""Sending again what Jira was told already: everything, a project, or one flag; how far that is; and cancelling it."""
+"""Resync: sending to Jira again everything, a project or one flag; how far a resync is; and cancelling it."""
 
 from flagpost.actions.access import Actor, Right
-from flagpost.actions.audit import record
 from flagpost.actions.context import Context
+from flagpost.actions.jira.site import lock_connected_site
 from flagpost.actions.lookup import get_visible_flag, get_visible_project
+from flagpost.actions.unit_of_work import Change, Subject, transactional
 from flagpost.errors import Conflict, InvalidInput, NotFound
 from flagpost.store.db import Transaction
 from flagpost.store.jira import integrations, outbox, resyncs
 from flagpost.store.jira.integrations import Site
 from flagpost.store.jira.resyncs import Progress, Resync
+from flagpost.store.locks import Lock
 
 SHOWN = 10
 
 
-def send_again(ctx: Context, actor: Actor, project: str | None = None, flag: str | None = None) -> Progress:
-    """Have Jira told again of every connected flag, of those of a project, or of one flag of it.
+@transactional
+def send_again(change: Change, project: str | None = None, flag: str | None = None) -> Progress:
+    """Send every connected flag to Jira again, those of a project, or one flag of it.
 
-    Everything: also tries again whatever had stopped delivery. Conflict where no site is connected, or the flag was
-    never connected with an issue.
+    Everything: also where delivery had stopped or paused. Conflict where no site is connected, or the flag was never
+    connected with an issue.
     """
-    _require(actor, flag)
+    _require(change.actor, flag)
     if flag is not None and project is None:
         raise InvalidInput("Say which project the flag is in.", "project")
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        site = connected_site(tx, actor)
-        asked = _everything(tx, actor, site, now) if project is None else _part(tx, actor, project, flag, now)
-        _record(tx, actor, now, asked, "resent")
-        shown = resyncs.find(tx, actor.account_id, asked.id)
-        assert shown is not None  # noqa: S101 - it was made a line above
-        found = resyncs.progress(tx, shown, now)
-    ctx.wake(actor.account_id)
-    return found
-
-
-def connected_site(tx: Transaction, actor: Actor) -> Site:
-    """The Jira site the account is connected to. Conflict where there is none."""
-    site = integrations.site_of_account(tx, actor.account_id)
-    if site is None or site.disconnected_at:
-        raise Conflict("No Jira site is connected yet.")
-    return site
+    asked = _everything(change) if project is None else _part(change, project, flag)
+    change.saved("resent", _subject(asked))
+    change.wake_delivery()
+    present = resyncs.find(change.tx, change.actor.account_id, asked.id)
+    assert present is not None  # noqa: S101 - inserted or found above
+    return resyncs.progress(change.tx, present, change.now)
 
 
 def _require(actor: Actor, flag: str | None) -> None:
     actor.require(Right.MANAGE_INTEGRATIONS if flag is None else Right.EDIT_FLAGS)
 
 
-def _everything(tx: Transaction, actor: Actor, site: Site, now: int) -> Resync:
-    """Begun by the delivery, which knows whether Jira holds anything yet; asked for twice, it is done once."""
-    integrations.request_resync(tx, site.id, now)
+def _everything(change: Change) -> Resync:
+    """Delivery begins it, because it knows whether Jira holds flags already. One that waits for that is not doubled."""
+    tx, actor = change.tx, change.actor
+    site = lock_connected_site(change)
+    integrations.request_resync(tx, site.id, change.now)
     waiting = resyncs.requested_of_site(tx, actor.account_id)
-    return waiting or resyncs.insert(tx, actor.account_id, site.site_url, now, actor.name)
+    return waiting or resyncs.insert(tx, actor.account_id, site.site_url, change.now, actor.name)
 
 
-def _part(tx: Transaction, actor: Actor, project: str, flag: str | None, now: int) -> Resync:
-    place = get_visible_project(tx, actor, project)
-    if flag is None:
+def _part(change: Change, project: str, flag: str | None) -> Resync:
+    tx, actor, now = change.tx, change.actor, change.now
+    place = get_visible_project(tx, actor, project, lock=Lock.SHARE)
+    one = None if flag is None else get_visible_flag(tx, place, flag, lock=Lock.SHARE)
+    lock_connected_site(change)
+    if one is None:
         asked = resyncs.insert(tx, actor.account_id, place.name, now, actor.name, resyncs.PROJECT, project_id=place.id)
+    elif outbox.find(tx, one.id) is None:
+        raise Conflict(f"“{one.name}” was never connected with an issue, so there is nothing to send.")
     else:
-        one = get_visible_flag(tx, place, flag)
-        if outbox.find(tx, one.id) is None:
-            raise Conflict(f"“{one.name}” was never connected with an issue, so there is nothing to send.")
         of = {"project_id": place.id, "flag_id": one.id}
         asked = resyncs.insert(tx, actor.account_id, one.name, now, actor.name, resyncs.FLAG, **of)
     resyncs.begin(tx, asked, now)
     return asked
 
 
-def cancel(ctx: Context, actor: Actor, backfill: str) -> Progress:
-    """End one that is under way. Changes that Jira has yet to hear of are sent all the same.
+@transactional
+def cancel(change: Change, resync: str) -> Progress:
+    """End a resync that is under way. Flags that changed since they were sent last are sent all the same.
 
-    Conflict where it is over, or where all that is left is news to Jira, as after a site was connected.
+    Conflict where it is over, or where every flag that is left changed, as after a site was connected.
     """
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        found = _reach(tx, actor, backfill)
-        if found.outcome is not None:
-            raise Conflict("This is over already.")
-        site = integrations.site_of_account(tx, actor.account_id)
-        if found.started_at is None and site:
-            _take_back(tx, site)
-        spared = resyncs.cancel(tx, found, now, actor.name)
-        if found.started_at is not None and not spared:
-            raise Conflict("What is left of it is news to Jira, so all of it has to be sent.")
-        if found.scope == resyncs.SITE and site and site.resync_finished_at is None:
-            integrations.update_site(tx, site.id, resync_finished_at=now)
-        _record(tx, actor, now, found, "cancelled_resend")
-        ended = _reach(tx, actor, backfill)
-    return Progress(ended, 0, 0.0)
+    tx, actor, now = change.tx, change.actor, change.now
+    site = integrations.lock_site(tx, actor.account_id)
+    found = _find(tx, actor, resync)
+    if found.outcome is not None:
+        raise Conflict("This is over already.")
+    spared = resyncs.cancel(tx, found, now, actor.name)
+    if found.started_at is None and site:
+        _take_back(change, site)
+    if found.started_at is not None and not spared:
+        raise Conflict("What is left of it is news to Jira, so all of it has to be sent.")
+    if found.scope == resyncs.SITE and site and site.resync_finished_at is None:
+        integrations.update_site(tx, site.id, resync_finished_at=now)
+    change.saved("cancelled_resend", _subject(found))
+    return Progress(_find(tx, actor, resync), 0, 0.0)
 
 
-def _take_back(tx: Transaction, site: Site) -> None:
+def _take_back(change: Change, site: Site) -> None:
     if site.resync_started_at is None:
         raise Conflict("Jira holds nothing yet, so there is nothing to cancel: all of this is news to it.")
-    integrations.update_site(tx, site.id, resync_requested_at=None)
+    integrations.update_site(change.tx, site.id, resync_requested_at=None)
 
 
-def get_backfill(ctx: Context, actor: Actor, backfill: str) -> Progress:
-    """How far one is."""
+def get_resync(ctx: Context, actor: Actor, resync: str) -> Progress:
+    """How far a resync is."""
     with ctx.db.read() as tx:
-        return resyncs.progress(tx, _reach(tx, actor, backfill), ctx.clock())
+        return resyncs.progress(tx, _find(tx, actor, resync), ctx.clock())
 
 
-def list_backfills(ctx: Context, actor: Actor) -> list[Progress]:
-    """The latest of the account, the newest first."""
+def list_resyncs(ctx: Context, actor: Actor) -> list[Progress]:
+    """The latest resyncs of the account, the newest first."""
     actor.require(Right.MANAGE_INTEGRATIONS)
-    now = ctx.clock()
     with ctx.db.read() as tx:
-        return [resyncs.progress(tx, one, now) for one in resyncs.latest(tx, actor.account_id, SHOWN)]
+        return read_resyncs(tx, actor.account_id, ctx.clock())
 
 
-def _reach(tx: Transaction, actor: Actor, backfill: str) -> Resync:
-    """One that the actor may see: of a flag, whoever may change that flag; of more, whoever manages integrations."""
-    found = resyncs.find(tx, actor.account_id, backfill)
+def read_resyncs(tx: Transaction, account_id: str, now: int) -> list[Progress]:
+    """Within a transaction: the latest of the account, the newest first."""
+    return [resyncs.progress(tx, one, now) for one in resyncs.latest(tx, account_id, SHOWN)]
+
+
+def _find(tx: Transaction, actor: Actor, resync: str) -> Resync:
+    """A resync that the actor may see: of one flag, who may change that flag; of more, who manages integrations."""
+    found = resyncs.find(tx, actor.account_id, resync)
     if found is None:
-        raise NotFound("There is no such back-fill.")
+        raise NotFound("There is no such resync.")
     _require(actor, found.flag_id)
     if found.flag_id is not None and found.project_id is not None:
         get_visible_project(tx, actor, found.project_id)
     return found
 
 
-def _record(tx: Transaction, actor: Actor, now: int, what: Resync, change: str) -> None:
-    record(
-        tx,
-        actor,
-        now,
-        change,
-        object_type="integration",
-        object_id=what.id,
-        object_name=what.name,
-        project_id=what.project_id,
-    )
+def _subject(resync: Resync) -> Subject:
+    return Subject("integration", resync.id, resync.name, resync.project_id)

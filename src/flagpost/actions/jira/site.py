@@ -1,17 +1,15 @@
-"""Jira Cloud sites by their addresses: is this one, which one is it, and where has it moved to?"""
+"""Jira Cloud sites: which one an address leads to, and which one an account is connected to."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
-from flagpost.actions.access import Actor
-from flagpost.actions.audit import record
 from flagpost.actions.context import Context
+from flagpost.actions.unit_of_work import Change, Subject
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound
 from flagpost.jira.client import JiraAddressRefused, JiraUnreachable
 from flagpost.jira.hosts import is_loopback, split_address
 from flagpost.jira.response import JiraResponse
+from flagpost.store.accounts import accounts
 from flagpost.store.db import Transaction
 from flagpost.store.jira import integrations
 from flagpost.store.jira.integrations import Integration, Site
@@ -30,7 +28,7 @@ class FoundSite:
 def checked_address(ctx: Context, address: str) -> str:
     """A site's address without a path. Raises InvalidInput for one that cannot be a Jira Cloud site's.
 
-    A Cloud site has no port of its own; one on this machine, for the sandbox, may.
+    A Cloud site has the port of https; a site on this machine (the sandbox) may have another.
     """
     address = address.strip() if "://" in address else f"https://{address.strip()}"
     try:
@@ -79,7 +77,7 @@ def _no_site(host: str, answer: JiraResponse) -> Exception:
 
 
 def _unreachable(ctx: Context, host: str, error: JiraUnreachable) -> Exception:
-    """No answer: because the address is wrong, or because nothing of Atlassian's can be reached from here."""
+    """The error that says whether the address is wrong, or this host reaches nothing of Atlassian's."""
     try:
         ctx.jira.get_public(f"{ctx.settings.atlassian_api_url}/")
     except JiraError:
@@ -88,7 +86,7 @@ def _unreachable(ctx: Context, host: str, error: JiraUnreachable) -> Exception:
 
 
 def no_network(ctx: Context, error: JiraUnreachable) -> JiraError:
-    """Atlassian cannot be reached from this host."""
+    """The error that says that this host cannot reach Atlassian."""
     api = urlsplit(ctx.settings.atlassian_api_url).hostname
     return JiraError(
         f"This host cannot reach Atlassian ({api}): {error.message} Check its network, proxy and firewall."
@@ -102,12 +100,39 @@ def _not_cloud(host: str) -> str:
     )
 
 
-def require_integration(tx: Transaction, actor: Actor) -> Integration:
+# The account's integration and its site ---------------------------------------------------------------------------
+
+
+def require_integration(tx: Transaction, account_id: str) -> Integration:
     """The account's integration. NotFound says how to set one up."""
-    integration = integrations.find(tx, actor.account_id)
+    integration = integrations.find(tx, account_id)
     if integration is None:
         raise NotFound("Set the integration up first: Admin settings → Integrations → Marketplace → Jira Cloud → Add.")
     return integration
+
+
+def lock_integration(change: Change) -> Integration:
+    """The account's integration, which no other transaction changes until the commit. NotFound where there is none."""
+    accounts.lock(change.tx, change.actor.account_id)
+    return require_integration(change.tx, change.actor.account_id)
+
+
+def integration_subject(integration: Integration) -> Subject:
+    """The subject of what happens to the integration of an account."""
+    return Subject("integration", integration.id, "Jira Cloud")
+
+
+def site_subject(site: Site) -> Subject:
+    """The subject of what happens to the Jira site of an account."""
+    return Subject("integration", site.id, site.site_url)
+
+
+def lock_connected_site(change: Change) -> Site:
+    """The Jira site that the account is connected to, which no delivery changes until the commit. Conflict without."""
+    site = integrations.lock_site(change.tx, change.actor.account_id)
+    if site is None or site.disconnected_at:
+        raise Conflict("No Jira site is connected yet.")
+    return site
 
 
 def require_expected(integration: Integration, site_url: str) -> None:
@@ -116,12 +141,16 @@ def require_expected(integration: Integration, site_url: str) -> None:
         raise Conflict(f"The integration was set up for {integration.expected_site}, and this is {site_url}.")
 
 
-def require_free(tx: Transaction, account_id: str, cloud_id: str) -> None:
-    """Conflict where the site, or the account, is connected elsewhere. What was disconnected makes way."""
+def make_room(change: Change, cloud_id: str) -> None:
+    """Have nothing in the way of connecting the account to this site: another account's old connection is deleted.
+
+    Conflict where the site, or the account, is connected elsewhere now.
+    """
+    tx, account_id = change.tx, change.actor.account_id
     of_cloud = integrations.site_of_cloud(tx, cloud_id)
     if of_cloud and of_cloud.account_id != account_id and not of_cloud.disconnected_at:
         raise Conflict("This Jira site is connected to another Flagpost account already. Disconnect it there first.")
-    of_account = integrations.site_of_account(tx, account_id)
+    of_account = integrations.lock_site(tx, account_id)
     if of_account and of_account.cloud_id != cloud_id and not of_account.disconnected_at:
         raise Conflict(
             f"The Flagpost account is connected to {of_account.site_url} already, and it can have one Jira site. "
@@ -129,17 +158,3 @@ def require_free(tx: Transaction, account_id: str, cloud_id: str) -> None:
         )
     if of_cloud and of_cloud.account_id != account_id:
         integrations.delete_site(tx, of_cloud.id)
-
-
-def record_site(
-    tx: Transaction,
-    actor: Actor,
-    now: int,
-    site: Site,
-    change: str,
-    before: Mapping[str, Any] | None = None,
-    after: Mapping[str, Any] | None = None,
-) -> None:
-    """Note in the audit log what became of an account's site."""
-    named = {"object_type": "integration", "object_id": site.id, "object_name": site.site_url}
-    record(tx, actor, now, change, before=before, after=after, **named)

@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 from flagpost.actions.access import Actor, Right
-from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.actions.lookup import get_visible_project
+from flagpost.actions.unit_of_work import Change, Subject, transactional
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem
 from flagpost.store.db import Transaction
+from flagpost.store.locks import Lock
 from flagpost.store.projects import attributes, projects
 from flagpost.store.projects.attributes import Attribute
 from flagpost.store.records import Project, TrafficType
@@ -31,50 +32,55 @@ def list_attributes(
 ) -> list[Attribute]:
     """A traffic type's attributes by id, those after `after` whose id or name starts with `prefix`."""
     with ctx.db.read() as tx:
-        kind = _reach_traffic_type(tx, get_visible_project(tx, actor, project), traffic_type)
+        kind = _get_traffic_type(tx, get_visible_project(tx, actor, project), traffic_type)
         return attributes.list_attributes(tx, kind.id, prefix, after, limit)
 
 
+@transactional
 def save_attributes(
-    ctx: Context, actor: Actor, project: str, traffic_type: str, many: Sequence[Attribute], *, new: bool = False
+    change: Change, project: str, traffic_type: str, many: Sequence[Attribute], *, new: bool = False
 ) -> list[Attribute]:
-    """Write attributes (their `traffic_type_id` is filled in here); Conflict with `new` where one is there already."""
-    actor.require(Right.MANAGE_PROJECTS)
+    """Write attributes (their `traffic_type_id` is filled in here); Conflict with `new` where one exists already."""
+    change.actor.require(Right.MANAGE_PROJECTS)
     if len(many) > MAX_AT_ONCE:
         raise InvalidInput(f"At most {MAX_AT_ONCE} attributes at once.")
     problems = [problem for number, one in enumerate(many) for problem in _problems(one, number, len(many))]
     if problems:
         raise InvalidInput(problems)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        found = get_visible_project(tx, actor, project)
-        kind = _reach_traffic_type(tx, found, traffic_type)
-        written = [replace(one, traffic_type_id=kind.id) for one in many]
-        before = {one.id: attributes.find_attribute(tx, kind.id, one.id) for one in written}
-        if new and (there := [id for id, one in before.items() if one]):
-            raise Conflict(f"There is an attribute “{there[0]}” of {kind.name} already.")
-        attributes.put_attributes(tx, list({one.id: one for one in written}.values()))
-        for one in written:
-            _record(tx, actor, now, found, kind, one, before[one.id], one)
+    kind = _lock_traffic_type(change, project, traffic_type)
+    written = [replace(one, traffic_type_id=kind.id) for one in many]
+    before = {one.id: attributes.find_attribute(change.tx, kind.id, one.id) for one in written}
+    if new and (there := [id for id, one in before.items() if one]):
+        raise Conflict(f"There is an attribute “{there[0]}” of {kind.name} already.")
+    attributes.put_attributes(change.tx, list({one.id: one for one in written}.values()))
+    for one in written:
+        old = before[one.id]
+        change.saved("updated" if old else "created", _subject(kind, one), before=_shown(old), after=_shown(one))
     return written
 
 
 def get_attribute(ctx: Context, actor: Actor, project: str, traffic_type: str, attribute: str) -> Attribute:
     """One attribute, by what applications call it."""
     with ctx.db.read() as tx:
-        return _reach(tx, _reach_traffic_type(tx, get_visible_project(tx, actor, project), traffic_type), attribute)
+        return _get_attribute(
+            tx, _get_traffic_type(tx, get_visible_project(tx, actor, project), traffic_type), attribute
+        )
 
 
-def delete_attribute(ctx: Context, actor: Actor, project: str, traffic_type: str, attribute: str) -> None:
+@transactional
+def delete_attribute(change: Change, project: str, traffic_type: str, attribute: str) -> None:
     """Remove an attribute. Rules that name it go on working: they compare what applications send."""
-    actor.require(Right.MANAGE_PROJECTS)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        found = get_visible_project(tx, actor, project)
-        kind = _reach_traffic_type(tx, found, traffic_type)
-        old = _reach(tx, kind, attribute)
-        attributes.delete_attribute(tx, old)
-        _record(tx, actor, now, found, kind, old, old, None)
+    change.actor.require(Right.MANAGE_PROJECTS)
+    kind = _lock_traffic_type(change, project, traffic_type)
+    old = _get_attribute(change.tx, kind, attribute)
+    attributes.delete_attribute(change.tx, old)
+    change.saved("deleted", _subject(kind, old), before=_shown(old))
+
+
+def _lock_traffic_type(change: Change, project: str, ref: str) -> TrafficType:
+    """A traffic type of a project that is held until the commit, and with it all that stands below the project."""
+    found = get_visible_project(change.tx, change.actor, project, lock=Lock.CHANGE)
+    return _get_traffic_type(change.tx, found, ref)
 
 
 def _problems(one: Attribute, number: int, of: int) -> list[Problem]:
@@ -91,14 +97,14 @@ def _problems(one: Attribute, number: int, of: int) -> list[Problem]:
     return found
 
 
-def _reach_traffic_type(tx: Transaction, project: Project, ref: str) -> TrafficType:
+def _get_traffic_type(tx: Transaction, project: Project, ref: str) -> TrafficType:
     kind = projects.find_traffic_type(tx, project.id, ref)
     if kind is None:
         raise NotFound(f"Could not find the traffic type “{ref}” in {project.name}.")
     return kind
 
 
-def _reach(tx: Transaction, kind: TrafficType, attribute: str) -> Attribute:
+def _get_attribute(tx: Transaction, kind: TrafficType, attribute: str) -> Attribute:
     found = attributes.find_attribute(tx, kind.id, attribute)
     if found is None:
         raise NotFound(f"Could not find the attribute “{attribute}” of {kind.name}.")
@@ -111,25 +117,5 @@ def _shown(one: Attribute | None) -> dict[str, Any] | None:
     return {"displayName": one.display_name, "description": one.description, "dataType": one.data_type}
 
 
-def _record(
-    tx: Transaction,
-    actor: Actor,
-    now: int,
-    project: Project,
-    kind: TrafficType,
-    attribute: Attribute,
-    before: Attribute | None,
-    after: Attribute | None,
-) -> None:
-    record(
-        tx,
-        actor,
-        now,
-        "deleted" if after is None else "updated" if before else "created",
-        object_type="attribute",
-        object_id=kind.id,
-        object_name=attribute.id,
-        project_id=project.id,
-        before=_shown(before),
-        after=_shown(after),
-    )
+def _subject(kind: TrafficType, attribute: Attribute) -> Subject:
+    return Subject("attribute", kind.id, attribute.id, kind.project_id)

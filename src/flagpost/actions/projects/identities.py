@@ -7,9 +7,11 @@ from typing import Any
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
 from flagpost.actions.lookup import get_visible_project_and_environment
+from flagpost.actions.unit_of_work import Change, transactional
 from flagpost.errors import InvalidInput, NotFound, Problem
 from flagpost.flags.naming_rules import key_problem
 from flagpost.store.db import Transaction
+from flagpost.store.locks import Lock
 from flagpost.store.projects import attributes, projects
 from flagpost.store.projects.attributes import Attribute, Identity
 from flagpost.store.records import TrafficType
@@ -38,62 +40,66 @@ def get_identity(ctx: Context, actor: Actor, traffic_type: str, environment: str
     """What is known of a key."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        kind = _reach_traffic_type(tx, actor, traffic_type, environment)
+        kind = _get_traffic_type(tx, actor, traffic_type, environment)
         found = attributes.find_identities(tx, kind.id, environment, [key]).get(key)
     if found is None:
         raise NotFound(f"Nothing is known of “{key}”.")
     return found
 
 
+@transactional
 def save_identity(
-    ctx: Context, actor: Actor, traffic_type: str, environment: str, new: NewIdentity, *, keep: bool = False
+    change: Change, traffic_type: str, environment: str, new: NewIdentity, *, keep: bool = False
 ) -> Identity:
     """Write what is known of a key; with `keep`, values that are not named stay as they are."""
-    actor.require(Right.EDIT_FLAGS)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        kind = _reach_traffic_type(tx, actor, traffic_type, environment)
-        if problems := _problems(new, _known(tx, kind)):
-            raise InvalidInput(problems)
-        present = attributes.find_identities(tx, kind.id, environment, [new.key]).get(new.key) if keep else None
-        kept = present.values if present else {}
-        written = Identity(kind.id, environment, new.key, {**kept, **new.values}, now)
-        attributes.put_identities(tx, [written])
+    change.actor.require(Right.EDIT_FLAGS)
+    kind = _lock_traffic_type(change, traffic_type, environment)
+    if problems := _problems(new, _known(change.tx, kind)):
+        raise InvalidInput(problems)
+    present = attributes.find_identities(change.tx, kind.id, environment, [new.key]).get(new.key) if keep else None
+    kept = present.values if present else {}
+    written = Identity(kind.id, environment, new.key, {**kept, **new.values}, change.now)
+    attributes.put_identities(change.tx, [written])
     return written
 
 
+@transactional
 def save_identities(
-    ctx: Context, actor: Actor, traffic_type: str, environment: str, many: Sequence[NewIdentity]
+    change: Change, traffic_type: str, environment: str, many: Sequence[NewIdentity]
 ) -> tuple[list[Identity], list[Refused]]:
     """Write what is known of many keys; those that are not valid are left out and given back with the reason."""
-    actor.require(Right.EDIT_FLAGS)
+    change.actor.require(Right.EDIT_FLAGS)
     if len(many) > MAX_AT_ONCE:
         raise InvalidInput(f"At most {MAX_AT_ONCE} identities at once.")
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        kind = _reach_traffic_type(tx, actor, traffic_type, environment)
-        known = _known(tx, kind)
-        refused = [Refused(one, InvalidInput(wrong).message) for one in many if (wrong := _problems(one, known))]
-        bad = {id(one.identity) for one in refused}
-        written = {
-            one.key: Identity(kind.id, environment, one.key, dict(one.values), now)
-            for one in many
-            if id(one) not in bad
-        }
-        attributes.put_identities(tx, list(written.values()))
+    kind = _lock_traffic_type(change, traffic_type, environment)
+    known = _known(change.tx, kind)
+    refused = [Refused(one, InvalidInput(wrong).message) for one in many if (wrong := _problems(one, known))]
+    bad = {id(one.identity) for one in refused}
+    written = {
+        one.key: Identity(kind.id, environment, one.key, dict(one.values), change.now)
+        for one in many
+        if id(one) not in bad
+    }
+    attributes.put_identities(change.tx, list(written.values()))
     return list(written.values()), refused
 
 
-def delete_identity(ctx: Context, actor: Actor, traffic_type: str, environment: str, key: str) -> None:
+@transactional
+def delete_identity(change: Change, traffic_type: str, environment: str, key: str) -> None:
     """Forget a key."""
-    actor.require(Right.EDIT_FLAGS)
-    with ctx.db.write() as tx:
-        kind = _reach_traffic_type(tx, actor, traffic_type, environment)
-        if not attributes.delete_identity(tx, kind.id, environment, key):
-            raise NotFound(f"Nothing is known of “{key}”.")
+    change.actor.require(Right.EDIT_FLAGS)
+    kind = _lock_traffic_type(change, traffic_type, environment)
+    if not attributes.delete_identity(change.tx, kind.id, environment, key):
+        raise NotFound(f"Nothing is known of “{key}”.")
 
 
-def _reach_traffic_type(tx: Transaction, actor: Actor, traffic_type: str, environment: str) -> TrafficType:
+def _lock_traffic_type(change: Change, traffic_type: str, environment: str) -> TrafficType:
+    """The traffic type, in an environment that is held until the commit: of two writes of one key, one reads after."""
+    get_visible_project_and_environment(change.tx, change.actor, environment, lock=Lock.CHANGE)
+    return _get_traffic_type(change.tx, change.actor, traffic_type, environment)
+
+
+def _get_traffic_type(tx: Transaction, actor: Actor, traffic_type: str, environment: str) -> TrafficType:
     project, _ = get_visible_project_and_environment(tx, actor, environment)
     kind = projects.find_traffic_type(tx, project.id, traffic_type)
     if kind is None:

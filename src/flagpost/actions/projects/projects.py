@@ -1,16 +1,17 @@
 """Projects, their rollout statuses, and who may view them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flagpost.actions.access import Actor, ActorType, Right
-from flagpost.actions.audit import record
 from flagpost.actions.context import Context
 from flagpost.actions.lookup import get_visible_project, visible_projects
+from flagpost.actions.unit_of_work import Change, Subject, transactional
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem
 from flagpost.flags.model import JiraEnvironmentType
 from flagpost.flags.naming_rules import title_problem
 from flagpost.store.db import Transaction
-from flagpost.store.jira import outbox
+from flagpost.store.locks import Lock
 from flagpost.store.projects import projects
 from flagpost.store.records import Owner, Page, Project, RolloutStatus
 
@@ -45,28 +46,23 @@ def get_project(ctx: Context, actor: Actor, project: str) -> Project:
         return get_visible_project(tx, actor, project)
 
 
+@transactional
 def create_project(
-    ctx: Context,
-    actor: Actor,
-    name: str,
-    *,
-    requires_title_and_comments: bool = False,
-    with_defaults: bool = True,
+    change: Change, name: str, *, requires_title_and_comments: bool = False, with_defaults: bool = True
 ) -> Project:
     """A new project; `with_defaults` gives it Staging, Production and the traffic type `user`.
 
     The Admin API asks for none of these, as Split documents it.
     """
+    tx, actor = change.tx, change.actor
     actor.require(Right.MANAGE_PROJECTS)
     if actor.project_id is not None:
         raise NotFound("This key is bound to one project.")
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        _require_free_name(tx, actor, name)
-        project = projects.insert(tx, actor.account_id, name, requires_title_and_comments, now)
-        if with_defaults:
-            _add_defaults(tx, project, now)
-        _record(tx, actor, now, project, "created", after={"name": name})
+    _require_free_name(tx, actor, name)
+    project = projects.insert(tx, actor.account_id, name, requires_title_and_comments, change.now)
+    if with_defaults:
+        _add_defaults(tx, project, change.now)
+    change.saved("created", _subject(project), after={"name": name})
     return project
 
 
@@ -78,45 +74,42 @@ def _add_defaults(tx: Transaction, project: Project, now: int) -> None:
     projects.insert_traffic_type(tx, project.id, "user", now)
 
 
+@transactional
 def update_project(
-    ctx: Context,
-    actor: Actor,
-    project: str,
-    *,
-    name: str | None = None,
-    requires_title_and_comments: bool | None = None,
+    change: Change, project: str, *, name: str | None = None, requires_title_and_comments: bool | None = None
 ) -> Project:
     """Rename a project, or say whether its saves need a title and a comment. None leaves things as they are."""
+    tx, actor = change.tx, change.actor
     actor.require(Right.MANAGE_PROJECTS)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        found = get_visible_project(tx, actor, project)
-        values: dict[str, str | bool] = {}
-        if name is not None and name != found.name:
-            _require_free_name(tx, actor, name)
-            values["name"] = name
-        if requires_title_and_comments is not None:
-            values["requires_title_and_comments"] = requires_title_and_comments
-        if values:
-            projects.update(tx, found.id, **values)
-            before = {"name": found.name, "requiresTitleAndComments": found.requires_title_and_comments}
-            after = get_visible_project(tx, actor, found.id)
-            shown = {"name": after.name, "requiresTitleAndComments": after.requires_title_and_comments}
-            _record(tx, actor, now, after, "updated", before=before, after=shown)
-        return get_visible_project(tx, actor, found.id)
+    old = get_visible_project(tx, actor, project, lock=Lock.CHANGE)
+    values: dict[str, str | bool] = {}
+    if name is not None and name != old.name:
+        _require_free_name(tx, actor, name)
+        values["name"] = name
+    if requires_title_and_comments is not None:
+        values["requires_title_and_comments"] = requires_title_and_comments
+    if not values:
+        return old
+    projects.update(tx, old.id, **values)
+    new = get_visible_project(tx, actor, old.id)
+    change.saved("updated", _subject(new), before=_shown(old), after=_shown(new))
+    return new
 
 
-def delete_project(ctx: Context, actor: Actor, project: str) -> None:
+def _shown(project: Project) -> dict[str, object]:
+    return {"name": project.name, "requiresTitleAndComments": project.requires_title_and_comments}
+
+
+@transactional
+def delete_project(change: Change, project: str) -> None:
     """Remove a project that has no flags left."""
-    actor.require(Right.MANAGE_PROJECTS)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        found = get_visible_project(tx, actor, project)
-        count = projects.count_flags(tx, found.id)
-        if count:
-            raise Conflict(f"{found.name} still has {count} feature flags. Delete them first.")
-        projects.delete(tx, found.id)
-        _record(tx, actor, now, found, "deleted", before={"name": found.name})
+    change.actor.require(Right.MANAGE_PROJECTS)
+    found = get_visible_project(change.tx, change.actor, project, lock=Lock.DELETE)
+    count = projects.count_flags(change.tx, found.id)
+    if count:
+        raise Conflict(f"{found.name} still has {count} feature flags. Delete them first.")
+    projects.delete(change.tx, found.id)
+    change.saved("deleted", _subject(found), before={"name": found.name})
 
 
 def list_rollout_statuses(ctx: Context, actor: Actor, project: str) -> list[RolloutStatus]:
@@ -135,43 +128,44 @@ def get_restriction(ctx: Context, actor: Actor, project: str) -> Restriction:
         return Restriction(found.restricted, projects.list_grants(tx, found.id))
 
 
+@transactional
 def set_restriction(
-    ctx: Context, actor: Actor, project: str, *, restricted: bool, grants: list[tuple[str, str]]
+    change: Change, project: str, *, restricted: bool, grants: Sequence[tuple[str, str]]
 ) -> Restriction:
-    """Bound the view of a project to these users, groups and keys, each a type and an id; or open it to everybody.
+    """Bound the view of a project to these users, groups and keys, each a type and an id; or open it to every user.
 
-    A key that restricts a project keeps its own view of it: it could not undo what it did otherwise. Jira hears of it:
-    flags of a project that the integration's token may no longer see are taken off their issues.
+    A key that restricts a project keeps its own view of it: it could not undo what it did otherwise. Jira is sent the
+    project again: flags of a project that the integration's token may no longer see are taken off their issues.
     """
-    actor.require(Right.MANAGE_PROJECTS)
-    now = ctx.clock()
-    if restricted and actor.type is ActorType.API_KEY:
-        grants = [*dict.fromkeys([*grants, ("api_key", actor.id)])]
-    with ctx.db.write() as tx:
-        found = get_visible_project(tx, actor, project)
-        names = projects.names_of(tx, actor.account_id, grants)
-        unknown = [f"{kind} {id}" for kind, id in grants if (kind, id) not in names]
-        if unknown:
-            raise InvalidInput([Problem("resourcePermissions.view", f"There is no {what}.") for what in unknown])
-        before = [owner.name for owner in projects.list_grants(tx, found.id)] if found.restricted else ["everybody"]
-        projects.update(tx, found.id, restricted=restricted)
-        projects.replace_grants(tx, found.id, grants)
-        after = sorted(names.values()) if restricted else ["everybody"]
-        _record(tx, actor, now, found, "view_permissions", before={"view": before}, after={"view": after})
-        told = outbox.bump_project(tx, found.id, now)
-        result = Restriction(restricted, projects.list_grants(tx, found.id))
-    if told:
-        ctx.wake(actor.account_id)
-    return result
+    change.actor.require(Right.MANAGE_PROJECTS)
+    found = get_visible_project(change.tx, change.actor, project, lock=Lock.CHANGE)
+    return _restrict(change, found, restricted, grants)
 
 
-def grant_view(ctx: Context, actor: Actor, project: str, kind: str, id: str) -> Restriction:
+@transactional
+def grant_view(change: Change, project: str, kind: str, id: str) -> Restriction:
     """Let one more user, group or key view a restricted project."""
-    now_granted = get_restriction(ctx, actor, project)
-    grants = [(owner.type, owner.id) for owner in now_granted.grants]
-    return set_restriction(
-        ctx, actor, project, restricted=now_granted.restricted, grants=[*dict.fromkeys([*grants, (kind, id)])]
-    )
+    change.actor.require(Right.MANAGE_PROJECTS)
+    found = get_visible_project(change.tx, change.actor, project, lock=Lock.CHANGE)
+    present = [(owner.type, owner.id) for owner in projects.list_grants(change.tx, found.id)]
+    return _restrict(change, found, found.restricted, [*present, (kind, id)])
+
+
+def _restrict(change: Change, project: Project, restricted: bool, wanted: Sequence[tuple[str, str]]) -> Restriction:
+    tx, actor = change.tx, change.actor
+    own = [("api_key", actor.id)] if restricted and actor.type is ActorType.API_KEY else []
+    grants = [*dict.fromkeys([*wanted, *own])]
+    names = projects.names_of(tx, actor.account_id, grants)
+    unknown = [f"{kind} {id}" for kind, id in grants if (kind, id) not in names]
+    if unknown:
+        raise InvalidInput([Problem("resourcePermissions.view", f"There is no {what}.") for what in unknown])
+    before = [owner.name for owner in projects.list_grants(tx, project.id)] if project.restricted else ["everybody"]
+    projects.update(tx, project.id, restricted=restricted)
+    projects.replace_grants(tx, project.id, grants)
+    after = sorted(names.values()) if restricted else ["everybody"]
+    change.saved("view_permissions", _subject(project), before={"view": before}, after={"view": after})
+    change.resend_project(project.id)
+    return Restriction(restricted, projects.list_grants(tx, project.id))
 
 
 def _require_free_name(tx: Transaction, actor: Actor, name: str) -> None:
@@ -181,25 +175,5 @@ def _require_free_name(tx: Transaction, actor: Actor, name: str) -> None:
         raise Conflict(f"There is a project “{name}” already.")
 
 
-def _record(
-    tx: Transaction,
-    actor: Actor,
-    now: int,
-    project: Project,
-    change: str,
-    *,
-    before: dict[str, object] | None = None,
-    after: dict[str, object] | None = None,
-) -> None:
-    record(
-        tx,
-        actor,
-        now,
-        change,
-        object_type="project",
-        object_id=project.id,
-        object_name=project.name,
-        project_id=project.id,
-        before=before,
-        after=after,
-    )
+def _subject(project: Project) -> Subject:
+    return Subject("project", project.id, project.name, project.id)

@@ -11,15 +11,14 @@ from flagpost.actions.access import Actor, Right
 from flagpost.actions.approvals import require_direct_change
 from flagpost.actions.context import Context
 from flagpost.actions.lookup import get_visible_project_and_environment, get_visible_segment
-from flagpost.actions.segments.segments import reach_to_change, record_segment
+from flagpost.actions.segments.segments import SegmentPlace, lock_segment
+from flagpost.actions.unit_of_work import NO_SUMMARY, Change, Summary, transactional
 from flagpost.errors import InvalidInput, NotFound, Problem
 from flagpost.flags.naming_rules import key_problem
 from flagpost.flags.targeting import SegmentKind
-from flagpost.store.db import Transaction
-from flagpost.store.records import Environment, Page
+from flagpost.store.records import Page
 from flagpost.store.segments import keys as segment_keys
 from flagpost.store.segments import segments
-from flagpost.store.segments.segments import SegmentDefinition
 
 MAX_KEYS = 100_000  # of one segment in one environment
 MAX_SHOWN_PROBLEMS = 20
@@ -40,105 +39,70 @@ def list_keys(
         return segment_keys.page(tx, definition.id, text, offset, limit)
 
 
+@transactional
 def add_keys(
-    ctx: Context,
-    actor: Actor,
+    change: Change,
     environment: str,
     segment: str,
     keys: Collection[str],
+    summary: Summary = NO_SUMMARY,
     *,
     replace: bool = False,
-    title: str = "",
-    comment: str = "",
     kinds: Collection[SegmentKind] = (SegmentKind.STANDARD,),
 ) -> int:
-    """Put keys in; with `replace`, exactly these are in it then. How many were added that were not there."""
-    actor.require(Right.EDIT_SEGMENTS)
+    """Add keys; with `replace`, the segment has exactly these afterwards. How many were not in it before."""
+    change.actor.require(Right.EDIT_SEGMENTS)
     _require_keys(keys)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        _, place, definition = reach_to_change(tx, actor, environment, segment, kinds)
-        require_direct_change(tx, actor, place, definition.segment.id)
-        return put_keys(tx, actor, now, place, definition, keys, replace, title, comment)
+    there = lock_segment(change, environment, segment, kinds)
+    require_direct_change(change.tx, change.actor, there.environment, there.segment.id)
+    return put_keys(change, there, keys, summary, replace=replace)
 
 
-def put_keys(
-    tx: Transaction,
-    actor: Actor,
-    now: int,
-    place: Environment,
-    definition: SegmentDefinition,
-    keys: Collection[str],
-    replace: bool,
-    title: str = "",
-    comment: str = "",
-) -> int:
-    """The same within a transaction that does more, and holds the definition's lock."""
-    wanted, there = set(keys), segment_keys.present(tx, definition.id)
-    added, removed = wanted - there, (there - wanted if replace else set())
-    total = len(there) + len(added) - len(removed)
+def put_keys(change: Change, there: SegmentPlace, keys: Collection[str], summary: Summary, *, replace: bool) -> int:
+    """Within a change: add keys to a locked segment, or replace its keys. How many were not in it before."""
+    wanted, present = set(keys), segment_keys.present(change.tx, there.definition.id)
+    added, removed = wanted - present, (present - wanted if replace else set())
+    total = len(present) + len(added) - len(removed)
     if total > MAX_KEYS:
-        name = definition.segment.name
-        raise InvalidInput(f"“{name}” would have {total:,} keys in {place.name}; it can have {MAX_KEYS:,}.", "keys")
-    _apply(tx, actor, now, place, definition, added, removed, title, comment)
+        names = f"“{there.segment.name}” would have {total:,} keys in {there.environment.name}"
+        raise InvalidInput(f"{names}; it can have {MAX_KEYS:,}.", "keys")
+    _apply(change, there, added, removed, summary)
     return len(added)
 
 
+@transactional
 def remove_keys(
-    ctx: Context,
-    actor: Actor,
+    change: Change,
     environment: str,
     segment: str,
     keys: Collection[str],
+    summary: Summary = NO_SUMMARY,
     *,
-    title: str = "",
-    comment: str = "",
     kinds: Collection[SegmentKind] = (SegmentKind.STANDARD,),
 ) -> int:
     """Take keys out; those that are not in it are left alone. How many were taken out."""
-    actor.require(Right.EDIT_SEGMENTS)
+    change.actor.require(Right.EDIT_SEGMENTS)
     _require_keys(keys)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        _, place, definition = reach_to_change(tx, actor, environment, segment, kinds)
-        require_direct_change(tx, actor, place, definition.segment.id)
-        return drop_keys(tx, actor, now, place, definition, keys, title, comment)
+    there = lock_segment(change, environment, segment, kinds)
+    require_direct_change(change.tx, change.actor, there.environment, there.segment.id)
+    return drop_keys(change, there, keys, summary)
 
 
-def drop_keys(
-    tx: Transaction,
-    actor: Actor,
-    now: int,
-    place: Environment,
-    definition: SegmentDefinition,
-    keys: Collection[str] | None,
-    title: str = "",
-    comment: str = "",
-) -> int:
-    """The same within a transaction that does more, and holds the definition's lock; None takes out every key."""
-    present = segment_keys.present(tx, definition.id)
+def drop_keys(change: Change, there: SegmentPlace, keys: Collection[str] | None, summary: Summary) -> int:
+    """Within a change: take keys out of a locked segment; None takes out every key. How many were taken out."""
+    present = segment_keys.present(change.tx, there.definition.id)
     removed = present if keys is None else present & set(keys)
-    _apply(tx, actor, now, place, definition, set(), removed, title, comment)
+    _apply(change, there, set(), removed, summary)
     return len(removed)
 
 
-def _apply(
-    tx: Transaction,
-    actor: Actor,
-    now: int,
-    place: Environment,
-    definition: SegmentDefinition,
-    added: set[str],
-    removed: set[str],
-    title: str,
-    comment: str,
-) -> None:
+def _apply(change: Change, there: SegmentPlace, added: set[str], removed: set[str], summary: Summary) -> None:
     if not added and not removed:
         return
-    segment_keys.change(tx, definition, added, removed, actor.name, now)
+    segment_keys.change(change.tx, there.definition, added, removed, change.actor.name, change.now)
     after = {"keysAdded": _in_words(added), "keysRemoved": _in_words(removed)}
     shown = {name: text for name, text in after.items() if text}
-    record_segment(tx, actor, now, definition.segment, "changed_keys", place, after=shown, title=title, comment=comment)
+    change.saved("changed_keys", there.subject, after=shown, summary=summary)
 
 
 def _in_words(keys: set[str]) -> str:

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
-from flagpost.actions.access import Actor, Right
+from flagpost.actions.access import Right
 from flagpost.actions.approvals import require_direct_change
-from flagpost.actions.context import Context
 from flagpost.actions.lookup import get_visible_environment, get_visible_project
-from flagpost.actions.segments.segments import reach_to_change, record_segment
+from flagpost.actions.segments.segments import SegmentPlace, lock_segment
 from flagpost.actions.segments.usage import missing_segments
+from flagpost.actions.unit_of_work import NO_SUMMARY, Change, Summary, transactional
 from flagpost.errors import InvalidInput, Problem
 from flagpost.flags.dependency_graph import reaches
 from flagpost.flags.segment_rules import parse_rules, segments_named
@@ -20,48 +20,36 @@ from flagpost.store.segments import segments
 from flagpost.store.segments.segments import SegmentDefinition
 
 
+@transactional
 def save_rules(
-    ctx: Context,
-    actor: Actor,
+    change: Change,
     project: str,
     environment: str,
     segment: str,
     body: Mapping[str, Any],
-    *,
-    title: str = "",
-    comment: str = "",
+    summary: Summary = NO_SUMMARY,
 ) -> SegmentDefinition:
     """Replace a segment's rules and exclusions in an environment, given in the Admin API's shape."""
+    tx, actor = change.tx, change.actor
     actor.require(Right.EDIT_SEGMENTS)
-    wanted = parse_rules(body)
-    now = ctx.clock()
-    with ctx.db.write() as tx:
-        place = get_visible_environment(tx, actor, get_visible_project(tx, actor, project), environment)
-        _, place, old = reach_to_change(tx, actor, place.id, segment, (SegmentKind.RULE_BASED,))
-        require_direct_change(tx, actor, place, old.segment.id)
-        return put_rules(tx, actor, now, place, old, wanted, title, comment)
+    rules = parse_rules(body)
+    place = get_visible_environment(tx, actor, get_visible_project(tx, actor, project), environment)
+    there = lock_segment(change, place.id, segment, (SegmentKind.RULE_BASED,))
+    require_direct_change(tx, actor, there.environment, there.segment.id)
+    return put_rules(change, there, rules, summary)
 
 
-def put_rules(
-    tx: Transaction,
-    actor: Actor,
-    now: int,
-    place: Environment,
-    old: SegmentDefinition,
-    wanted: dict[str, Any],
-    title: str = "",
-    comment: str = "",
-) -> SegmentDefinition:
-    """The same within a transaction that does more, and holds the definition's lock."""
-    if problems := missing_segments(tx, place, wanted):
+def put_rules(change: Change, there: SegmentPlace, rules: dict[str, Any], summary: Summary) -> SegmentDefinition:
+    """Within a change: replace the rules of a locked segment, given as `parse_rules` returns them."""
+    tx, old = change.tx, there.definition
+    if problems := missing_segments(tx, there.environment, rules):
         raise InvalidInput(problems)
-    segments.change_definition(tx, old, actor.name, now, body=wanted)
-    if problems := _circle_problems(tx, place, old, wanted):  # with the change number held, so nobody closes one now
+    segments.change_definition(tx, old, change.actor.name, change.now, body=rules)
+    # The environment's change sequence is held from here on, so no other save closes a cycle now.
+    if problems := _circle_problems(tx, there.environment, old, rules):
         raise InvalidInput(problems)
-    record_segment(
-        tx, actor, now, old.segment, "updated", place, before=old.body, after=wanted, title=title, comment=comment
-    )
-    new = segments.find_definition(tx, place.id, old.segment.name)
+    change.saved("updated", there.subject, before=old.body, after=rules, summary=summary)
+    new = segments.find_definition(tx, there.environment.id, old.segment.name)
     assert new is not None  # noqa: S101 - it is locked
     return new
 
@@ -69,7 +57,7 @@ def put_rules(
 def _circle_problems(
     tx: Transaction, place: Environment, definition: SegmentDefinition, wanted: Mapping[str, Any]
 ) -> list[Problem]:
-    """SDKs follow what a segment names to its end; a circle has none."""
+    """One problem for each named segment that leads back here. SDKs follow names to the end, and a cycle has none."""
     named_by = {one.segment.name: list(segments_named(one.body or {})) for one in segments.rule_based_in(tx, place.id)}
     own = definition.segment.name
 

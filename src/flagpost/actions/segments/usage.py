@@ -15,6 +15,7 @@ from flagpost.actions.lookup import get_visible_project
 from flagpost.errors import Conflict, Problem
 from flagpost.flags.segment_rules import segments_named
 from flagpost.store.db import Transaction
+from flagpost.store.flags.dependencies import places_referring_to
 from flagpost.store.projects import projects
 from flagpost.store.records import Environment, Project
 from flagpost.store.segments import segments
@@ -33,12 +34,12 @@ def list_uses(ctx: Context, actor: Actor, project: str, segment: str) -> list[Se
     """Everything that uses a segment (by name), in every environment."""
     actor.require(Right.VIEW_SEGMENTS)
     with ctx.db.read() as tx:
-        return _uses(tx, get_visible_project(tx, actor, project), segment, None)
+        return read_uses(tx, get_visible_project(tx, actor, project), segment)
 
 
 def require_unused(tx: Transaction, project: Project, segment: str, environment: Environment | None) -> None:
     """Conflict, with the list, where something uses the segment: in this environment, or in any."""
-    uses = _uses(tx, project, segment, environment)
+    uses = read_uses(tx, project, segment, environment)
     if not uses:
         return
     shown = ", ".join(f"{one.name} ({one.environment})" for one in uses[:20])
@@ -46,9 +47,15 @@ def require_unused(tx: Transaction, project: Project, segment: str, environment:
     raise Conflict(f"“{segment}” is used by {shown}{more}. Change their rules first.")
 
 
-def _uses(tx: Transaction, project: Project, segment: str, environment: Environment | None) -> list[SegmentUse]:
-    bodies = segments.bodies_naming(tx, project.id, segment, environment.id if environment else None)
-    found = [SegmentUse("flag", flag, place) for flag, place, body in bodies if segment in segments_named(body)]
+def read_uses(
+    tx: Transaction, project: Project, segment: str, environment: Environment | None = None
+) -> list[SegmentUse]:
+    """Within a transaction: everything that uses a segment (by name), in one environment or in every one."""
+    found = [
+        SegmentUse("flag", row.flag, row.environment)
+        for row in places_referring_to(tx, project.id, "segment", [segment])
+        if environment is None or row.environment_id == environment.id
+    ]
     places = [environment] if environment else projects.list_environments(tx, project.id)
     for place in places:
         others = segments.rule_based_in(tx, place.id)

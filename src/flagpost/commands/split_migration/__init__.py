@@ -1,9 +1,9 @@
-"""`flagpost migrate-from split`: copies a Split account (Harness FME), project by project, through its Admin API.
+"""`flagpost migrate-from split`: imports a Split account (Harness FME), project by project, through its Admin API.
 
-Nothing there is changed, but for the SDK keys that `keep_shares` makes and removes again. Nothing is lost when it is
-stopped: what was read is kept (`answers`), and what was brought is there, as each thing is one transaction; the next
-run reads on where this one was, and finds the rest unchanged. `actions.imports.split_account` says why it can run
-again later.
+The migration changes nothing in Split, except for the SDK keys that `keep_shares` creates and deletes. It can be
+stopped without loss: the responses that were read are cached (`response_cache`), and each object is imported in one
+transaction. The next run continues reading where this one stopped and finds the imported objects unchanged.
+`actions.imports.split_account` says why the migration can be repeated later.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,21 +18,21 @@ from rich.progress import MofNCompleteColumn, Progress
 from flagpost.actions.access import split_migration
 from flagpost.app import operator_context
 from flagpost.commands.split_migration.account import SplitAccount, Workspace
-from flagpost.commands.split_migration.answers import Answers
 from flagpost.commands.split_migration.api import BASE_URL, REQUESTS_A_SECOND, SDK_URL, SplitApi
-from flagpost.commands.split_migration.flags import bring_flags
-from flagpost.commands.split_migration.move import Move
-from flagpost.commands.split_migration.people import WhoIsWho
-from flagpost.commands.split_migration.places import (
-    bring_approvals,
-    bring_environments,
-    bring_flag_sets,
-    bring_traffic_types,
-    bring_view,
-    find_or_make_project,
+from flagpost.commands.split_migration.flags import import_flags
+from flagpost.commands.split_migration.migration import Migration
+from flagpost.commands.split_migration.principals import PrincipalMapping
+from flagpost.commands.split_migration.project_structure import (
+    find_or_create_project,
+    import_approvals,
+    import_environments,
+    import_flag_sets,
+    import_traffic_types,
+    import_view_permission,
 )
 from flagpost.commands.split_migration.report import Report
-from flagpost.commands.split_migration.targeting import bring_segments
+from flagpost.commands.split_migration.response_cache import ResponseCache
+from flagpost.commands.split_migration.segments import import_segments
 from flagpost.errors import InvalidInput, SetupError
 from flagpost.settings import Settings
 
@@ -40,100 +40,100 @@ _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to move, and from where. `sdk_url` is needed for `keep_shares` where `base_url` is not Split's own."""
+class Options:
+    """What to import, and from where. `keep_shares` needs `sdk_url` unless `base_url` is Split's own."""
 
     api_key: str
     base_url: str = BASE_URL
     workspaces: Sequence[str] = ()
-    create_people: bool = False
+    create_users: bool = False
     keep_shares: bool = False
     sdk_url: str | None = None
     requests_a_second: float = REQUESTS_A_SECOND
-    answers: Path = Path("flagpost-from-split.answers")
-    afresh: bool = False
+    cache: Path = Path("flagpost-split-migration.cache")
+    fresh: bool = False
 
 
-def run(settings: Settings, wanted: Wanted) -> int:
-    """Move, with a bar on the terminal and the report on standard output; how many things were refused."""
-    sdk_url = _sdk_url(wanted)
-    if not wanted.requests_a_second > 0:
+def run(settings: Settings, options: Options) -> int:
+    """Migrate, with a progress bar on the terminal and the report on standard output. Gives the number of refusals."""
+    sdk_url = _sdk_url(options)
+    if not options.requests_a_second > 0:
         raise InvalidInput("At least some requests have to be sent in a second.", "--requests-a-second")
     report, out = Report(), Console(soft_wrap=True, highlight=False)
     try:
-        with _bar() as bar, _kept_answers(wanted, out) as answers:
-            _run(settings, wanted, bar, answers, report, sdk_url)
+        with _bar() as bar, _response_cache(options, out) as cache:
+            _run(settings, options, bar, cache, report, sdk_url)
     finally:
-        if report.has_something:
+        if not report.is_empty:
             report.show(out)
     return report.refused
 
 
 def _run(
-    settings: Settings, wanted: Wanted, bar: Progress, answers: Answers, report: Report, sdk_url: str | None
+    settings: Settings, options: Options, bar: Progress, cache: ResponseCache, report: Report, sdk_url: str | None
 ) -> None:
-    def waiting(seconds: float, why: str) -> None:
-        bar.console.print(f"{why}. Asking again in {seconds:.0f} s.", style="yellow", markup=False)
+    def on_wait(seconds: float, why: str) -> None:
+        bar.console.print(f"{why}. The next request is sent in {seconds:.0f} s.", style="yellow", markup=False)
 
-    api = SplitApi(wanted.base_url, wanted.api_key, answers, wanted.requests_a_second, waiting)
+    api = SplitApi(options.base_url, options.api_key, cache, options.requests_a_second, on_wait)
     with closing(api), operator_context(settings) as (ctx, operator):
-        account = SplitAccount(api, report.look_at)
-        move_all(Move(ctx, split_migration(operator.account_id), account, report, _Steps(bar), sdk_url), wanted)
+        actor, account = split_migration(operator.account_id), SplitAccount(api, report.warn)
+        migrate(Migration(ctx, actor, account, report, _ProgressBar(bar), sdk_url), options)
 
 
-def move_all(move: Move, wanted: Wanted) -> None:
-    """Move these projects, or all that the key can see. InvalidInput where it sees no such one."""
-    chosen = _chosen(move.account.workspaces(), wanted.workspaces)
-    users = move.unless_refused("users", move.account.people)
-    groups = move.unless_refused("groups", move.account.groups)
-    who = WhoIsWho(move, users, groups, create=wanted.create_people)
-    for there in chosen:
-        if project := find_or_make_project(move, who, there):
-            bring_view(project)
-            bring_environments(project)
-            bring_traffic_types(project)
-            bring_flag_sets(project)
-            bring_segments(project)
-            bring_flags(project)
-            bring_approvals(project)
+def migrate(migration: Migration, options: Options) -> None:
+    """Import the chosen projects, or all that the key can see. InvalidInput if the key does not see a chosen one."""
+    chosen = _choose(migration.account.workspaces(), options.workspaces)
+    users = migration.read("users", migration.account.users)
+    groups = migration.read("groups", migration.account.groups)
+    principals = PrincipalMapping(migration, users, groups, create=options.create_users)
+    for source in chosen:
+        if project := find_or_create_project(migration, principals, source):
+            import_view_permission(project)
+            import_environments(project)
+            import_traffic_types(project)
+            import_flag_sets(project)
+            import_segments(project)
+            import_flags(project)
+            import_approvals(project)
 
 
-def _chosen(there: Sequence[Workspace], names: Sequence[str]) -> list[Workspace]:
-    seen = {name for one in there for name in (one.id, one.name)}
-    if unknown := [name for name in names if name not in seen]:
-        shown = ", ".join(one.name for one in there) or "none"
+def _choose(visible: Sequence[Workspace], names: Sequence[str]) -> list[Workspace]:
+    known = {name for one in visible for name in (one.id, one.name)}
+    if unknown := [name for name in names if name not in known]:
+        shown = ", ".join(one.name for one in visible) or "none"
         raise InvalidInput(f"The key sees no project {', '.join(unknown)}. It sees: {shown}.", "--workspace")
-    chosen = [one for one in there if not names or one.id in names or one.name in names]
+    chosen = [one for one in visible if not names or one.id in names or one.name in names]
     if alike := [one for one in chosen if sum(other.name == one.name for other in chosen) > 1]:
         which = ", ".join(f"{one.name} ({one.organizationIdentifier or 'no organisation'}): {one.id}" for one in alike)
         raise InvalidInput(
-            f"Some projects have the same name, and would become one here: {which}. Rename all but one there, or move "
-            "one of them, by its id.",
+            f"Some projects have the same name and would become one here: {which}. Rename all but one in Split, or "
+            "import one of them, by its id.",
             "--workspace",
         )
     return chosen
 
 
-def _sdk_url(wanted: Wanted) -> str | None:
-    if not wanted.keep_shares:
+def _sdk_url(options: Options) -> str | None:
+    if not options.keep_shares:
         return None
-    if wanted.sdk_url is None and wanted.base_url.rstrip("/") != BASE_URL:
+    if options.sdk_url is None and options.base_url.rstrip("/") != BASE_URL:
         raise SetupError("--keep-shares needs --sdk-url: the address that applications there get their flags from.")
-    return wanted.sdk_url or SDK_URL
+    return options.sdk_url or SDK_URL
 
 
 @contextmanager
-def _kept_answers(wanted: Wanted, out: Console) -> Iterator[Answers]:
-    """They go when the move is through, and stay when it is not."""
-    account, through = f"{wanted.base_url}\n{wanted.api_key}", False
-    answers = Answers(wanted.answers, account, afresh=wanted.afresh)
-    if answers.count:
-        out.print(f"Going on with {answers.count:,} answers of the run before, in {wanted.answers}.", markup=False)
+def _response_cache(options: Options, out: Console) -> Iterator[ResponseCache]:
+    """The cache, which is deleted if the block ends and kept if it raises."""
+    account, finished = f"{options.base_url}\n{options.api_key}", False
+    cache = ResponseCache(options.cache, account, fresh=options.fresh)
+    if cache.count:
+        out.print(f"Continuing with {cache.count:,} cached responses, in {options.cache}.", markup=False)
     try:
-        yield answers
-        through = True
+        yield cache
+        finished = True
     finally:
-        answers.close(forget=through)
+        cache.close(delete=finished)
 
 
 def _bar() -> Progress:
@@ -141,8 +141,8 @@ def _bar() -> Progress:
     return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
-class _Steps:
-    """How far a list is, as a bar that goes when it is through."""
+class _ProgressBar:
+    """Shows the progress of one list at a time."""
 
     def __init__(self, bar: Progress) -> None:
         self._bar = bar

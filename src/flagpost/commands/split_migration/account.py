@@ -1,4 +1,4 @@
-"""What there is in a Split account, read through its Admin API as it is asked for."""
+"""The content of a Split account, read through its Admin API on demand."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -7,42 +7,42 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from flagpost.commands.split_migration.api import SplitApi, SplitError, part
+from flagpost.commands.split_migration.api import SplitApi, SplitError, quoted
 from flagpost.flags.bucketing import Seeds
 
-_SPEC = "1.3"  # of the protocol of Split's SDKs
-_MURMUR = 2  # the hash that Flagpost deals keys out by, in that protocol's numbers
-_A_NEW_KEY_WORKS_AFTER = (0.0, 1.0, 3.0, 10.0)  # seconds
+_SPEC = "1.3"  # the version of the protocol of Split's SDKs
+_MURMUR = 2  # the number of MurmurHash3 in that protocol: the hash that Flagpost buckets keys by
+_NEW_KEY_PAUSES = (0.0, 1.0, 3.0, 10.0)  # seconds: Split does not accept a new SDK key at once
 
 
-class Thing(BaseModel):
-    """Something Split answers, with what is needed of it."""
+class SplitModel(BaseModel):
+    """A part of a response: the fields that the migration needs."""
 
     model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
 
 
-class Named(Thing):
-    """Something with an id and a name."""
+class Named(SplitModel):
+    """An object with an id and a name."""
 
     id: str
     name: str
 
 
 class Workspace(Named):
-    """A project. `organizationIdentifier`: since Harness, two organisations can have projects of the same name."""
+    """A project. Since Harness, two organisations (`organizationIdentifier`) can have projects of one name."""
 
     requiresTitleAndComments: bool | None = None
     organizationIdentifier: str | None = None
 
 
 class SplitEnvironment(Named):
-    """An environment. Split itself shows no `changePermissions` in its list; another Flagpost does."""
+    """An environment. Split's list has no `changePermissions`; that of another Flagpost does."""
 
     production: bool | None = None
     changePermissions: dict[str, Any] | None = None
 
 
-class SplitAttribute(Thing):
+class SplitAttribute(SplitModel):
     """An attribute of a traffic type."""
 
     id: str
@@ -53,22 +53,22 @@ class SplitAttribute(Thing):
     suggestedValues: list[str] | None = None
 
 
-class SplitSegment(Thing):
-    """A segment, of whatever kind."""
+class SplitSegment(SplitModel):
+    """A segment of any kind."""
 
     name: str
     description: str | None = None
     trafficType: Named
 
 
-class Tag(Thing):
+class Tag(SplitModel):
     """A tag of a flag."""
 
     name: str
 
 
-class Reference(Thing):
-    """A user, a group, a key or a flag set."""
+class Reference(SplitModel):
+    """A reference to a user, a group, a key or a flag set."""
 
     id: str
     type: str | None = None
@@ -88,7 +88,7 @@ class SplitFlagSet(Named):
     description: str | None = None
 
 
-class Person(Thing):
+class SplitUser(SplitModel):
     """A user."""
 
     id: str
@@ -97,19 +97,19 @@ class Person(Thing):
     status: str | None = None
 
     @property
-    def works(self) -> bool:
-        """Whether they still use Split, or are about to."""
+    def is_active(self) -> bool:
+        """Whether the user uses Split or is invited to."""
         return self.status != "DEACTIVATED"
 
 
-class Bare(Thing):
-    """Something of an environment that has a name: `body` is all of it, as Split shows it."""
+class EnvironmentItem(SplitModel):
+    """A segment or definition in an environment. `body` is the whole object as Split shows it."""
 
     name: str
     body: dict[str, Any]
 
 
-class SplitDefinition(Bare):
+class SplitDefinition(EnvironmentItem):
     """A flag's definition in an environment."""
 
     killed: bool | None = None
@@ -117,139 +117,145 @@ class SplitDefinition(Bare):
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """Who may view a project; `restricted` None: Split does not say."""
+class ViewPermission:
+    """Who may view a project. `restricted` is None if Split does not say."""
 
     restricted: bool | None
     grants: list[Reference]
 
 
-_Thing = TypeVar("_Thing", bound=Thing)
+_Model = TypeVar("_Model", bound=SplitModel)
 
 
 class SplitAccount:
-    """Reads one account. Every method raises SplitError where Split refuses, or answers something else than Split.
+    """Reads one account. Every method raises SplitError if Split refuses, or if the response is not Split's.
 
-    `unreadable` is told of each single thing that cannot be read; it is left out.
+    An object that cannot be read is left out, and `warn` is called with the reason.
     """
 
-    def __init__(self, api: SplitApi, unreadable: Callable[[str], None]) -> None:
-        self._api, self._unreadable = api, unreadable
+    def __init__(self, api: SplitApi, warn: Callable[[str], None]) -> None:
+        self._api, self._warn = api, warn
 
     def workspaces(self) -> list[Workspace]:
-        """The projects that the key can see: the first thing that is asked, where a wrong address shows."""
+        """The projects that the key can see. The first request of a run: a wrong address shows here."""
         try:
-            return self._all(Workspace, self._api.all_by_offset("workspaces", 100))
+            return self._validated(Workspace, self._api.list_by_offset("workspaces", 100))
         except SplitError as error:
-            if error.answered != 404:
+            if error.split_status != 404:
                 raise
             what = f"{error.message} The address of an Admin API ends in /internal/api/v2."
-            raise SplitError(what, error.answered) from None
+            raise SplitError(what, error.split_status) from None
 
-    def environments(self, home: Workspace) -> list[SplitEnvironment]:
+    def environments(self, workspace: Workspace) -> list[SplitEnvironment]:
         """A project's environments."""
-        return self._all(SplitEnvironment, self._api.all_at_once(f"environments/ws/{part(home.id)}"))
+        return self._validated(SplitEnvironment, self._api.list_unpaged(f"environments/ws/{quoted(workspace.id)}"))
 
-    def traffic_types(self, home: Workspace) -> list[Named]:
+    def traffic_types(self, workspace: Workspace) -> list[Named]:
         """A project's traffic types."""
-        return self._all(Named, self._api.all_at_once(f"trafficTypes/ws/{part(home.id)}"))
+        return self._validated(Named, self._api.list_unpaged(f"trafficTypes/ws/{quoted(workspace.id)}"))
 
-    def attributes(self, home: Workspace, traffic_type: Named) -> list[SplitAttribute]:
+    def attributes(self, workspace: Workspace, traffic_type: Named) -> list[SplitAttribute]:
         """A traffic type's attributes."""
-        path = f"schema/ws/{part(home.id)}/trafficTypes/{part(traffic_type.id)}"
-        return self._all(SplitAttribute, self._api.all_at_once(path))
+        path = f"schema/ws/{quoted(workspace.id)}/trafficTypes/{quoted(traffic_type.id)}"
+        return self._validated(SplitAttribute, self._api.list_unpaged(path))
 
-    def flag_sets(self, home: Workspace) -> list[SplitFlagSet]:
+    def flag_sets(self, workspace: Workspace) -> list[SplitFlagSet]:
         """A project's flag sets."""
-        return self._all(SplitFlagSet, self._api.all_by_marker("flag-sets", 50, workspace_id=home.id))
+        return self._validated(SplitFlagSet, self._api.list_by_marker("flag-sets", 50, workspace_id=workspace.id))
 
-    def segments(self, home: Workspace, base: str) -> list[SplitSegment]:
+    def segments(self, workspace: Workspace, base: str) -> list[SplitSegment]:
         """A project's segments of a kind: below `segments`, `large-segments` or `rule-based-segments`."""
-        return self._all(SplitSegment, self._api.all_by_offset(f"{base}/ws/{part(home.id)}", 50))
+        return self._validated(SplitSegment, self._api.list_by_offset(f"{base}/ws/{quoted(workspace.id)}", 50))
 
-    def segments_in(self, home: Workspace, place: SplitEnvironment, base: str) -> list[Bare]:
+    def segments_in(self, workspace: Workspace, environment: SplitEnvironment, base: str) -> list[EnvironmentItem]:
         """The segments of a kind in an environment."""
-        path = f"{base}/ws/{part(home.id)}/environments/{part(place.id)}"
-        return self._all(Bare, map(_whole, self._api.all_by_offset(path, 50)))
+        path = f"{base}/ws/{quoted(workspace.id)}/environments/{quoted(environment.id)}"
+        return self._validated(EnvironmentItem, map(_with_body, self._api.list_by_offset(path, 50)))
 
-    def keys(self, place: SplitEnvironment, segment: str) -> list[str]:
+    def keys(self, environment: SplitEnvironment, segment: str) -> list[str]:
         """The keys of a standard segment in an environment."""
-        path = f"segments/{part(place.id)}/{part(segment)}/keys"
-        found = self._api.all_by_offset(path, 100, "keys")
+        path = f"segments/{quoted(environment.id)}/{quoted(segment)}/keys"
+        found = self._api.list_by_offset(path, 100, "keys")
         return [str(one.get("key", "")) if isinstance(one, dict) else str(one) for one in found]
 
-    def flags(self, home: Workspace) -> list[SplitFlag]:
+    def flags(self, workspace: Workspace) -> list[SplitFlag]:
         """A project's feature flags. Split leaves archived ones out."""
-        return self._all(SplitFlag, self._api.all_by_offset(f"splits/ws/{part(home.id)}", 50))
+        return self._validated(SplitFlag, self._api.list_by_offset(f"splits/ws/{quoted(workspace.id)}", 50))
 
-    def definitions(self, home: Workspace, place: SplitEnvironment) -> list[SplitDefinition]:
+    def definitions(self, workspace: Workspace, environment: SplitEnvironment) -> list[SplitDefinition]:
         """The definitions of a project's flags in an environment."""
-        path = f"splits/ws/{part(home.id)}/environments/{part(place.id)}"
-        return self._all(SplitDefinition, map(_whole, self._api.all_by_offset(path, 50)))
+        path = f"splits/ws/{quoted(workspace.id)}/environments/{quoted(environment.id)}"
+        return self._validated(SplitDefinition, map(_with_body, self._api.list_by_offset(path, 50)))
 
-    def people(self) -> list[Person]:
-        """The users, those too who do not work there any more: flags can still be theirs."""
+    def users(self) -> list[SplitUser]:
+        """All users, deactivated ones too, because they can still own flags."""
         states = ("ACTIVE", "PENDING", "DEACTIVATED")
-        found = {state: self._api.all_by_marker("users", 200, status=state) for state in states}
+        found = {state: self._api.list_by_marker("users", 200, status=state) for state in states}
         return [
             one.model_copy(update={"status": state})
             for state, users in found.items()
-            for one in self._all(Person, users)
+            for one in self._validated(SplitUser, users)
         ]
 
     def groups(self) -> list[Named]:
         """The groups of users."""
-        return self._all(Named, self._api.all_by_offset("groups", 200))
+        return self._validated(Named, self._api.list_by_offset("groups", 200))
 
-    def members(self, group_id: str) -> list[Person]:
+    def members(self, group_id: str) -> list[SplitUser]:
         """The users in a group."""
-        return self._all(Person, self._api.all_by_marker("users", 200, group_id=group_id))
+        return self._validated(SplitUser, self._api.list_by_marker("users", 200, group_id=group_id))
 
-    def view_of(self, home: Workspace) -> View:
+    def view_of(self, workspace: Workspace) -> ViewPermission:
         """Who may view a project (Split: restrictions)."""
-        found = self._api.get("restrictions", resource_type="workspace", resource_id=home.id, offset=0, limit=20)
+        found = self._api.get("restrictions", resource_type="workspace", resource_id=workspace.id, offset=0, limit=20)
         entries = (found.get("objects") or []) if isinstance(found, dict) else found
-        mine = [one for one in entries or [] if isinstance(one, dict) and _about(one) == home.id]
+        mine = [one for one in entries or [] if isinstance(one, dict) and _resource_id(one) == workspace.id]
         if entries and not mine:
-            return View(None, [])
+            return ViewPermission(None, [])
         listed = [one for entry in mine for one in (entry.get("resourcePermissions") or {}).get("view") or []]
         restricted = any((entry.get("operations") or {}).get("view") for entry in mine)
-        return View(restricted, self._all(Reference, listed))
+        return ViewPermission(restricted, self._validated(Reference, listed))
 
-    def seeds(self, home: Workspace, place: SplitEnvironment, sdk_url: str) -> dict[str, Seeds]:
-        """By which seeds each flag is dealt out in an environment. Only applications are told them, so a key for one is
-        made for as long as it takes. Flags that Split deals out by its old hash are left out.
+    def seeds(self, workspace: Workspace, environment: SplitEnvironment, sdk_url: str) -> dict[str, Seeds]:
+        """The seeds by which each flag buckets its keys in an environment, by the flag's name.
+
+        Split gives seeds to applications only. So this creates an SDK key, reads with it, and deletes it. Flags that
+        Split buckets by its old hash are left out.
         """
-        name = f"Moving to Flagpost, {time.strftime('%Y-%m-%d %H:%M')}"
-        wanted = {"name": name, "apiKeyType": "server_side", "workspace": {"type": "workspace", "id": home.id}}
-        made = self._api.post("apiKeys", {**wanted, "environments": [{"type": "environment", "id": place.id}]})
-        if not isinstance(made, dict) or not isinstance(made.get("key"), str):
-            raise SplitError(f"Split made the SDK key “{name}” and did not show it.")
+        name = f"Migration to Flagpost, {time.strftime('%Y-%m-%d %H:%M')}"
+        scope = {
+            "workspace": {"type": "workspace", "id": workspace.id},
+            "environments": [{"type": "environment", "id": environment.id}],
+        }
+        created = self._api.post("apiKeys", {"name": name, "apiKeyType": "server_side", **scope})
+        if not isinstance(created, dict) or not isinstance(created.get("key"), str):
+            raise SplitError(f"Split created the SDK key “{name}” and did not show its secret.")
         try:
-            flags = self._as_applications_see(sdk_url, made["key"])
+            flags = self._read_as_application(sdk_url, created["key"])
             return {flag["name"]: seeds for flag in flags if (seeds := _seeds(flag))}
         finally:
-            self._remove_key(made, name, place)
+            self._delete_key(created, name, environment)
 
-    def _remove_key(self, made: dict[str, Any], name: str, place: SplitEnvironment) -> None:
-        """By its id, else by its secret, as Split documents both; what was read stays good where neither works."""
-        said = ""
-        for ref in (made.get("id"), made["key"]):
+    def _delete_key(self, created: dict[str, Any], name: str, environment: SplitEnvironment) -> None:
+        """Delete the key by its id, else by its secret: Split documents both. The seeds are valid if neither works."""
+        reason = ""
+        for ref in (created.get("id"), created["key"]):
             try:
                 if ref:
-                    self._api.delete(f"apiKeys/{part(str(ref))}", f"the SDK key “{name}”")
+                    self._api.delete(f"apiKeys/{quoted(str(ref))}", f"the SDK key “{name}”")
                     return
             except SplitError as error:
-                said = error.message
-        self._unreadable(f"SDK key “{name}” of {place.name} in Split: could not be removed, do it there. {said}")
+                reason = error.message
+        what = f"SDK key “{name}” of {environment.name} in Split"
+        self._warn(f"{what}: could not be deleted. Delete it in Split. {reason}")
 
-    def _as_applications_see(self, sdk_url: str, key: str) -> list[Any]:
-        for pause in _A_NEW_KEY_WORKS_AFTER:
+    def _read_as_application(self, sdk_url: str, key: str) -> list[Any]:
+        for pause in _NEW_KEY_PAUSES:
             time.sleep(pause)
             try:
                 return [*self._changes(sdk_url, key)]
             except SplitError as error:
-                if error.answered not in (401, 403):
+                if error.split_status not in (401, 403):
                     raise
                 refused = error
         raise refused
@@ -261,24 +267,24 @@ class SplitAccount:
             answer = self._api.get_as_sdk(url, key)
             flags = answer.get("ff") if isinstance(answer, dict) else None
             if not isinstance(flags, dict) or not isinstance(flags.get("d"), list):
-                raise SplitError(f"What answered to {url} is not Split's SDK API. Look at --sdk-url.", 200)
+                raise SplitError(f"The response to {url} is not from Split's SDK API. Check --sdk-url.", 200)
             yield from flags["d"]
             till = flags.get("t")
             if not isinstance(till, int) or till <= since or not flags["d"]:
                 return
             since = till
 
-    def _all(self, kind: type[_Thing], found: Iterable[Any]) -> list[_Thing]:
-        return [thing for one in found if (thing := self._one(kind, one))]
+    def _validated(self, kind: type[_Model], found: Iterable[Any]) -> list[_Model]:
+        return [model for one in found if (model := self._validate(kind, one))]
 
-    def _one(self, kind: type[_Thing], found: Any) -> _Thing | None:
+    def _validate(self, kind: type[_Model], found: Any) -> _Model | None:
         try:
             return kind.model_validate(found)
         except ValidationError as error:
             what = error.errors()[0]
-            where = ".".join(str(one) for one in what["loc"]) or "all of it"
+            where = ".".join(str(one) for one in what["loc"]) or "the whole object"
             name = found.get("name") or found.get("id") if isinstance(found, dict) else found
-            self._unreadable(f"{kind.__name__} {name}: cannot be read, and was left out. {where}: {what['msg']}.")
+            self._warn(f"{kind.__name__} {name}: cannot be read and was left out. {where}: {what['msg']}.")
             return None
 
 
@@ -292,11 +298,11 @@ def _seeds(flag: Any) -> Seeds | None:
     return None
 
 
-def _about(entry: dict[str, Any]) -> Any:
+def _resource_id(entry: dict[str, Any]) -> Any:
     resource = entry.get("resource")
     return resource.get("id") if isinstance(resource, dict) else entry.get("id")
 
 
-def _whole(one: Any) -> Any:
-    """With all of it as `body`."""
+def _with_body(one: Any) -> Any:
+    """The object with a copy of itself as `body`."""
     return {**one, "body": one} if isinstance(one, dict) else one

@@ -1,21 +1,21 @@
-"""How Split writes a definition where Flagpost writes it otherwise."""
+"""Where Split writes a definition in another way than Flagpost reads it."""
 
 from typing import Any
 
 _IN_A_SEGMENT = ("IN_SEGMENT", "IN_LARGE_SEGMENT", "IN_RULE_BASED_SEGMENT")
 
 
-def as_read_here(written: Any) -> Any:
-    """A definition, or a segment's rules, as Flagpost reads them; what is not understood is left for it to refuse.
+def normalize(written: Any) -> Any:
+    """A definition, or a segment's rules, in the form that Flagpost reads. Unknown parts stay for Flagpost to refuse.
 
-    Harness writes the versions of BETWEEN_SEMVER as `betweenString`, the treatments that another flag has to have as
-    `treatments`, and in some places the kind of a segment as the matcher's type (Harness: RuleExternalMapper).
+    Harness writes the versions of BETWEEN_SEMVER as `betweenString`, the treatments that another flag must have as
+    `treatments`, and in some places the kind of a segment as the type of the matcher (Harness: RuleExternalMapper).
     """
     if isinstance(written, list):
-        return [as_read_here(one) for one in written]
+        return [normalize(one) for one in written]
     if not isinstance(written, dict):
         return written
-    read = {name: as_read_here(value) for name, value in written.items()}
+    read = {name: normalize(value) for name, value in written.items()}
     return _matcher(read) if isinstance(read.get("type"), str) and "negate" in read else read
 
 

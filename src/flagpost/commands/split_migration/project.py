@@ -1,60 +1,75 @@
-"""One project on its way."""
+"""The migration of one project."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
+from flagpost.actions.access import Actor
+from flagpost.actions.context import Context
 from flagpost.actions.imports.split_account import Outcome
-from flagpost.commands.split_migration.account import SplitEnvironment, Workspace
-from flagpost.commands.split_migration.move import Move
-from flagpost.commands.split_migration.people import WhoIsWho
+from flagpost.commands.split_migration.account import SplitAccount, SplitEnvironment, Workspace
+from flagpost.commands.split_migration.migration import Migration
+from flagpost.commands.split_migration.principals import PrincipalMapping
 from flagpost.store.records import Environment, Page, Project
 
 _Item = TypeVar("_Item")
 _P = ParamSpec("_P")
-_AT_ONCE = 50
+_PAGE_SIZE = 50
 
 
-def every(page: Callable[[int, int], Page[_Item]]) -> Iterator[_Item]:
-    """Everything of a list that is here and stays as it is meanwhile; `page` is told an offset and a limit."""
+def all_pages(page: Callable[[int, int], Page[_Item]]) -> Iterator[_Item]:
+    """All items of a list of this installation that does not change meanwhile. `page` takes an offset and a limit."""
     offset = 0
-    while items := page(offset, _AT_ONCE).items:
+    while items := page(offset, _PAGE_SIZE).items:
         yield from items
         offset += len(items)
 
 
 @dataclass
-class MovedProject:
-    """A project there and here. `places`: its environments there and here; `flag_sets`: ids of here by those of there.
+class ProjectMigration:
+    """A project in Split (`source`) and in this installation (`target`).
 
-    `flag_sets` None: they could not be read.
+    `environments` are pairs of both. `flag_sets` maps Split's ids to ours; None if Split did not list the flag sets.
     """
 
-    move: Move
-    who: WhoIsWho
-    there: Workspace
-    here: Project
-    places: list[tuple[SplitEnvironment, Environment]] = field(default_factory=list)
+    migration: Migration
+    principals: PrincipalMapping
+    source: Workspace
+    target: Project
+    environments: list[tuple[SplitEnvironment, Environment]] = field(default_factory=list)
     flag_sets: dict[str, str] | None = None
 
-    def attempt(
-        self, kind: str, name: str, bring: Callable[_P, Outcome], /, *args: _P.args, **kwargs: _P.kwargs
-    ) -> bool:
-        """Bring over something of this project; False where it was refused."""
-        return self.move.report.attempt(kind, self.named(name), bring, *args, **kwargs)
+    @property
+    def ctx(self) -> Context:
+        """The context of this installation."""
+        return self.migration.ctx
 
-    def steps(self, items: Iterable[_Item], what: str) -> Iterator[_Item]:
-        """Each of these, in order, while how far it is is shown."""
-        return self.move.steps(items, self.named(what))
+    @property
+    def actor(self) -> Actor:
+        """The actor of the migration."""
+        return self.migration.actor
 
-    def unless_refused(self, what: str, read: Callable[[], Iterable[_Item]]) -> list[_Item] | None:
-        """What Split gives of this project; None, and a note of it, where it does not."""
-        return self.move.unless_refused(self.named(what), read)
+    @property
+    def account(self) -> SplitAccount:
+        """The account in Split."""
+        return self.migration.account
 
-    def look_at(self, line: str) -> None:
-        """Note something about this project that somebody has to look at."""
-        self.move.report.look_at(self.named(line))
+    def attempt(self, kind: str, name: str, run: Callable[_P, Outcome], /, *args: _P.args, **kwargs: _P.kwargs) -> bool:
+        """Import one object of this project. False if it was refused."""
+        return self.migration.report.attempt(kind, self.named(name), run, *args, **kwargs)
+
+    def progress(self, items: Iterable[_Item], what: str) -> Iterator[_Item]:
+        """Each item, in order, while the progress is shown."""
+        return self.migration.progress(items, self.named(what))
+
+    def read(self, what: str, read: Callable[[], Iterable[_Item]]) -> list[_Item] | None:
+        """The items that Split lists of this project; None, with a warning, if Split refuses to list them."""
+        return self.migration.read(self.named(what), read)
+
+    def warn(self, line: str) -> None:
+        """Report something about this project that a person has to check."""
+        self.migration.report.warn(self.named(line))
 
     def named(self, what: str) -> str:
-        """Something of this project, as the report names it."""
-        return f"{self.there.name} / {what}"
+        """The name of an object of this project, as the report shows it."""
+        return f"{self.source.name} / {what}"

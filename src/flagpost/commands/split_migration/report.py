@@ -1,4 +1,4 @@
-"""What became of everything that was to be moved: counts, and a line for each thing that somebody has to look at."""
+"""The result of a migration: counts, and a line for everything that a person has to check."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -16,11 +16,11 @@ _P = ParamSpec("_P")
 REFUSED = "refused"
 _COLUMNS = (*Outcome, REFUSED)
 
-NEVER_MOVED = (
-    "SDK keys and Admin API keys: their secrets cannot be read. Make new ones, and give them to the applications.",
+NOT_MIGRATED = (
+    "SDK keys and Admin API keys: their secrets cannot be read. Create new ones and give them to the applications.",
     "Archived flags: Split's API does not list them.",
     "Keys of large segments: Split's API does not show them. Upload them again.",
-    "Roles of people: whoever is invited is an editor.",
+    "Roles of users: every invited user is an editor.",
     "Identities, change requests, the audit log, traffic and metrics.",
     "Connections with Jira issues: Split's API does not show them. `flagpost import` takes a list of them.",
 )
@@ -28,47 +28,45 @@ NEVER_MOVED = (
 
 @dataclass
 class Report:
-    """Filled as the move goes on. `without_seeds`: new definitions with shares whose seeds were not brought."""
+    """Filled while the migration runs. `without_seeds` counts new definitions with percentages but without seeds."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    to_look_at: list[str] = field(default_factory=list)
-    missing_people: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
+    missing_principals: Counter[str] = field(default_factory=Counter)
     without_seeds: int = 0
 
-    def attempt(
-        self, kind: str, name: str, bring: Callable[_P, Outcome], /, *args: _P.args, **kwargs: _P.kwargs
-    ) -> bool:
-        """Bring one thing over, and note what became of it. False where it was refused; the others go on."""
+    def attempt(self, kind: str, name: str, run: Callable[_P, Outcome], /, *args: _P.args, **kwargs: _P.kwargs) -> bool:
+        """Import one object and count the result. False if it was refused; the migration continues."""
         try:
-            outcome = bring(*args, **kwargs)
+            outcome = run(*args, **kwargs)
         except (Conflict, InvalidInput, NotAllowed, NotFound) as error:
             self.counts[kind, REFUSED] += 1
-            self.look_at(f"{kind} {name}: was refused. {error.message}")
+            self.warn(f"{kind} {name}: was refused. {error.message}")
             return False
         self.counts[kind, outcome] += 1
         if outcome is Outcome.KEPT:
-            self.look_at(f"{kind} {name}: somebody here made it other than it is in Split. It was left as it is.")
+            self.warn(f"{kind} {name}: a user changed it here, so it was left as it is.")
         return True
 
-    def look_at(self, line: str) -> None:
-        """Note something that somebody has to look at, once."""
-        if line not in self.to_look_at:
-            self.to_look_at.append(line)
+    def warn(self, line: str) -> None:
+        """Report something that a person has to check, once."""
+        if line not in self.warnings:
+            self.warnings.append(line)
 
     @property
-    def has_something(self) -> bool:
-        """Whether anything was brought, or is to be looked at."""
-        return bool(self.counts or self.to_look_at)
+    def is_empty(self) -> bool:
+        """Whether nothing was imported and nothing has to be checked."""
+        return not (self.counts or self.warnings)
 
     @property
     def refused(self) -> int:
-        """How many things were refused."""
+        """How many objects were refused."""
         return sum(count for (_, outcome), count in self.counts.items() if outcome == REFUSED)
 
     def show(self, out: Console) -> None:
-        """Print it."""
+        """Print the report."""
         out.print(self._table())
-        for title, lines in (("To look at", self._all_to_look_at()), ("Not moved, ever", NEVER_MOVED)):
+        for title, lines in (("To check", self._all_warnings()), ("Never migrated", NOT_MIGRATED)):
             if lines:
                 out.print(f"\n{title}:", style="bold", markup=False)
                 for line in lines:
@@ -80,14 +78,14 @@ class Report:
             table.add_row(f"{kind}s", *(str(self.counts[kind, column] or "") for column in _COLUMNS))
         return table
 
-    def _all_to_look_at(self) -> list[str]:
+    def _all_warnings(self) -> list[str]:
         lines = [
-            f"{name}: is nobody here, and was left out of {counted(count, 'place')}. --create-people makes them."
-            for name, count in sorted(self.missing_people.items())
+            f"{name}: does not exist here and was left out in {counted(count, 'place')}. --create-users creates it."
+            for name, count in sorted(self.missing_principals.items())
         ]
         if self.without_seeds:
             lines.append(
-                f"{counted(self.without_seeds, 'definition')} with percentages: keys are dealt out anew here, and "
-                "people can get another treatment than in Split. --keep-shares keeps them in theirs."
+                f"{counted(self.without_seeds, 'definition')} with percentages: keys are bucketed anew here, so a "
+                "customer can get another treatment than in Split. --keep-shares keeps the treatments."
             )
-        return [*self.to_look_at, *lines]
+        return [*self.warnings, *lines]

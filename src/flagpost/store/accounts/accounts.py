@@ -5,6 +5,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.store.db import Transaction
+from flagpost.store.locks import Lock, take
 from flagpost.store.schema.core import accounts
 
 
@@ -15,13 +16,24 @@ def insert(tx: Transaction, name: str, now: int) -> str:
     return account_id
 
 
-def hold(tx: Transaction, account_id: str) -> None:
-    """Wait until no other transaction holds this account, and hold it until this one ends.
+def first_or_insert(tx: Transaction, name: str, now: int) -> tuple[str, bool]:
+    """The id of the oldest account, made with this name where there is none; and whether it was made.
 
-    For what reads before it writes. PostgreSQL: a row lock that lets rows be inserted that refer to the account;
-    SQLite: nothing to do, there is one writer.
+    On PostgreSQL the table is locked, since there is no row to lock yet: a process that comes second waits, and finds
+    the account of the first.
     """
-    tx.execute(sa.select(accounts.c.id).where(accounts.c.id == account_id).with_for_update(key_share=True))
+    if tx.dialect.name == "postgresql":
+        tx.execute(sa.text("LOCK TABLE accounts IN SHARE ROW EXCLUSIVE MODE"))
+    known = first(tx)
+    return (known, False) if known else (insert(tx, name, now), True)
+
+
+def lock(tx: Transaction, account_id: str) -> None:
+    """Keep every other transaction that asks for this lock waiting until the commit (`store.locks`).
+
+    For decisions about an account as a whole, such as that an admin remains.
+    """
+    take(tx, accounts, [account_id], Lock.CHANGE)
 
 
 def all_ids(tx: Transaction) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from flagpost.store.db import Transaction
+from flagpost.store.locks import Lock, take
 from flagpost.store.records import ApiKey
 from flagpost.store.schema.core import api_keys
 
@@ -36,6 +37,12 @@ def find(tx: Transaction, account_id: str, key_id: str) -> ApiKey | None:
     """The key with this id."""
     row = tx.execute(sa.select(*_SHOWN).where(api_keys.c.account_id == account_id, api_keys.c.id == key_id)).first()
     return _key(row) if row else None
+
+
+def lock(tx: Transaction, account_id: str, key_id: str, strength: Lock = Lock.CHANGE) -> ApiKey | None:
+    """The key with this id, locked until the commit (`store.locks`)."""
+    take(tx, api_keys, [key_id], strength)
+    return find(tx, account_id, key_id)
 
 
 def list_of_account(tx: Transaction, account_id: str) -> list[ApiKey]:

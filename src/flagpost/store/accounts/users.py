@@ -8,6 +8,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.store.db import Transaction
+from flagpost.store.locks import Lock, take
 from flagpost.store.schema.core import group_members, groups, one_time_links, sessions, users
 
 
@@ -84,6 +85,12 @@ def find_user(tx: Transaction, user_id: str) -> User | None:
     """The user with this id."""
     row = tx.execute(sa.select(users).where(users.c.id == user_id)).first()
     return User(*row) if row else None
+
+
+def lock_user(tx: Transaction, user_id: str, strength: Lock = Lock.CHANGE) -> User | None:
+    """The user with this id, locked until the commit (`store.locks`)."""
+    take(tx, users, [user_id], strength)
+    return find_user(tx, user_id)
 
 
 def find_user_by_email(tx: Transaction, email: str) -> User | None:

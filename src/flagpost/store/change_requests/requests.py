@@ -8,6 +8,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.store.db import Condition, Transaction, insert_new
+from flagpost.store.locks import Lock, take
 from flagpost.store.records import Page
 from flagpost.store.schema.change_requests import OPEN, change_request_comments, change_requests
 from flagpost.store.schema.core import environments, projects
@@ -99,12 +100,18 @@ def open_of(tx: Transaction, object_ids: Collection[str], environment_id: str) -
     return {row.object_id: row.id for row in rows}
 
 
-def find(tx: Transaction, condition: Condition, id: str, *, locked: bool = False) -> ChangeRequest | None:
+def find(tx: Transaction, condition: Condition, id: str) -> ChangeRequest | None:
     """The change request with this id, of a project that fulfils the condition."""
     visible = change_requests.c.project_id.in_(sa.select(projects.c.id).where(condition))
     query = _REQUEST.where(change_requests.c.id == id, visible)
-    row = tx.execute(query.with_for_update(of=change_requests) if locked else query).first()
+    row = tx.execute(query).first()
     return _request(row) if row else None
+
+
+def lock(tx: Transaction, condition: Condition, id: str, strength: Lock = Lock.CHANGE) -> ChangeRequest | None:
+    """The change request with this id, of a project that fulfils the condition, locked until the commit."""
+    take(tx, change_requests, [id], strength)
+    return find(tx, condition, id)
 
 
 def after_marker(
@@ -148,10 +155,10 @@ def due(tx: Transaction, now: int) -> list[tuple[str, str]]:
 
 
 def find_upload(tx: Transaction, upload_hash: str, now: int) -> tuple[str, str] | None:
-    """The account and id of the change request that a file can still be sent for, kept from others until the commit."""
+    """The account and id of the change request that a file can still be sent for; None where there is none."""
     working = (change_requests.c.upload_hash == upload_hash) & (change_requests.c.upload_until > now)
     query = sa.select(change_requests.c.account_id, change_requests.c.id).where(working, _IS_OPEN)
-    row = tx.execute(query.with_for_update()).first()
+    row = tx.execute(query).first()
     return (row.account_id, row.id) if row else None
 
 

@@ -43,16 +43,20 @@ def append(tx: Transaction, environment_id: str, flag_id: str, name: str, traffi
 
 
 def append_everywhere(tx: Transaction, flag_id: str, now: int) -> None:
-    """A flag changed as a whole: the same in each environment where it is set up."""
-    query = (
-        sa.select(definitions.c.environment_id, flags.c.name, traffic_types.c.name.label("traffic_type"))
+    """Number a change of a whole flag in each environment whose applications may know it. The flag can be deleted."""
+    known = sa.select(flag_changes.c.environment_id, flag_changes.c.flag_name, flag_changes.c.traffic_type)
+    set_up = (
+        sa.select(definitions.c.environment_id, flags.c.name, traffic_types.c.name)
         .join_from(flags, definitions, definitions.c.flag_id == flags.c.id)
         .join(traffic_types, traffic_types.c.id == flags.c.traffic_type_id)
-        .where(flags.c.id == flag_id)
-        .order_by(definitions.c.environment_id)  # rows of environments are locked in one order, by everybody
     )
-    for environment_id, name, traffic_type in tx.execute(query).all():
-        append(tx, environment_id, flag_id, name, traffic_type, now)
+    places = {
+        environment_id: (name, traffic_type)
+        for query in (known.where(flag_changes.c.flag_id == flag_id), set_up.where(flags.c.id == flag_id))
+        for environment_id, name, traffic_type in tx.execute(query)
+    }
+    for environment_id in sorted(places):  # the lock order of rows of one table
+        append(tx, environment_id, flag_id, *places[environment_id], now)
 
 
 def numbers(tx: Transaction, environment_ids: Collection[str]) -> dict[str, int]:

@@ -8,57 +8,46 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.flags.definition_json import dump, load
-from flagpost.flags.model import Definition, FlagStatus, JiraEnvironmentType
+from flagpost.flags.model import Definition, FlagStatus
+from flagpost.store import rows
 from flagpost.store.db import Transaction
-from flagpost.store.records import Environment, FlagDefinition, FlagHead, Page, TrafficType
+from flagpost.store.flags import dependencies
+from flagpost.store.flags.flags import lock_with_dependencies, touch
+from flagpost.store.locks import Lock, take
+from flagpost.store.records import Environment, FlagDefinition, FlagHead, Page
 from flagpost.store.schema.core import definitions, environments, flags, traffic_types
 
+_COLUMNS = [
+    *rows.nested(definitions, "definition"),
+    *rows.ENVIRONMENT,
+    *rows.TRAFFIC_TYPE,
+    flags.c.id.label("flag__id"),
+    flags.c.project_id.label("flag__project_id"),
+    flags.c.name.label("flag__name"),
+    flags.c.status.label("flag__status"),
+]
 _DEFINITION = (
-    sa.select(
-        definitions,
-        flags.c.name.label("flag_name"),
-        flags.c.project_id,
-        traffic_types.c.id.label("traffic_type_id"),
-        traffic_types.c.name.label("traffic_type_name"),
-        traffic_types.c.display_attribute_id,
-        environments.c.name.label("environment_name"),
-        environments.c.production,
-        environments.c.jira_type,
-        environments.c.permissions,
-        environments.c.created_at.label("environment_created_at"),
-    )
+    sa.select(*_COLUMNS)
     .join_from(definitions, flags, definitions.c.flag_id == flags.c.id)
     .join(environments, definitions.c.environment_id == environments.c.id)
     .join(traffic_types, flags.c.traffic_type_id == traffic_types.c.id)
 )
 
 
-def _environment(row: Any) -> Environment:
-    return Environment(
-        row.environment_id,
-        row.project_id,
-        row.environment_name,
-        row.production,
-        JiraEnvironmentType(row.jira_type),
-        row.permissions,
-        row.environment_created_at,
-    )
-
-
 def _definition(row: Any) -> FlagDefinition:
     return FlagDefinition(
-        id=row.id,
-        flag_id=row.flag_id,
-        flag_name=row.flag_name,
-        environment=_environment(row),
-        traffic_type=TrafficType(row.traffic_type_id, row.project_id, row.traffic_type_name, row.display_attribute_id),
-        definition=load(row.body),
-        killed=row.killed,
-        version=row.version,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        updated_by=row.updated_by,
-        flag_set_ids=tuple(row.flag_set_ids or ()),
+        id=row.definition__id,
+        flag_id=row.flag__id,
+        flag_name=row.flag__name,
+        environment=rows.environment(row),
+        traffic_type=rows.traffic_type(row),
+        definition=load(row.definition__body),
+        killed=row.definition__killed,
+        version=row.definition__version,
+        created_at=row.definition__created_at,
+        updated_at=row.definition__updated_at,
+        updated_by=row.definition__updated_by,
+        flag_set_ids=tuple(row.definition__flag_set_ids),
     )
 
 
@@ -80,22 +69,7 @@ class Place:
 _FLAG_REF: sa.BindParameter[str] = sa.bindparam("flag", type_=sa.Text)
 _ENVIRONMENT_REF: sa.BindParameter[str] = sa.bindparam("environment", type_=sa.Text)
 _PLACE = (
-    sa.select(
-        *(column.label(f"definition_{column.name}") for column in definitions.c),
-        flags.c.id.label("flag_id"),
-        flags.c.project_id,
-        flags.c.name.label("flag_name"),
-        flags.c.status,
-        traffic_types.c.id.label("traffic_type_id"),
-        traffic_types.c.name.label("traffic_type_name"),
-        traffic_types.c.display_attribute_id,
-        environments.c.id.label("environment_id"),
-        environments.c.name.label("environment_name"),
-        environments.c.production,
-        environments.c.jira_type,
-        environments.c.permissions,
-        environments.c.created_at.label("environment_created_at"),
-    )
+    sa.select(*_COLUMNS)
     .join_from(flags, traffic_types, flags.c.traffic_type_id == traffic_types.c.id)
     .join(environments, environments.c.project_id == flags.c.project_id)
     .outerjoin(definitions, (definitions.c.flag_id == flags.c.id) & (definitions.c.environment_id == environments.c.id))
@@ -109,32 +83,51 @@ _PLACE = (
 )
 
 
+_PLACE_IDS = (
+    sa.select(flags.c.id.label("flag_id"), environments.c.id.label("environment_id"))
+    .join_from(flags, environments, environments.c.project_id == flags.c.project_id)
+    .where(
+        flags.c.project_id == sa.bindparam("project"),
+        sa.or_(flags.c.name == _FLAG_REF, flags.c.id == _FLAG_REF),
+        sa.or_(environments.c.name == _ENVIRONMENT_REF, environments.c.id == _ENVIRONMENT_REF),
+    )
+    .order_by(flags.c.name != _FLAG_REF, environments.c.id != _ENVIRONMENT_REF)
+    .limit(1)
+)
+_LOCK_PLACE = _PLACE_IDS.suffix_with("FOR SHARE OF environments FOR NO KEY UPDATE OF flags", dialect="postgresql")
+
+
+def lock(
+    tx: Transaction, project_id: str, flag: str, environment: str, depends_on: Collection[str] = ()
+) -> Place | None:
+    """A flag and an environment, by name or id, for a change of the definition there; None where one is missing.
+
+    Held until the commit: the environment, whose approval rules the change rests on; the flag, with which its
+    definitions are held; and the flags that the new definition depends on (by name). On PostgreSQL
+    the locks come first and the rows are read in a statement of their own, so that they are read as the transaction
+    left them that was waited for.
+    """
+    if tx.dialect.name == "postgresql":
+        names = {"project": project_id, "flag": flag, "environment": environment}
+        held = tx.execute(_PLACE_IDS if depends_on else _LOCK_PLACE, names).first()
+        if held is None:
+            return None
+        flag, environment = held.flag_id, held.environment_id
+        if depends_on:
+            take(tx, environments, [environment], Lock.SHARE)
+            lock_with_dependencies(tx, project_id, flag, depends_on)
+    return find_place(tx, project_id, flag, environment)
+
+
 def find_place(tx: Transaction, project_id: str, flag: str, environment: str) -> Place | None:
     """In one query, what every change of a definition asks first; flag and environment by name or id."""
     names = {"project": project_id, "flag": flag, "environment": environment}
     row = tx.execute(_PLACE, names).first()
     if row is None:
         return None
-    kind = TrafficType(row.traffic_type_id, row.project_id, row.traffic_type_name, row.display_attribute_id)
-    head = FlagHead(row.flag_id, row.project_id, row.flag_name, FlagStatus(row.status))
-    place = _environment(row)
-    if row.definition_id is None:
-        return Place(head, place, None)
-    present = FlagDefinition(
-        id=row.definition_id,
-        flag_id=head.id,
-        flag_name=head.name,
-        environment=place,
-        traffic_type=kind,
-        definition=load(row.definition_body),
-        killed=row.definition_killed,
-        version=row.definition_version,
-        created_at=row.definition_created_at,
-        updated_at=row.definition_updated_at,
-        updated_by=row.definition_updated_by,
-        flag_set_ids=tuple(row.definition_flag_set_ids or ()),
-    )
-    return Place(head, place, present)
+    head = FlagHead(row.flag__id, row.flag__project_id, row.flag__name, FlagStatus(row.flag__status))
+    present = _definition(row) if row.definition__id is not None else None
+    return Place(head, rows.environment(row), present)
 
 
 def find(tx: Transaction, flag_id: str, environment_id: str) -> FlagDefinition | None:
@@ -146,8 +139,8 @@ def find(tx: Transaction, flag_id: str, environment_id: str) -> FlagDefinition |
 
 def of_flag(tx: Transaction, flag_id: str) -> dict[str, FlagDefinition]:
     """All of a flag's definitions, by environment id."""
-    rows = tx.execute(_DEFINITION.where(definitions.c.flag_id == flag_id))
-    return {row.environment_id: _definition(row) for row in rows}
+    found = map(_definition, tx.execute(_DEFINITION.where(definitions.c.flag_id == flag_id)))
+    return {one.environment.id: one for one in found}
 
 
 _IN_ENVIRONMENT = sa.select(definitions.c.flag_id, definitions.c.body, definitions.c.killed).where(
@@ -158,8 +151,8 @@ _IN_ENVIRONMENT = sa.select(definitions.c.flag_id, definitions.c.body, definitio
 
 def states_in(tx: Transaction, flag_ids: Sequence[str], environment_id: str) -> dict[str, tuple[Definition, bool]]:
     """For a list: these flags' definitions in one environment and whether they are killed, by flag id."""
-    rows = tx.execute(_IN_ENVIRONMENT, {"environment": environment_id, "flags": flag_ids}) if flag_ids else ()
-    return {flag_id: (load(body), killed) for flag_id, body, killed in rows}
+    found = tx.execute(_IN_ENVIRONMENT, {"environment": environment_id, "flags": flag_ids}) if flag_ids else ()
+    return {flag_id: (load(body), killed) for flag_id, body, killed in found}
 
 
 def page(tx: Transaction, environment_id: str, offset: int, limit: int) -> Page[FlagDefinition]:
@@ -180,32 +173,36 @@ def insert(
     flag_set_ids: Sequence[str] = (),
 ) -> None:
     """A flag's first definition in an environment."""
-    values: dict[str, Any] = {
-        "id": str(uuid4()),
-        "flag_id": flag_id,
-        "environment_id": environment_id,
-        "body": dump(definition),
-    }
-    values["flag_set_ids"] = list(flag_set_ids)
-    tx.execute(_INSERT, {**values, "created_at": now, "updated_at": now, "updated_by": by})
+    new, body = str(uuid4()), dump(definition)
+    place = {"flag_id": flag_id, "environment_id": environment_id}
+    times = {"created_at": now, "updated_at": now, "updated_by": by}
+    tx.execute(_INSERT, {"id": new, "body": body, "flag_set_ids": list(flag_set_ids), **place, **times})
+    dependencies.insert(tx, new, dependencies.references_in(body) | _sets(flag_set_ids))
+    touch(tx, flag_id, now)
 
 
 def update(tx: Transaction, present: FlagDefinition, base_version: int, by: str, now: int, **values: Any) -> bool:
     """Set columns and raise the version, if it is still `base_version`; False where somebody was quicker."""
     changed = {"version": base_version + 1, "updated_at": now, "updated_by": by, **values}
     done = tx.execute(_UPDATE, {"old_id": present.id, "old_version": base_version, **changed})
-    return done.rowcount == 1
+    if done.rowcount != 1:
+        return False
+    if "body" in values:
+        dependencies.replace(tx, present.id, dependencies.references_in(values["body"]), ("flag", "segment"))
+    if "flag_set_ids" in values:
+        dependencies.replace(tx, present.id, _sets(values["flag_set_ids"]), ("flag_set",))
+    touch(tx, present.flag_id, now)
+    return True
 
 
-def delete(tx: Transaction, definition_id: str) -> None:
+def _sets(flag_set_ids: Sequence[str]) -> set[dependencies.Reference]:
+    return {("flag_set", id) for id in flag_set_ids}
+
+
+def delete(tx: Transaction, present: FlagDefinition, now: int) -> None:
     """Remove a definition: the flag is then not initiated there."""
-    tx.execute(sa.delete(definitions).where(definitions.c.id == definition_id))
-
-
-def flag_exists(tx: Transaction, project_id: str, name: str) -> bool:
-    """Whether a rule can depend on a flag of this name."""
-    there = sa.exists().where(flags.c.project_id == project_id, flags.c.name == name, flags.c.status == "active")
-    return bool(tx.scalar(sa.select(there)))
+    tx.execute(sa.delete(definitions).where(definitions.c.id == present.id))
+    touch(tx, present.flag_id, now)
 
 
 def by_flag(tx: Transaction, project_id: str, environment_id: str, names: Collection[str]) -> dict[str, Definition]:
@@ -216,16 +213,5 @@ def by_flag(tx: Transaction, project_id: str, environment_id: str, names: Collec
         .where(flags.c.project_id == project_id, flags.c.name.in_(list(names)), flags.c.status == "active")
         .where(definitions.c.environment_id == environment_id)
     )
-    rows = tx.execute(query) if names else ()
-    return {row.name: load(row.body) for row in rows}
-
-
-def flags_that_depend_on(tx: Transaction, project_id: str, name: str) -> list[str]:
-    """The names of active flags with a rule that asks for this flag's treatment."""
-    query = (
-        sa.select(flags.c.name, definitions.c.body)
-        .join_from(definitions, flags, definitions.c.flag_id == flags.c.id)
-        .where(flags.c.project_id == project_id, flags.c.status == "active")
-        .where(sa.cast(definitions.c.body, sa.Text).contains('"splitName": ' + f'"{name}"', autoescape=True))
-    )
-    return sorted({row.name for row in tx.execute(query)})
+    found = tx.execute(query) if names else ()
+    return {row.name: load(row.body) for row in found}

@@ -9,7 +9,9 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.store.db import Condition, Transaction
-from flagpost.store.schema.core import definitions, environments, flags, projects
+from flagpost.store.flags.dependencies import places_referring_to
+from flagpost.store.locks import Lock, take
+from flagpost.store.schema.core import projects
 from flagpost.store.schema.targeting import flag_sets
 
 
@@ -50,12 +52,18 @@ def find(tx: Transaction, project_id: str, ref: str) -> FlagSet | None:
     return FlagSet(*row) if row else None
 
 
-def find_visible(tx: Transaction, condition: Condition, flag_set_id: str, *, locked: bool = False) -> FlagSet | None:
-    """The flag set with this id, of a project that fulfils the condition; `locked` keeps flags from coming into it."""
+def find_visible(tx: Transaction, condition: Condition, flag_set_id: str) -> FlagSet | None:
+    """The flag set with this id, of a project that fulfils the condition."""
     visible = flag_sets.c.project_id.in_(sa.select(projects.c.id).where(condition))
     query = sa.select(flag_sets).where(flag_sets.c.id == flag_set_id, visible)
-    row = tx.execute(query.with_for_update() if locked else query).first()
+    row = tx.execute(query).first()
     return FlagSet(*row) if row else None
+
+
+def lock(tx: Transaction, condition: Condition, flag_set_id: str, strength: Lock = Lock.CHANGE) -> FlagSet | None:
+    """The flag set with this id, of a project that fulfils the condition, locked until the commit (`store.locks`)."""
+    take(tx, flag_sets, [flag_set_id], strength)
+    return find_visible(tx, condition, flag_set_id)
 
 
 def names_of(tx: Transaction, project_id: str, ids: Collection[str], *, locked: bool = False) -> dict[str, str]:
@@ -83,19 +91,8 @@ def delete(tx: Transaction, flag_set_id: str) -> None:
 
 def members(tx: Transaction, project_id: str, only: str = "") -> dict[str, list[Member]]:
     """What is in a project's sets, by the set's id, each by name; `only` asks for one set."""
-    wanted = f'"{only}"' if only else '"'  # ids stand in quotes: where there is none, it is in no set
-    query = (
-        sa.select(
-            definitions.c.flag_set_ids, flags.c.id, flags.c.name, environments.c.id, environments.c.name.label("place")
-        )
-        .join_from(definitions, flags, definitions.c.flag_id == flags.c.id)
-        .join(environments, definitions.c.environment_id == environments.c.id)
-        .where(flags.c.project_id == project_id)
-        .where(sa.cast(definitions.c.flag_set_ids, sa.Text).contains(wanted))
-        .order_by(flags.c.name, environments.c.name)
-    )
+    ids = [only] if only else list(tx.scalars(sa.select(flag_sets.c.id).where(flag_sets.c.project_id == project_id)))
     found: dict[str, list[Member]] = defaultdict(list)
-    for ids, *member in tx.execute(query):
-        for id in ids:
-            found[id].append(Member(*member))
+    for row in places_referring_to(tx, project_id, "flag_set", ids):
+        found[row.target].append(Member(row.flag_id, row.flag, row.environment_id, row.environment))
     return found

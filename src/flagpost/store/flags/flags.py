@@ -9,14 +9,17 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.flags.model import FlagStatus
+from flagpost.store import rows
 from flagpost.store.db import Condition, Transaction
-from flagpost.store.records import Flag, Owner, Page, RolloutStatus, TrafficType
+from flagpost.store.locks import Lock, take
+from flagpost.store.records import Flag, Owner, Page
 from flagpost.store.schema.core import (
     definitions,
     flag_owners,
     flag_tags,
     flags,
     groups,
+    projects,
     rollout_statuses,
     traffic_types,
     users,
@@ -26,8 +29,8 @@ from flagpost.store.schema.jira import connections
 SORTS = {
     "name": (flags.c.name,),
     "-name": (flags.c.name.desc(),),
-    "updated": (flags.c.updated_at, flags.c.name),
-    "-updated": (flags.c.updated_at.desc(), flags.c.name),
+    "updated": (flags.c.changed_at, flags.c.name),
+    "-updated": (flags.c.changed_at.desc(), flags.c.name),
     "created": (flags.c.created_at, flags.c.name),
     "-created": (flags.c.created_at.desc(), flags.c.name),
 }
@@ -95,23 +98,16 @@ class FlagFilter:
 
 
 _FLAG = (
-    sa.select(
-        flags,
-        traffic_types.c.name.label("traffic_type_name"),
-        traffic_types.c.display_attribute_id,
-        rollout_statuses.c.name.label("rollout_status_name"),
-        rollout_statuses.c.description.label("rollout_status_description"),
-        rollout_statuses.c.colour,
-    )
+    sa.select(flags, *rows.TRAFFIC_TYPE, *rows.ROLLOUT_STATUS)
     .join_from(flags, traffic_types, flags.c.traffic_type_id == traffic_types.c.id)
     .join(rollout_statuses, flags.c.rollout_status_id == rollout_statuses.c.id)
 )
 
 
-def _flags(tx: Transaction, rows: list[Any]) -> list[Flag]:
-    ids = [row.id for row in rows]
+def _flags(tx: Transaction, found: list[Any]) -> list[Flag]:
+    ids = [row.id for row in found]
     tags, owners = _tags(tx, ids), _owners(tx, ids)
-    return [_flag(row, tags[row.id], owners[row.id]) for row in rows]
+    return [_flag(row, tags[row.id], owners[row.id]) for row in found]
 
 
 def _flag(row: Any, tags: list[str], owners: list[Owner]) -> Flag:
@@ -120,10 +116,8 @@ def _flag(row: Any, tags: list[str], owners: list[Owner]) -> Flag:
         project_id=row.project_id,
         name=row.name,
         description=row.description,
-        traffic_type=TrafficType(row.traffic_type_id, row.project_id, row.traffic_type_name, row.display_attribute_id),
-        rollout_status=RolloutStatus(
-            row.rollout_status_id, row.rollout_status_name, row.rollout_status_description, row.colour
-        ),
+        traffic_type=rows.traffic_type(row),
+        rollout_status=rows.rollout_status(row),
         rollout_status_at=row.rollout_status_at,
         status=FlagStatus(row.status),
         tags=tuple(tags),
@@ -131,6 +125,7 @@ def _flag(row: Any, tags: list[str], owners: list[Owner]) -> Flag:
         version=row.version,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        changed_at=row.changed_at,
     )
 
 
@@ -164,6 +159,33 @@ def find(tx: Transaction, project_id: str, ref: str) -> Flag | None:
         _FLAG.where(flags.c.project_id == project_id, either).order_by(flags.c.name != ref).limit(1)
     ).first()
     return _flags(tx, [row])[0] if row else None
+
+
+def lock(tx: Transaction, project_id: str, ref: str, strength: Lock = Lock.CHANGE) -> Flag | None:
+    """The flag with this name or id, locked until the commit (`store.locks`); its project is kept.
+
+    Every change of a flag, of its definitions and of its connections takes this lock first.
+    """
+    found = find(tx, project_id, ref)
+    if found is None:
+        return None
+    take(tx, projects, [project_id], Lock.KEEP)
+    take(tx, flags, [found.id], strength)
+    row = tx.execute(_FLAG.where(flags.c.id == found.id)).first()
+    return _flags(tx, [row])[0] if row else None
+
+
+def lock_with_dependencies(
+    tx: Transaction, project_id: str, ref: str, depends_on: Collection[str]
+) -> dict[str, FlagStatus]:
+    """The flag of this name or id, and those that it depends on (by name), locked in one order.
+
+    Their status by name; a name that no flag has is left out. `store.flags.dependencies` says why they are locked.
+    """
+    either = sa.or_(flags.c.id == ref, flags.c.name.in_([ref, *depends_on]))
+    query = sa.select(flags.c.id, flags.c.name, flags.c.status).where(flags.c.project_id == project_id, either)
+    take(tx, flags, [row.id for row in tx.execute(query)], Lock.CHANGE)
+    return {row.name: FlagStatus(row.status) for row in tx.execute(query)}
 
 
 def page(tx: Transaction, project_id: str, wanted: FlagFilter, offset: int, limit: int) -> Page[Flag]:
@@ -212,22 +234,32 @@ def insert(tx: Transaction, flag: Flag) -> None:
         "rollout_status_at": flag.rollout_status_at,
         "created_at": flag.created_at,
         "updated_at": flag.updated_at,
+        "changed_at": flag.changed_at,
     }
     tx.execute(_INSERT, values)
     _insert_tags(tx, flag.id, flag.project_id, flag.tags)
     _insert_owners(tx, flag.id, flag.owners)
 
 
-def update(tx: Transaction, flag_id: str, **values: Any) -> None:
+def update(tx: Transaction, flag_id: str, now: int, **values: Any) -> None:
     """Set columns of a flag, and raise its version."""
-    tx.execute(sa.update(flags).where(flags.c.id == flag_id).values(**values, version=flags.c.version + 1))
+    changed = {"updated_at": now, "changed_at": now, "version": flags.c.version + 1, **values}
+    tx.execute(sa.update(flags).where(flags.c.id == flag_id).values(**changed))
 
 
 def set_rollout_status(tx: Transaction, flag_id: str, status_id: str, now: int) -> None:
     """Give a flag another rollout status; nothing where it has this one already."""
     other = (flags.c.id == flag_id) & (flags.c.rollout_status_id != status_id)
-    values = {"rollout_status_id": status_id, "rollout_status_at": now, "updated_at": now}
+    values = {"rollout_status_id": status_id, "rollout_status_at": now, "updated_at": now, "changed_at": now}
     tx.execute(sa.update(flags).where(other).values(**values, version=flags.c.version + 1))
+
+
+_TOUCH = sa.update(flags).where(flags.c.id == sa.bindparam("flag"), flags.c.changed_at < sa.bindparam("now"))
+
+
+def touch(tx: Transaction, flag_id: str, now: int) -> None:
+    """Something about a flag changed that is not in its own row, such as a definition."""
+    tx.execute(_TOUCH.values(changed_at=sa.bindparam("now")), {"flag": flag_id, "now": now})
 
 
 def replace_tags(tx: Transaction, flag_id: str, project_id: str, tags: Iterable[str]) -> None:
@@ -243,16 +275,16 @@ def replace_owners(tx: Transaction, flag_id: str, owners: Iterable[Owner]) -> No
 
 
 def _insert_tags(tx: Transaction, flag_id: str, project_id: str, tags: Iterable[str]) -> None:
-    rows = [{"flag_id": flag_id, "project_id": project_id, "name": name} for name in dict.fromkeys(tags)]
-    if rows:
-        tx.execute(sa.insert(flag_tags), rows)
+    new = [{"flag_id": flag_id, "project_id": project_id, "name": name} for name in dict.fromkeys(tags)]
+    if new:
+        tx.execute(sa.insert(flag_tags), new)
 
 
 def _insert_owners(tx: Transaction, flag_id: str, owners: Iterable[Owner]) -> None:
     unique = {(owner.type, owner.id): owner for owner in owners}
-    rows = [{"flag_id": flag_id, "owner_type": kind, "owner_id": id} for kind, id in unique]
-    if rows:
-        tx.execute(sa.insert(flag_owners), rows)
+    new = [{"flag_id": flag_id, "owner_type": kind, "owner_id": id} for kind, id in unique]
+    if new:
+        tx.execute(sa.insert(flag_owners), new)
 
 
 def delete(tx: Transaction, flag_id: str) -> None:

@@ -1,12 +1,12 @@
-"""What applications were served: how often, when last, and, while somebody looks, to whom.
+"""What applications were served: how often, when last, and, while a live tail is open, to whom.
 
-Sums are by environment, flag, treatment and hour; rows of single impressions are kept for those flags alone whose live
-tail somebody has open, and for minutes. A flag has sums of `MOST_TREATMENTS` in an environment at most: a client-side
-key is known to everybody who has the application, and must not fill the table with treatments that were made up. What
-comes beyond is counted as `UNKNOWN`.
+Sums are by environment, flag, treatment and hour. Rows of single impressions are kept for minutes, and only for flags
+whose live tail is open. A flag has sums of at most `MAX_TREATMENTS` treatments in an environment: everyone who has the
+application knows its client-side key, and must not be able to fill the table with invented treatments. Further
+treatments are counted as `UNKNOWN`.
 
-Rows are written in the order of their keys, so that processes which write the same ones wait for each other and never
-in a circle.
+Rows are written in the order of their keys. So two processes that write the same rows can wait for each other, but
+never in a cycle.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -27,18 +27,18 @@ from flagpost.store.schema.core import (
 )
 
 UNKNOWN = ""
-"""The treatment of what SDKs only count."""
+"""The treatment of impressions that an SDK only counted."""
 CONTROL = "control"
 """What SDKs answer when they do not know the flag."""
-MOST_TREATMENTS = 30
-MOST_RECENT = 200
+MAX_TREATMENTS = 30
+MAX_RECENT = 200
 RECENT_KEPT_MS = 5 * 60_000
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
-_NAMES_AT_ONCE = 500
+_NAMES_PER_QUERY = 500
 
 
-class Served(NamedTuple):
-    """Which sum an impression belongs to; the flag by its name, `hour` as the moment it begins."""
+class SumKey(NamedTuple):
+    """Which sum an impression belongs to: the flag by its name, the hour by the moment at which it begins."""
 
     environment_id: str
     flag: str
@@ -48,19 +48,19 @@ class Served(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """How often, and when first and last."""
+    """How often a treatment was served, and when first and last, in milliseconds."""
 
     count: int
     first_at: int
     last_at: int
 
     def __add__(self, other: "Sum") -> "Sum":
-        """Both together."""
+        """The sum over both."""
         first, last = min(self.first_at, other.first_at), max(self.last_at, other.last_at)
         return Sum(self.count + other.count, first, last)
 
 
-class Recent(NamedTuple):
+class RecentImpression(NamedTuple):
     """One impression, as the live tail shows it. `at` is by the application's clock."""
 
     key: str
@@ -74,30 +74,30 @@ class _Flag:
     id: str
     treatments: set[str]
 
-    def admitted(self, treatment: str) -> str:
-        """The treatment to count as."""
-        if treatment not in self.treatments and len(self.treatments) >= MOST_TREATMENTS:
+    def admit(self, treatment: str) -> str:
+        """The treatment to count an impression as."""
+        if treatment not in self.treatments and len(self.treatments) >= MAX_TREATMENTS:
             return UNKNOWN
         self.treatments.add(treatment)
         return treatment
 
 
-def keep(tx: Transaction, heard: Mapping[Served, Sum]) -> int:
-    """Add to the sums. How many impressions were of flags that are not in their environment's project."""
-    sums: dict[tuple[str, str, int, str], Sum] = {}
-    strange = 0
-    for environment_id, group in groupby(sorted(heard), key=lambda one: one.environment_id):
-        mine = list(group)
-        known = _flags_named(tx, environment_id, {one.flag for one in mine})
-        for one in mine:
+def add(tx: Transaction, sums: Mapping[SumKey, Sum]) -> int:
+    """Add to the stored sums. Returns the number of impressions of flags that the environment's project lacks."""
+    rows: dict[tuple[str, str, int, str], Sum] = {}
+    unknown = 0
+    for environment_id, group in groupby(sorted(sums), key=lambda one: one.environment_id):
+        keys = list(group)
+        known = _flags_named(tx, environment_id, {one.flag for one in keys})
+        for one in keys:
             flag = known.get(one.flag)
             if flag is None:
-                strange += heard[one].count
+                unknown += sums[one].count
                 continue
-            key = (environment_id, flag.id, one.hour, flag.admitted(one.treatment))
-            sums[key] = sums[key] + heard[one] if key in sums else heard[one]
-    _add(tx, sums)
-    return strange
+            row = (environment_id, flag.id, one.hour, flag.admit(one.treatment))
+            rows[row] = rows[row] + sums[one] if row in rows else sums[one]
+    _add_counts(tx, rows)
+    return unknown
 
 
 def _flags_named(tx: Transaction, environment_id: str, names: Collection[str]) -> dict[str, _Flag]:
@@ -110,15 +110,15 @@ def _flags_named(tx: Transaction, environment_id: str, names: Collection[str]) -
         .where(environments.c.id == environment_id)
     )
     ordered = sorted(names)
-    for start in range(0, len(ordered), _NAMES_AT_ONCE):
-        some = ordered[start : start + _NAMES_AT_ONCE]
+    for start in range(0, len(ordered), _NAMES_PER_QUERY):
+        some = ordered[start : start + _NAMES_PER_QUERY]
         for row in tx.execute(query.where(flags.c.name.in_(some))):
             flag = found.setdefault(row.name, _Flag(row.id, set()))
             flag.treatments.update({row.treatment} - {None})
     return found
 
 
-def _add(tx: Transaction, sums: Mapping[tuple[str, str, int, str], Sum]) -> None:
+def _add_counts(tx: Transaction, sums: Mapping[tuple[str, str, int, str], Sum]) -> None:
     rows = [
         {"environment_id": place, "flag_id": flag, "hour": hour, "treatment": treatment, "count": sums[key].count}
         for key in sorted(sums)
@@ -129,10 +129,11 @@ def _add(tx: Transaction, sums: Mapping[tuple[str, str, int, str], Sum]) -> None
     new = insert_or(tx, impression_sums)
     more = {"count": impression_sums.c.count + new.excluded.count}
     tx.execute(new.on_conflict_do_update(index_elements=list(impression_sums.primary_key), set_=more), rows)
-    _note_times(tx, sums)
+    _widen_times(tx, sums)
 
 
-def _note_times(tx: Transaction, sums: Mapping[tuple[str, str, int, str], Sum]) -> None:
+def _widen_times(tx: Transaction, sums: Mapping[tuple[str, str, int, str], Sum]) -> None:
+    """Move when each treatment was served first and last, where these sums begin earlier or end later."""
     times: dict[tuple[str, str, str], Sum] = {}
     for (environment_id, flag_id, _hour, treatment), one in sums.items():
         key = (flag_id, environment_id, treatment)
@@ -156,12 +157,12 @@ def _note_times(tx: Transaction, sums: Mapping[tuple[str, str, int, str], Sum]) 
     tx.execute(new.on_conflict_do_update(index_elements=list(treatments_served.primary_key), set_=wider), rows)
 
 
-# Looking ----------------------------------------------------------------------------------------------------------
+# Reading ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """How often a treatment was served in the time that begins at `start`."""
+    """How often a treatment was served in the time step that begins at `start`."""
 
     start: int
     treatment: str
@@ -169,7 +170,7 @@ class Column:
 
 
 def sums(tx: Transaction, environment_id: str, flag_id: str, start: int, end: int, step: int) -> list[Column]:
-    """What was served from `start` up to `end`, each in steps of this many milliseconds (whole hours, from 1970 on)."""
+    """What was served from `start` up to `end`, in steps of `step` milliseconds (whole hours, counted from 1970)."""
     begins = (impression_sums.c.hour - impression_sums.c.hour % step).label("begins")
     query = (
         sa.select(begins, impression_sums.c.treatment, sa.func.sum(impression_sums.c.count))
@@ -183,60 +184,64 @@ def sums(tx: Transaction, environment_id: str, flag_id: str, start: int, end: in
 
 def last_traffic(tx: Transaction, flag_id: str) -> dict[str, int]:
     """When a flag was served last, by the id of the environment."""
-    mine = treatments_served.c
-    query = sa.select(mine.environment_id, sa.func.max(mine.last_at).label("last_at")).where(mine.flag_id == flag_id)
-    return {row.environment_id: row.last_at for row in tx.execute(query.group_by(mine.environment_id))}
+    served = treatments_served.c
+    query = sa.select(served.environment_id, sa.func.max(served.last_at).label("last_at")).where(
+        served.flag_id == flag_id
+    )
+    return {row.environment_id: row.last_at for row in tx.execute(query.group_by(served.environment_id))}
 
 
 # The live tail ----------------------------------------------------------------------------------------------------
 
 
 def watch(tx: Transaction, environment_id: str, flag_id: str, until: int) -> None:
-    """Somebody looks at a flag's impressions, until then at least."""
+    """Have every process keep a flag's impressions for its live tail, until this moment at least."""
     new = insert_or(tx, watched_flags).values(environment_id=environment_id, flag_id=flag_id, until=until)
     tx.execute(new.on_conflict_do_update(index_elements=list(watched_flags.primary_key), set_={"until": until}))
 
 
 def watched(tx: Transaction, now: int) -> dict[tuple[str, str], str]:
-    """The ids of the flags that somebody looks at, by environment and the flag's name."""
+    """The ids of the flags whose live tail is open, by environment and the flag's name."""
     query = sa.select(watched_flags.c.environment_id, flags.c.name, flags.c.id).join_from(
         watched_flags, flags, flags.c.id == watched_flags.c.flag_id
     )
     return {(row.environment_id, row.name): row.id for row in tx.execute(query.where(watched_flags.c.until > now))}
 
 
-def keep_recent(tx: Transaction, environment_id: str, flag_id: str, impressions: Iterable[Recent], now: int) -> None:
-    """Add to a flag's live tail; its oldest give way."""
+def add_recent(
+    tx: Transaction, environment_id: str, flag_id: str, impressions: Iterable[RecentImpression], now: int
+) -> None:
+    """Add to a flag's live tail, and delete the oldest beyond `MAX_RECENT`."""
     place = {"environment_id": environment_id, "flag_id": flag_id, "kept_at": now}
     rows = [{**one._asdict(), **place} for one in impressions]
     if not rows:
         return
     tx.execute(sa.insert(recent_impressions), rows)
-    mine = (recent_impressions.c.environment_id == environment_id) & (recent_impressions.c.flag_id == flag_id)
-    newest = sa.select(recent_impressions.c.id).where(mine).order_by(recent_impressions.c.id.desc())
-    last_to_go = newest.offset(MOST_RECENT).limit(1).scalar_subquery()
-    tx.execute(sa.delete(recent_impressions).where(mine, recent_impressions.c.id <= last_to_go))
+    of_flag = (recent_impressions.c.environment_id == environment_id) & (recent_impressions.c.flag_id == flag_id)
+    newest = sa.select(recent_impressions.c.id).where(of_flag).order_by(recent_impressions.c.id.desc())
+    newest_surplus = newest.offset(MAX_RECENT).limit(1).scalar_subquery()
+    tx.execute(sa.delete(recent_impressions).where(of_flag, recent_impressions.c.id <= newest_surplus))
 
 
-def recent(tx: Transaction, environment_id: str, flag_id: str, kept_since: int, limit: int) -> list[Recent]:
-    """The newest of a flag's live tail, of those that were kept since a moment."""
-    mine = (recent_impressions.c.environment_id == environment_id) & (recent_impressions.c.flag_id == flag_id)
-    columns = [recent_impressions.c[name] for name in Recent._fields]
-    query = sa.select(*columns).where(mine, recent_impressions.c.kept_at >= kept_since)
+def recent(tx: Transaction, environment_id: str, flag_id: str, kept_since: int, limit: int) -> list[RecentImpression]:
+    """The newest impressions of a flag's live tail, of those that were stored since a moment."""
+    of_flag = (recent_impressions.c.environment_id == environment_id) & (recent_impressions.c.flag_id == flag_id)
+    columns = [recent_impressions.c[name] for name in RecentImpression._fields]
+    query = sa.select(*columns).where(of_flag, recent_impressions.c.kept_at >= kept_since)
     query = query.order_by(recent_impressions.c.id.desc()).limit(limit)
-    return [Recent(*row) for row in tx.execute(query)]
+    return [RecentImpression(*row) for row in tx.execute(query)]
 
 
-def forget_recent(tx: Transaction, kept_before: int, now: int) -> None:
-    """Drop what was kept of live tails before a moment, and watches that have ended."""
+def delete_recent(tx: Transaction, kept_before: int, now: int) -> None:
+    """Delete the impressions of live tails that were stored before a moment, and the watches that have ended."""
     tx.execute(sa.delete(recent_impressions).where(recent_impressions.c.kept_at < kept_before))
     tx.execute(sa.delete(watched_flags).where(watched_flags.c.until < now))
 
 
-def forget_sums(tx: Transaction, before: int) -> bool:
-    """Drop the oldest hour of the sums, if it is from before a moment, and what was not served since then.
+def delete_sums(tx: Transaction, before: int) -> bool:
+    """Delete the oldest hour of the sums, if it is before a moment, and treatments that were last served before it.
 
-    Whether there was one: an hour at a time, so that nobody waits for long.
+    Whether there was such an hour. The caller repeats it: one hour a transaction, so that no other writer waits long.
     """
     oldest: Any = tx.scalar(sa.select(sa.func.min(impression_sums.c.hour)))
     tx.execute(sa.delete(treatments_served).where(treatments_served.c.last_at < before))

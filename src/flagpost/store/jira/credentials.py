@@ -77,7 +77,7 @@ def save(
     """
     values: dict[str, Any] = {"site_url": site_url, "client_id": client_id, "client_secret": client_secret}
     values |= {"cloud_id": cloud_id, "created_at": now, "created_by": by, "delete_refusal": None}
-    accounts.hold(tx, account_id)
+    accounts.lock(tx, account_id)
     old = of_account(tx, account_id)
     if old and old.cloud_id == cloud_id:
         move(tx, account_id, old.site_url, site_url)

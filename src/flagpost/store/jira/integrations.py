@@ -7,9 +7,10 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from flagpost.flags.model import JiraEnvironmentType
+from flagpost.store import rows
 from flagpost.store.accounts import accounts
 from flagpost.store.db import Condition, Transaction, insert_new, insert_or
+from flagpost.store.locks import Lock, take
 from flagpost.store.records import Environment, Project
 from flagpost.store.schema.core import environments, project_grants, projects
 from flagpost.store.schema.jira import (
@@ -148,9 +149,9 @@ def replace_projects(tx: Transaction, integration_id: str, choices: Iterable[tup
     """Have the integration cover exactly these projects, each with its one environment (ids)."""
     mine = jira_integration_projects.c.integration_id == integration_id
     tx.execute(sa.delete(jira_integration_projects).where(mine))
-    rows = [{"integration_id": integration_id, "project_id": p, "environment_id": e} for p, e in choices]
-    if rows:
-        tx.execute(sa.insert(jira_integration_projects), rows)
+    new = [{"integration_id": integration_id, "project_id": p, "environment_id": e} for p, e in choices]
+    if new:
+        tx.execute(sa.insert(jira_integration_projects), new)
 
 
 _GRANTED = sa.exists().where(
@@ -158,13 +159,8 @@ _GRANTED = sa.exists().where(
 )
 _CHOSEN = (
     sa.select(
-        projects,
-        environments.c.id.label("environment_id"),
-        environments.c.name.label("environment_name"),
-        environments.c.production,
-        environments.c.jira_type,
-        environments.c.permissions,
-        environments.c.created_at.label("environment_created_at"),
+        *rows.PROJECT,
+        *rows.ENVIRONMENT,
         sa.or_(~projects.c.restricted, _GRANTED).label("visible"),
     )
     .join_from(jira_integration_projects, jira_integrations)
@@ -182,16 +178,8 @@ def chosen_projects(tx: Transaction, account_id: str) -> list[ChosenProject]:
 
 def _chosen(row: Any) -> ChosenProject:
     return ChosenProject(
-        Project(row.id, row.account_id, row.name, row.requires_title_and_comments, row.restricted, row.created_at),
-        Environment(
-            row.environment_id,
-            row.id,
-            row.environment_name,
-            row.production,
-            JiraEnvironmentType(row.jira_type),
-            row.permissions,
-            row.environment_created_at,
-        ),
+        rows.project(row),
+        rows.environment(row),
         bool(row.visible),
     )
 
@@ -247,10 +235,14 @@ def site_of_account(tx: Transaction, account_id: str) -> Site | None:
     return Site(*row) if row else None
 
 
-def lock_site(tx: Transaction, account_id: str) -> Site | None:
-    """The Jira site of an account, locked until the transaction ends: for a decision on what the row says."""
-    row = tx.execute(_SITE_OF_ACCOUNT.with_for_update(key_share=True), {"account": account_id}).first()
-    return Site(*row) if row else None
+def lock_site(tx: Transaction, account_id: str, strength: Lock = Lock.CHANGE) -> Site | None:
+    """The Jira site of an account, locked until the commit (`store.locks`): a delivery changes its row too.
+
+    A site that does not exist yet has no row to lock: sites are added and deleted under their account's lock.
+    """
+    if found := site_of_account(tx, account_id):
+        take(tx, jira_sites, [found.id], strength)
+    return site_of_account(tx, account_id)
 
 
 def site_of_cloud(tx: Transaction, cloud_id: str) -> Site | None:
@@ -296,7 +288,7 @@ def save_site(
     now: int,
 ) -> Site:
     """Connect an account to a site, in place of an earlier one. Delivery starts without its errors, with a resync."""
-    accounts.hold(tx, account_id)
+    accounts.lock(tx, account_id)
     tx.execute(sa.delete(jira_sites).where(jira_sites.c.account_id == account_id))
     tx.execute(
         sa.insert(jira_sites).values(

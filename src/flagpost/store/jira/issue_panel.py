@@ -1,4 +1,4 @@
-"""What the panel on a Jira issue shows, in one query."""
+"""What the panel on a Jira issue shows."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -7,9 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from flagpost.flags.definition_json import load
-from flagpost.flags.model import FlagStatus
-from flagpost.flags.rollout import FlagState, flag_state, plainly
+from flagpost.flags.model import Definition, FlagStatus
+from flagpost.flags.prerequisites import Prerequisites
+from flagpost.flags.rollout import FlagState, flag_state
 from flagpost.store.db import Transaction
+from flagpost.store.flags.prerequisites import load_prerequisites
 from flagpost.store.schema.core import definitions, environments, flags, projects
 from flagpost.store.schema.jira import connections, issues
 
@@ -21,7 +23,6 @@ class EnvironmentState:
     environment_id: str
     environment: str
     state: FlagState
-    words: str
     saved_by: str | None
     saved_at: int | None
 
@@ -79,23 +80,24 @@ def flags_on_issue(
     """The flags of these projects that are connected with an issue, by name, each in every environment."""
     names = {"account": account_id, "jira_id": jira_id, "key": key, "projects": list(project_ids)}
     rows = list(tx.execute(_SHOWN.where(_THIS_ISSUE), names)) if project_ids else []
-    by_flag: dict[str, list[Any]] = {row.id: [] for row in rows}
-    for row in rows:
-        by_flag[row.id].append(row)
-    return [_flag(rows) for rows in by_flag.values()]
+    loaded = [(row, load(row.body) if row.body is not None else None) for row in rows]
+    others = load_prerequisites(tx, ((row.environment_id, one) for row, one in loaded if one is not None))
+    by_flag: dict[str, list[tuple[Any, EnvironmentState]]] = {row.id: [] for row in rows}
+    for row, definition in loaded:
+        by_flag[row.id].append((row, _state(row, definition, others.get(row.environment_id, {}))))
+    return [_flag(found) for found in by_flag.values()]
 
 
-def _flag(rows: list[Any]) -> FlagOnIssue:
-    first = rows[0]
-    states = {row.environment_id: _state(row) for row in rows}
+def _flag(found: list[tuple[Any, EnvironmentState]]) -> FlagOnIssue:
+    first = found[0][0]
+    states = {state.environment_id: state for _, state in found}
     return FlagOnIssue(first.id, first.name, first.project_id, first.project, first.issue, tuple(states.values()))
 
 
-def _state(row: Any) -> EnvironmentState:
-    definition = load(row.body) if row.body is not None else None
-    state = flag_state(definition, killed=bool(row.killed), archived=row.status == FlagStatus.ARCHIVED.value)
-    words = plainly(definition, state)
-    return EnvironmentState(row.environment_id, row.environment, state, words, row.updated_by, row.updated_at)
+def _state(row: Any, definition: Definition | None, others: Prerequisites) -> EnvironmentState:
+    archived = row.status == FlagStatus.ARCHIVED.value
+    state = flag_state(definition, killed=bool(row.killed), archived=archived, others=others)
+    return EnvironmentState(row.environment_id, row.environment, state, row.updated_by, row.updated_at)
 
 
 def project_of_flag(tx: Transaction, flag_id: str, project_ids: Collection[str]) -> str | None:

@@ -1,8 +1,8 @@
 """Jira issues as Flagpost knows them, and their connections with flags.
 
 Whatever is written here can concern outbox entries too: an issue that disappears or gets its id changes what Jira must
-show of each flag that is connected with it. So every function that writes issues first holds the account and then,
-where it may raise outbox entries, locks those: see the lock order in `flagpost.store.jira`. Because of the first lock,
+show of each flag that is connected with it. So every function that writes issues first locks the account and then,
+where it may raise outbox entries, locks those: see `flagpost.store.locks`. Because of the first lock,
 two transactions that see a new issue at once make one row of it.
 """
 
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from flagpost.store.accounts import accounts
 from flagpost.store.db import Condition, Transaction, insert_new
 from flagpost.store.jira import outbox
-from flagpost.store.schema.jira import connections, issues, jira_sites, outbox_entries
+from flagpost.store.schema.jira import connections, issues, jira_sites
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +73,19 @@ _ISSUE = [issues.c[field.name] for field in fields(Issue)]
 # Saving -----------------------------------------------------------------------------------------------------------
 
 
-def lock_with_outbox(tx: Transaction, account_id: str, known: Collection[Issue]) -> None:
-    """Hold the account, and lock the outbox entries of every flag that is connected with these issues.
+def lock_with_flags(
+    tx: Transaction, account_id: str, refs: Collection[str | None], flag_ids: Collection[str] = ()
+) -> None:
+    """Lock what comes before issues (by keys or numeric ids) that are to change, or to be connected with these flags.
 
-    A transaction that updates several issues calls this first. Otherwise it would lock the entries of one issue's
-    flags, then those of the next, in an order that another transaction may not follow.
+    The account's lock keeps connections from being added meanwhile. So the outbox entries of the issues' flags can be
+    locked before the issues, as a delivery locks them (`flagpost.store.locks`). A transaction that changes several
+    issues names all of them at once.
     """
-    accounts.hold(tx, account_id)
-    _lock_entries(tx, issues.c.id.in_([issue.id for issue in known]))
-
-
-def _lock_entries(tx: Transaction, which: Condition) -> None:
-    connected = sa.select(connections.c.flag_id).join_from(connections, issues).where(which)
-    outbox.lock_entries(tx, outbox_entries.c.flag_id.in_(connected))
+    accounts.lock(tx, account_id)
+    known = [ref for ref in refs if ref]
+    if entries := {*flag_ids, *(flags_of_issues(tx, account_id, known) if known else ())}:
+        outbox.lock(tx, entries)
 
 
 def save(tx: Transaction, account_id: str, seen: Issue) -> Issue:
@@ -95,7 +95,7 @@ def save(tx: Transaction, account_id: str, seen: Issue) -> Issue:
     its row keeps its connections. Where another row still has the key, that row loses it: an issue of its own keeps its
     row and is looked up again; a row of which nothing but the key was known is this issue, and the two are merged.
     """
-    accounts.hold(tx, account_id)
+    accounts.lock(tx, account_id)
     old = _find_row(tx, account_id, seen)
     if old is None:
         new = replace(seen, id=str(uuid4()))
@@ -165,7 +165,7 @@ def _merge(tx: Transaction, loser: str, winner: str, now: int) -> None:
 def note_absent(tx: Transaction, issue_id: str, state: str, now: int, due_at: int) -> None:
     """Note that Jira did not show an issue when asked. Whatever else is known of it stays.
 
-    For a transaction that has called `lock_with_outbox`.
+    For a transaction that has called `lock_with_flags`.
     """
     values = {"state": state, "checked_at": now, "due_at": due_at}
     tx.execute(sa.update(issues).where(issues.c.id == issue_id).values(**values))
@@ -174,7 +174,7 @@ def note_absent(tx: Transaction, issue_id: str, state: str, now: int, due_at: in
 def mark_missing(tx: Transaction, account_id: str, refs: Collection[str], now: int, due_at: int) -> None:
     """Note that Jira does not know the issues with these keys or numeric ids.
 
-    The caller holds the account before it locks outbox entries.
+    The caller locks the account before it locks outbox entries.
     """
     values = {"state": "missing", "checked_at": now, "due_at": due_at}
     tx.execute(sa.update(issues).where(_named(account_id, refs), issues.c.state != "deleted").values(values))
@@ -182,7 +182,7 @@ def mark_missing(tx: Transaction, account_id: str, refs: Collection[str], now: i
 
 def reset_missing(tx: Transaction, account_id: str) -> None:
     """Take the issues that Jira did not know for existing until it says so again: before everything is sent again."""
-    accounts.hold(tx, account_id)
+    accounts.lock(tx, account_id)
     missing = (issues.c.account_id == account_id) & (issues.c.state == "missing")
     tx.execute(sa.update(issues).where(missing).values(state="unchecked", due_at=0))
 
@@ -199,9 +199,8 @@ def mark_deleted(tx: Transaction, account_id: str, refs: Collection[str], now: i
 
     Returns the ids of the flags that are connected with it: their outbox entries are locked, and have to be raised.
     """
-    accounts.hold(tx, account_id)
+    lock_with_flags(tx, account_id, refs)
     there = _named(account_id, refs) & (issues.c.state != "deleted")
-    _lock_entries(tx, there)
     values = {"state": "deleted", "checked_at": now, **_CHANGED}
     marked = tx.execute(sa.update(issues).where(there).values(values)).rowcount
     return flags_of_issues(tx, account_id, refs) if marked else []
@@ -209,13 +208,13 @@ def mark_deleted(tx: Transaction, account_id: str, refs: Collection[str], now: i
 
 def mark_changed(tx: Transaction, account_id: str, refs: Collection[str]) -> int:
     """Have the issues with these keys or numeric ids looked up at once; how many of them are known."""
-    accounts.hold(tx, account_id)
+    accounts.lock(tx, account_id)
     return tx.execute(sa.update(issues).where(_named(account_id, refs)).values(_CHANGED)).rowcount
 
 
 def mark_project_changed(tx: Transaction, account_id: str, jira_project_id: str) -> int:
     """Have the issues of a project of Jira's looked up at once; how many they are."""
-    accounts.hold(tx, account_id)
+    accounts.lock(tx, account_id)
     mine = (issues.c.account_id == account_id) & (issues.c.jira_project_id == jira_project_id)
     return tx.execute(sa.update(issues).where(mine).values(_CHANGED)).rowcount
 

@@ -79,6 +79,11 @@ def lock_entries(tx: Transaction, condition: Condition) -> None:
         tx.execute(found.with_for_update(key_share=True))
 
 
+def lock(tx: Transaction, flag_ids: Collection[str]) -> None:
+    """Lock the entries of these flags before anything that comes after them in the lock order (`store.locks`)."""
+    lock_entries(tx, outbox_entries.c.flag_id.in_(flag_ids))
+
+
 def _bump(tx: Transaction, condition: Condition, now: int) -> int:
     raised = tx.execute(sa.update(outbox_entries).where(condition).values(**BUMPED), {"now": now}).rowcount
     if raised:

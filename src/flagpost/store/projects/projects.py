@@ -7,7 +7,9 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.flags.model import JiraEnvironmentType
+from flagpost.store import rows
 from flagpost.store.db import Condition, Transaction
+from flagpost.store.locks import Lock, take
 from flagpost.store.records import Environment, Owner, Page, Project, RolloutStatus, TrafficType
 from flagpost.store.schema.core import (
     api_keys,
@@ -37,19 +39,6 @@ ROLLOUT_STATUSES = (
 )
 
 
-def _project(row: Any) -> Project:
-    return Project(row.id, row.account_id, row.name, row.requires_title_and_comments, row.restricted, row.created_at)
-
-
-def _environment(row: Any) -> Environment:
-    kind = JiraEnvironmentType(row.jira_type)
-    return Environment(row.id, row.project_id, row.name, row.production, kind, row.permissions, row.created_at)
-
-
-def _traffic_type(row: Any) -> TrafficType:
-    return TrafficType(row.id, row.project_id, row.name, row.display_attribute_id)
-
-
 def visible_to(account_id: str, grantees: Collection[str] | None, only: str | None = None) -> Condition:
     """The condition that a project of this account can be seen by one who has these ids; None sees all.
 
@@ -71,7 +60,7 @@ def visible_to(account_id: str, grantees: Collection[str] | None, only: str | No
 
 _REF: sa.BindParameter[str] = sa.bindparam("ref", type_=sa.Text)
 _FIND = (
-    sa.select(projects)
+    sa.select(*rows.PROJECT)
     .where(projects.c.account_id == sa.bindparam("account_id"), sa.or_(projects.c.id == _REF, projects.c.name == _REF))
     .order_by(projects.c.id != _REF)
     .limit(1)
@@ -81,7 +70,14 @@ _FIND = (
 def find(tx: Transaction, account_id: str, ref: str) -> Project | None:
     """The project with this id or name, an id first, whoever may see it."""
     row = tx.execute(_FIND, {"account_id": account_id, "ref": ref}).first()
-    return _project(row) if row else None
+    return rows.project(row) if row else None
+
+
+def lock(tx: Transaction, project_id: str, strength: Lock = Lock.CHANGE) -> Project | None:
+    """The project with this id, locked until the commit (`store.locks`)."""
+    take(tx, projects, [project_id], strength)
+    row = tx.execute(sa.select(*rows.PROJECT).where(projects.c.id == project_id)).first()
+    return rows.project(row) if row else None
 
 
 def is_granted(tx: Transaction, project_id: str, grantees: Collection[str]) -> bool:
@@ -103,14 +99,14 @@ def page(
             by_name = column.contains(wanted, autoescape=True)
         condition = condition & by_name
     total = tx.scalar(sa.select(sa.func.count()).select_from(projects).where(condition)) or 0
-    query = sa.select(projects).where(condition).order_by(projects.c.name).offset(offset).limit(limit)
-    return Page([_project(row) for row in tx.execute(query)], offset, limit, total)
+    query = sa.select(*rows.PROJECT).where(condition).order_by(projects.c.name).offset(offset).limit(limit)
+    return Page([rows.project(row) for row in tx.execute(query)], offset, limit, total)
 
 
 def list_by_id(tx: Transaction, condition: Condition, ids: Sequence[str]) -> list[Project]:
     """Those of these projects that fulfil the condition, by name."""
-    query = sa.select(projects).where(condition, projects.c.id.in_(ids)).order_by(projects.c.name)
-    return [_project(row) for row in tx.execute(query)]
+    query = sa.select(*rows.PROJECT).where(condition, projects.c.id.in_(ids)).order_by(projects.c.name)
+    return [rows.project(row) for row in tx.execute(query)]
 
 
 def name_is_taken(tx: Transaction, account_id: str, name: str) -> bool:
@@ -131,11 +127,11 @@ def insert(tx: Transaction, account_id: str, name: str, requires_title_and_comme
             created_at=now,
         )
     )
-    rows = [
+    statuses = [
         {"id": str(uuid4()), "project_id": project.id, "name": n, "description": d, "colour": c, "position": number}
         for number, (n, d, c) in enumerate(ROLLOUT_STATUSES)
     ]
-    tx.execute(sa.insert(rollout_statuses), rows)
+    tx.execute(sa.insert(rollout_statuses), statuses)
     return project
 
 
@@ -160,24 +156,43 @@ def count_flags(tx: Transaction, project_id: str) -> int:
 
 def list_environments(tx: Transaction, project_id: str) -> list[Environment]:
     """Production ones last, otherwise by name."""
-    query = sa.select(environments).where(environments.c.project_id == project_id)
-    rows = tx.execute(query.order_by(environments.c.production, environments.c.name))
-    return [_environment(row) for row in rows]
+    query = sa.select(*rows.ENVIRONMENT).where(environments.c.project_id == project_id)
+    found = tx.execute(query.order_by(environments.c.production, environments.c.name))
+    return [rows.environment(row) for row in found]
+
+
+def environments_of(tx: Transaction, project_ids: Collection[str]) -> dict[str, list[Environment]]:
+    """The environments of these projects by the project's id, production ones last, otherwise by name."""
+    found: dict[str, list[Environment]] = {id: [] for id in project_ids}
+    query = sa.select(*rows.ENVIRONMENT).where(environments.c.project_id.in_(list(project_ids)))
+    for row in tx.execute(query.order_by(environments.c.production, environments.c.name)):
+        one = rows.environment(row)
+        found[one.project_id].append(one)
+    return found
 
 
 def find_environment(tx: Transaction, project_id: str, ref: str) -> Environment | None:
     """The environment with this id or name."""
     mine = environments.c.project_id == project_id
     either = sa.or_(environments.c.id == ref, environments.c.name == ref)
-    row = tx.execute(sa.select(environments).where(mine, either).order_by(environments.c.id != ref).limit(1)).first()
-    return _environment(row) if row else None
+    row = tx.execute(
+        sa.select(*rows.ENVIRONMENT).where(mine, either).order_by(environments.c.id != ref).limit(1)
+    ).first()
+    return rows.environment(row) if row else None
+
+
+def lock_environment(tx: Transaction, environment_id: str, strength: Lock = Lock.CHANGE) -> Environment | None:
+    """The environment with this id, locked until the commit (`store.locks`)."""
+    take(tx, environments, [environment_id], strength)
+    row = tx.execute(sa.select(*rows.ENVIRONMENT).where(environments.c.id == environment_id)).first()
+    return rows.environment(row) if row else None
 
 
 def find_visible_environment(tx: Transaction, condition: Condition, environment_id: str) -> Environment | None:
     """The environment with this id, of a project that fulfils the condition."""
     visible = environments.c.project_id.in_(sa.select(projects.c.id).where(condition))
-    row = tx.execute(sa.select(environments).where(environments.c.id == environment_id, visible)).first()
-    return _environment(row) if row else None
+    row = tx.execute(sa.select(*rows.ENVIRONMENT).where(environments.c.id == environment_id, visible)).first()
+    return rows.environment(row) if row else None
 
 
 def insert_environment(
@@ -227,12 +242,12 @@ def count_definitions(tx: Transaction, environment_id: str) -> int:
 
 def list_traffic_types(tx: Transaction, project_id: str) -> list[TrafficType]:
     """By name."""
-    query = sa.select(traffic_types).where(traffic_types.c.project_id == project_id)
-    return [_traffic_type(row) for row in tx.execute(query.order_by(traffic_types.c.name))]
+    query = sa.select(*rows.TRAFFIC_TYPE).where(traffic_types.c.project_id == project_id)
+    return [rows.traffic_type(row) for row in tx.execute(query.order_by(traffic_types.c.name))]
 
 
 _TRAFFIC_TYPE = (
-    sa.select(traffic_types)
+    sa.select(*rows.TRAFFIC_TYPE)
     .where(sa.or_(traffic_types.c.id == _REF, traffic_types.c.name == _REF))
     .order_by(traffic_types.c.id != _REF)
     .limit(1)
@@ -243,14 +258,14 @@ _TRAFFIC_TYPE_OF_PROJECT = _TRAFFIC_TYPE.where(traffic_types.c.project_id == sa.
 def find_traffic_type(tx: Transaction, project_id: str, ref: str) -> TrafficType | None:
     """The project's traffic type with this id or name."""
     row = tx.execute(_TRAFFIC_TYPE_OF_PROJECT, {"project": project_id, "ref": ref}).first()
-    return _traffic_type(row) if row else None
+    return rows.traffic_type(row) if row else None
 
 
 def find_visible_traffic_type(tx: Transaction, condition: Condition, ref: str) -> TrafficType | None:
     """The traffic type with this id or name, of a project that fulfils the condition."""
     visible = traffic_types.c.project_id.in_(sa.select(projects.c.id).where(condition))
     row = tx.execute(_TRAFFIC_TYPE.where(visible), {"ref": ref}).first()
-    return _traffic_type(row) if row else None
+    return rows.traffic_type(row) if row else None
 
 
 def insert_traffic_type(tx: Transaction, project_id: str, name: str, now: int) -> TrafficType:
@@ -272,13 +287,13 @@ def delete_traffic_type(tx: Transaction, traffic_type_id: str) -> None:
 
 def list_rollout_statuses(tx: Transaction, project_id: str) -> list[RolloutStatus]:
     """In the order a flag goes through them."""
-    query = sa.select(rollout_statuses).where(rollout_statuses.c.project_id == project_id)
-    rows = tx.execute(query.order_by(rollout_statuses.c.position))
-    return [RolloutStatus(row.id, row.name, row.description, row.colour) for row in rows]
+    query = sa.select(*rows.ROLLOUT_STATUS).where(rollout_statuses.c.project_id == project_id)
+    found = tx.execute(query.order_by(rollout_statuses.c.position))
+    return [rows.rollout_status(row) for row in found]
 
 
 _FIRST_STATUS = (
-    sa.select(rollout_statuses)
+    sa.select(*rows.ROLLOUT_STATUS)
     .where(rollout_statuses.c.project_id == sa.bindparam("project"))
     .order_by(rollout_statuses.c.position)
     .limit(1)
@@ -290,7 +305,7 @@ def find_rollout_status(tx: Transaction, project_id: str, ref: str | None) -> Ro
     """The rollout status with this id or name; the first one where `ref` is None."""
     query = _FIRST_STATUS if ref is None else _STATUS
     row = tx.execute(query, {"project": project_id} | ({} if ref is None else {"ref": ref})).first()
-    return RolloutStatus(row.id, row.name, row.description, row.colour) if row else None
+    return rows.rollout_status(row) if row else None
 
 
 # View permissions -------------------------------------------------------------------------------------------------
@@ -315,9 +330,9 @@ def list_grants(tx: Transaction, project_id: str) -> list[Owner]:
 def replace_grants(tx: Transaction, project_id: str, grants: Iterable[tuple[str, str]]) -> None:
     """Exactly these, each a type and an id, may view the project."""
     tx.execute(sa.delete(project_grants).where(project_grants.c.project_id == project_id))
-    rows = [{"project_id": project_id, "grantee_type": kind, "grantee_id": id} for kind, id in dict.fromkeys(grants)]
-    if rows:
-        tx.execute(sa.insert(project_grants), rows)
+    new = [{"project_id": project_id, "grantee_type": kind, "grantee_id": id} for kind, id in dict.fromkeys(grants)]
+    if new:
+        tx.execute(sa.insert(project_grants), new)
 
 
 def names_of(tx: Transaction, account_id: str, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:

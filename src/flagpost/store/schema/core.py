@@ -185,10 +185,11 @@ flags = sa.Table(
     sa.Column("status", sa.String(10), nullable=False, server_default="active"),
     sa.Column("version", sa.Integer, nullable=False, server_default="1"),  # of the metadata, for concurrent edits
     time_column("created_at"),
-    time_column("updated_at"),
+    time_column("updated_at"),  # of this row
+    time_column("changed_at"),  # of anything about the flag: this row, a definition, a connection
     sa.UniqueConstraint("project_id", "name"),
     sa.Index(None, "project_id", "status", "name"),
-    sa.Index(None, "project_id", "status", "updated_at"),
+    sa.Index(None, "project_id", "status", "changed_at"),
     sa.Index(None, "traffic_type_id"),
     sa.Index(None, "rollout_status_id"),
 )
@@ -219,9 +220,19 @@ definitions = sa.Table(
     time_column("created_at"),
     time_column("updated_at"),  # Split: lastUpdateTime
     sa.Column("updated_by", Name, nullable=False),
-    sa.Column("flag_set_ids", sa.JSON),  # None where an earlier version wrote the row: in no set
+    sa.Column("flag_set_ids", sa.JSON, nullable=False, server_default="[]"),
     sa.UniqueConstraint("flag_id", "environment_id"),
     sa.Index(None, "environment_id", "killed"),
+)
+# What each definition refers to, so that it can be found by that: an index of `body` and `flag_set_ids`, written with
+# them (`store.flags.dependencies`). By name, as the definition has it: a flag that is deleted and made again is meant.
+definition_dependencies = sa.Table(
+    "definition_dependencies",
+    metadata,
+    sa.Column("definition_id", Id, sa.ForeignKey("definitions.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("kind", sa.String(10), primary_key=True),  # flag, segment, flag_set
+    sa.Column("target", Name, primary_key=True),  # the name of the flag or segment, the id of the flag set
+    sa.Index(None, "target", "kind"),
 )
 # The last change of each flag in each environment, for applications; it outlives the flag (`store.flags.change_log`).
 flag_changes = sa.Table(

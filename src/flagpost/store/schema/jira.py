@@ -1,9 +1,4 @@
-"""The tables about Jira, as SQLAlchemy Core. See `flagpost.store.schema.core` for how they are written.
-
-Rows of these tables are locked after the account, in this order: integration, Jira site, credentials, then (after the
-rows of the core tables) outbox entry, issue, and last the bookkeeping rows of resyncs, removals, reconciliations and
-the delivery log. `flagpost.store.jira` says why.
-"""
+"""The tables about Jira, as SQLAlchemy Core. See `flagpost.store.schema.core` for how they are written."""
 
 import sqlalchemy as sa
 

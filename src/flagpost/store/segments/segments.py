@@ -12,10 +12,12 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from flagpost.flags.targeting import SegmentKind
+from flagpost.store import rows
 from flagpost.store.db import Transaction
 from flagpost.store.flags.change_sequence import next_change_number
+from flagpost.store.locks import Lock, take
 from flagpost.store.records import Page, TrafficType
-from flagpost.store.schema.core import definitions, environments, flags, traffic_types
+from flagpost.store.schema.core import environments, traffic_types
 from flagpost.store.schema.targeting import segment_definitions, segments
 
 
@@ -57,11 +59,9 @@ _SEGMENT = sa.select(
     segments.c.project_id,
     segments.c.name,
     segments.c.kind,
-    segments.c.traffic_type_id,
-    traffic_types.c.name.label("traffic_type_name"),
-    traffic_types.c.display_attribute_id,
     segments.c.description,
     segments.c.created_at,
+    *rows.TRAFFIC_TYPE,
 ).join_from(segments, traffic_types, segments.c.traffic_type_id == traffic_types.c.id)
 _HERE = segments.c.removed_at.is_(None)
 _DEFINITION = (
@@ -84,8 +84,15 @@ _THERE = _HERE & segment_definitions.c.removed_at.is_(None)
 
 
 def _segment(row: Any) -> Segment:
-    kind = TrafficType(row.traffic_type_id, row.project_id, row.traffic_type_name, row.display_attribute_id)
-    return Segment(row.id, row.project_id, row.name, SegmentKind(row.kind), kind, row.description, row.created_at)
+    return Segment(
+        id=row.id,
+        project_id=row.project_id,
+        name=row.name,
+        kind=SegmentKind(row.kind),
+        traffic_type=rows.traffic_type(row),
+        description=row.description,
+        created_at=row.created_at,
+    )
 
 
 def _definition(row: Any) -> SegmentDefinition:
@@ -115,18 +122,25 @@ def page(
     if text:
         wanted = wanted & sa.func.lower(segments.c.name).contains(text.lower(), autoescape=True)
     total = tx.scalar(sa.select(sa.func.count()).select_from(segments).where(wanted)) or 0
-    rows = tx.execute(_SEGMENT.where(wanted).order_by(segments.c.name).offset(offset).limit(limit))
-    return Page([_segment(row) for row in rows], offset, limit, total)
+    found = tx.execute(_SEGMENT.where(wanted).order_by(segments.c.name).offset(offset).limit(limit))
+    return Page([_segment(row) for row in found], offset, limit, total)
 
 
-def find(tx: Transaction, project_id: str, ref: str, *, locked: bool = False) -> Segment | None:
-    """The segment with this name or id; `locked` keeps others from removing it until the commit."""
+def find(tx: Transaction, project_id: str, ref: str) -> Segment | None:
+    """The segment with this name or id."""
     either = sa.or_(segments.c.name == ref, segments.c.id == ref)
     query = _SEGMENT.where(_HERE, segments.c.project_id == project_id, either).order_by(segments.c.name != ref)
-    if locked:
-        query = query.with_for_update(of=segments)
     row = tx.execute(query.limit(1)).first()
     return _segment(row) if row else None
+
+
+def lock(tx: Transaction, project_id: str, ref: str, strength: Lock = Lock.CHANGE) -> Segment | None:
+    """The segment with this name or id, locked until the commit (`store.locks`)."""
+    found = find(tx, project_id, ref)
+    if found is None:
+        return None
+    take(tx, segments, [found.id], strength)
+    return find(tx, project_id, found.id)
 
 
 def insert(
@@ -167,8 +181,8 @@ def definitions_page(
     wanted = _THERE & (segment_definitions.c.environment_id == environment_id)
     wanted = wanted & segments.c.kind.in_([kind.value for kind in kinds])
     count = sa.select(sa.func.count()).select_from(segment_definitions.join(segments)).where(wanted)
-    rows = tx.execute(_DEFINITION.where(wanted).order_by(segments.c.name).offset(offset).limit(limit))
-    return Page([_definition(row) for row in rows], offset, limit, tx.scalar(count) or 0)
+    found = tx.execute(_DEFINITION.where(wanted).order_by(segments.c.name).offset(offset).limit(limit))
+    return Page([_definition(row) for row in found], offset, limit, tx.scalar(count) or 0)
 
 
 def definitions_of(tx: Transaction, segment_id: str) -> list[SegmentDefinition]:
@@ -177,16 +191,23 @@ def definitions_of(tx: Transaction, segment_id: str) -> list[SegmentDefinition]:
     return [_definition(row) for row in tx.execute(query)]
 
 
-def find_definition(
-    tx: Transaction, environment_id: str, name: str, *, locked: bool = False
-) -> SegmentDefinition | None:
-    """The segment of this name (or id) in an environment; `locked` keeps others from changing it until the commit."""
+def find_definition(tx: Transaction, environment_id: str, name: str) -> SegmentDefinition | None:
+    """The segment of this name (or id) in an environment."""
     either = sa.or_(segments.c.name == name, segments.c.id == name)
     query = _DEFINITION.where(_THERE, segment_definitions.c.environment_id == environment_id, either)
-    if locked:
-        query = query.with_for_update(of=segment_definitions)
     row = tx.execute(query.order_by(segments.c.name != name).limit(1)).first()
     return _definition(row) if row else None
+
+
+def lock_definition(
+    tx: Transaction, environment_id: str, ref: str, strength: Lock = Lock.CHANGE
+) -> SegmentDefinition | None:
+    """The segment of this name or id in an environment, locked there until the commit (`store.locks`)."""
+    found = find_definition(tx, environment_id, ref)
+    if found is None:
+        return None
+    take(tx, segment_definitions, [found.id], strength)
+    return find_definition(tx, environment_id, found.segment.id)
 
 
 def kinds_of(tx: Transaction, environment_id: str, names: Collection[str]) -> dict[str, SegmentKind]:
@@ -205,19 +226,24 @@ def kept_names(tx: Transaction, environment_id: str, names: Collection[str]) -> 
     if not names:
         return {}
     here = _THERE & (segment_definitions.c.environment_id == environment_id) & segments.c.name.in_(list(names))
-    rows = tx.execute(_DEFINITION.where(here).with_for_update(read=True, of=segment_definitions))
-    return {row.name: _definition(row) for row in rows}
+    found = tx.execute(_DEFINITION.where(here).with_for_update(read=True, of=segment_definitions))
+    return {row.name: _definition(row) for row in found}
 
 
 def add_definition(
     tx: Transaction, segment: Segment, environment_id: str, body: dict[str, Any] | None, by: str, now: int
 ) -> None:
-    """Put a segment into an environment, empty."""
+    """Put a segment into an environment, empty. The caller holds the segment."""
+    table = segment_definitions
+    here = (table.c.segment_id == segment.id) & (table.c.environment_id == environment_id)
+    removed: str | None = tx.scalar(sa.select(table.c.id).where(here))
+    if removed:
+        take(tx, table, [removed], Lock.CHANGE)  # before the change number, by the lock order
     values = {"body": body, "key_count": 0, "created_at": now, "updated_at": now, "updated_by": by, "removed_at": None}
     values["change_number"] = next_change_number(tx, environment_id, now)
-    table = segment_definitions
-    gone = (table.c.segment_id == segment.id) & (table.c.environment_id == environment_id)
-    if not tx.execute(sa.update(table).where(gone).values(values)).rowcount:
+    if removed:
+        tx.execute(sa.update(table).where(table.c.id == removed).values(values))
+    else:
         new = {"id": str(uuid4()), "segment_id": segment.id, "environment_id": environment_id}
         tx.execute(sa.insert(table).values(new | values))
 
@@ -238,23 +264,6 @@ def changed_since(tx: Transaction, environment_id: str, kind: SegmentKind, since
 
 
 # Who names a segment ----------------------------------------------------------------------------------------------
-
-
-def bodies_naming(
-    tx: Transaction, project_id: str, name: str, environment_id: str | None
-) -> list[tuple[str, str, dict[str, Any]]]:
-    """Flags' definitions in which this name stands somewhere: flag, environment, body. The caller looks where."""
-    query = (
-        sa.select(flags.c.name, environments.c.name, definitions.c.body)
-        .join_from(definitions, flags, definitions.c.flag_id == flags.c.id)
-        .join(environments, definitions.c.environment_id == environments.c.id)
-        .where(flags.c.project_id == project_id)
-        .where(sa.cast(definitions.c.body, sa.Text).contains(f'"{name}"', autoescape=True))
-        .order_by(flags.c.name, environments.c.name)
-    )
-    if environment_id is not None:
-        query = query.where(definitions.c.environment_id == environment_id)
-    return [(flag, environment, body) for flag, environment, body in tx.execute(query)]
 
 
 def rule_based_in(tx: Transaction, environment_id: str) -> list[SegmentDefinition]:

@@ -8,6 +8,8 @@ from flagpost.actions.access import Actor
 from flagpost.actions.change_requests import requests as change_requests
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions
+from flagpost.actions.flags.definitions import Draft
+from flagpost.actions.unit_of_work import Summary
 from flagpost.flags.definition_json import dump, parse
 from flagpost.web.admin_api import schemas
 from flagpost.web.admin_api.documented import Key, Offset
@@ -45,20 +47,16 @@ def get_definition(ctx: Ctx, key: Key, workspace: str, split: str, environment: 
 @router.post(_PLACE)
 def create_definition(ctx: Ctx, key: Key, workspace: str, split: str, environment: str, body: Json) -> Json:
     """Set a flag up in an environment (Split: initiate). At least `treatments`, `defaultTreatment`, `defaultRule`."""
-    said = _summary(body)
-    new = definitions.create_definition(
-        ctx, key, workspace, split, environment, parse(body), flag_sets=schemas.flag_sets(body), **said
-    )
+    draft = Draft(parse(body), schemas.flag_sets(body))
+    new = definitions.create_definition(ctx, key, workspace, split, environment, draft, _summary(body))
     return schemas.definition(new)
 
 
 @router.put(_PLACE)
 def replace_definition(ctx: Ctx, key: Key, workspace: str, split: str, environment: str, body: Json) -> Json:
     """Replace a definition as a whole."""
-    said = _summary(body)
-    new = definitions.save_definition(
-        ctx, key, workspace, split, environment, parse(body), flag_sets=schemas.flag_sets(body), **said
-    )
+    draft = Draft(parse(body), schemas.flag_sets(body))
+    new = definitions.save_definition(ctx, key, workspace, split, environment, draft, _summary(body))
     return schemas.definition(new)
 
 
@@ -68,10 +66,8 @@ def patch_definition(ctx: Ctx, key: Key, workspace: str, split: str, environment
     old = definitions.get_definition(ctx, key, workspace, split, environment)
     sets = [{"id": id, "type": "FLAG_SET"} for id in old.flag_set_ids]
     changed = apply(patch, {**dump(old.definition), "flagSets": sets, "title": "", "comment": ""})
-    said = {"flag_sets": schemas.flag_sets(changed), **_summary(changed)}
-    new = definitions.save_definition(
-        ctx, key, workspace, split, environment, parse(changed), base_version=old.version, **said
-    )
+    draft, summary = Draft(parse(changed), schemas.flag_sets(changed)), _summary(changed)
+    new = definitions.save_definition(ctx, key, workspace, split, environment, draft, summary, old.version)
     return schemas.definition(new)
 
 
@@ -80,7 +76,7 @@ def delete_definition(
     ctx: Ctx, key: Key, workspace: str, split: str, environment: str, title: str = "", comment: str = ""
 ) -> bool:
     """Remove a definition."""
-    definitions.remove_definition(ctx, key, workspace, split, environment, title=title, comment=comment)
+    definitions.remove_definition(ctx, key, workspace, split, environment, Summary(title, comment))
     return True
 
 
@@ -104,9 +100,9 @@ def _toggle(
     ctx: Context, key: Actor, workspace: str, split: str, environment: str, body: schemas.Comment | None, act: Any
 ) -> None:
     said = body or schemas.Comment()
-    act(ctx, key, workspace, split, environment, title=said.title or "", comment=said.comment or "")
+    act(ctx, key, workspace, split, environment, Summary(said.title or "", said.comment or ""))
 
 
-def _summary(body: Json) -> dict[str, Any]:
+def _summary(body: Json) -> Summary:
     """Title and comment of a save; anything but text is left out."""
-    return {name: body[name] for name in ("title", "comment") if isinstance(body.get(name), str)}
+    return Summary(**{name: body[name] for name in ("title", "comment") if isinstance(body.get(name), str)})

@@ -24,8 +24,9 @@ def create_api_key(ctx: Ctx, key: Key, body: schemas.NewApiKey) -> Json:
         name=body.name,
         kind=body.apiKeyType,
         roles=tuple(body.roles or ()),
-        project=body.workspace.id if body.workspace else None,
-        environments=tuple(one.id for one in body.environments or ()),
+        scope=api_keys.KeyScope(
+            body.workspace.id if body.workspace else None, [one.id for one in body.environments or ()]
+        ),
     )
     return schemas.api_key(new, secret)
 

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request
 from flagpost.actions.change_requests import requests as change_requests
 from flagpost.actions.segments import keys as segment_keys
 from flagpost.actions.segments import rule_based, segments
+from flagpost.actions.unit_of_work import Summary
 from flagpost.errors import InvalidInput
 from flagpost.flags.targeting import SegmentKind
 from flagpost.store.records import Page
@@ -114,10 +115,8 @@ def list_keys(
 @_standard.put("/{environment}/{segment}/uploadKeys")
 def upload_keys(ctx: Ctx, key: Key, environment: str, segment: str, body: shapes.Keys, replace: bool = False) -> Json:
     """Add keys, at most 100,000; with `replace`, exactly these are in it then."""
-    title, comment = body.title or "", body.comment or ""
-    count = segment_keys.add_keys(
-        ctx, key, environment, segment, body.keys, replace=replace, title=title, comment=comment
-    )
+    summary = Summary(body.title or "", body.comment or "")
+    count = segment_keys.add_keys(ctx, key, environment, segment, body.keys, summary, replace=replace)
     return {"code": 200, "message": f"Added {count} keys"}
 
 
@@ -135,8 +134,8 @@ def upload_file(
 @_standard.put("/{environment}/{segment}/removeKeys")
 def remove_keys(ctx: Ctx, key: Key, environment: str, segment: str, body: shapes.Keys) -> Json:
     """Take keys out, at most 100,000."""
-    title, comment = body.title or "", body.comment or ""
-    count = segment_keys.remove_keys(ctx, key, environment, segment, body.keys, title=title, comment=comment)
+    summary = Summary(body.title or "", body.comment or "")
+    count = segment_keys.remove_keys(ctx, key, environment, segment, body.keys, summary)
     return {"code": 200, "message": f"Deleted {count} keys"}
 
 
@@ -144,7 +143,7 @@ def remove_keys(ctx: Ctx, key: Key, environment: str, segment: str, body: shapes
 def save_rules(ctx: Ctx, key: Key, workspace: str, segment: str, environment: str, body: Json) -> Json:
     """Replace a rule-based segment's `rules`, `excludedKeys` and `excludedSegments` in an environment."""
     said = {name: body[name] for name in ("title", "comment") if isinstance(body.get(name), str)}
-    new = rule_based.save_rules(ctx, key, workspace, environment, segment, body, **said)
+    new = rule_based.save_rules(ctx, key, workspace, environment, segment, body, Summary(**said))
     return shapes.segment_definition(new)
 
 

@@ -57,7 +57,7 @@ def token(ctx: Ctx, call: FromJira) -> dict[str, str]:
 @router.post("/events")
 def events(ctx: Ctx, call: FromJira, body: dict[str, Any]) -> dict[str, str]:
     """Something happened to an issue or to a project of Jira's (Atlassian: avi:jira:…)."""
-    webhooks.heard(ctx, call.invocation, body)
+    webhooks.handle_event(ctx, call.invocation, body)
     return _OK
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from flagpost.actions.context import Context
 from flagpost.actions.jira import issue_panel as actions
 from flagpost.actions.jira.issue_panel import Panel
+from flagpost.flags.rollout import StateKind
 from flagpost.formatting import iso
 from flagpost.store.jira.issue_panel import EnvironmentState, FlagOnIssue
 from flagpost.web.guard import FromPanel
@@ -103,6 +104,6 @@ def _state(panel: Panel, standing: EnvironmentState) -> dict[str, Any]:
     return {
         "environment": standing.environment,
         "primary": standing.environment_id in panel.primary,
-        "on": standing.state.enabled,
-        "words": standing.words,
+        "on": standing.state.kind is StateKind.ON,
+        "words": standing.state.words.text,
     }

@@ -27,13 +27,13 @@ def send_again(ctx: Ctx, actor: KeyHolder, body: shapes.Covered) -> shapes.Shown
 @router.get("/jira/backfills")
 def list_backfills(ctx: Ctx, actor: KeyHolder) -> shapes.Backfills:
     """What was sent again lately, and how far it is."""
-    return shapes.Backfills(backfills=[shapes.shown_backfill(one) for one in resync.list_backfills(ctx, actor)])
+    return shapes.Backfills(backfills=[shapes.shown_backfill(one) for one in resync.list_resyncs(ctx, actor)])
 
 
 @router.get("/jira/backfills/{backfill}")
 def show_backfill(ctx: Ctx, actor: KeyHolder, backfill: str) -> shapes.ShownBackfill:
     """How far one is."""
-    return shapes.shown_backfill(resync.get_backfill(ctx, actor, backfill))
+    return shapes.shown_backfill(resync.get_resync(ctx, actor, backfill))
 
 
 @router.post("/jira/backfills/{backfill}/cancel")

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from flagpost.serving.explain import explain_flag
+from flagpost.serving.explain import Subject, explain_flag
 from flagpost.web.guard import KeyHolder
 from flagpost.web.state import Ctx, Served
 
@@ -37,17 +37,8 @@ class Answer(BaseModel):
 @router.post("/projects/{project}/flags/{flag}/evaluate")
 def evaluate(ctx: Ctx, served: Served, actor: KeyHolder, project: str, flag: str, body: Asked) -> Answer:
     """What a key with attributes gets from a flag in an environment, and why. Nothing is counted."""
-    tried = explain_flag(
-        ctx,
-        served,
-        actor,
-        project,
-        flag,
-        body.environment,
-        key=body.key,
-        attributes=body.attributes,
-        bucketing_key=body.bucketing_key,
-    )
+    subject = Subject(body.key, body.attributes, body.bucketing_key)
+    tried = explain_flag(ctx, served, actor, project, flag, body.environment, subject)
     found = tried.explanation.evaluation
     return Answer(
         treatment=found.treatment,

@@ -98,7 +98,7 @@ def disconnect(ctx: Ctx, actor: KeyHolder, project: str, flag: str, key: str) ->
 
 def _issues(ctx: Ctx, actor: Any, project: str, flag: str) -> schemas.Issues:
     found = issue_links.list_connections(ctx, actor, project, flag)
-    status = issue_links.push_status(ctx, actor, project, flag)
+    status = issue_links.delivery_status(ctx, actor, project, flag)
     return schemas.Issues(issues=[schemas.shown_issue(one) for one in found], delivery=schemas.shown_delivery(status))
 
 

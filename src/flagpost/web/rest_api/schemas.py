@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 
 from flagpost.actions.context import Context
-from flagpost.actions.jira.issue_links import ConnectedIssue, PushStatus
+from flagpost.actions.jira.issue_links import ConnectedIssue, DeliveryStatus
 from flagpost.actions.jira.status import IntegrationState
 from flagpost.store.jira.integrations import ChosenProject
 from flagpost.web.rest_api.bodies import Body
@@ -210,6 +210,6 @@ def shown_issue(connected: ConnectedIssue) -> Issue:
     )
 
 
-def shown_delivery(status: PushStatus) -> Delivery:
+def shown_delivery(status: DeliveryStatus) -> Delivery:
     """A push status as the API shows it."""
     return Delivery(state=status.state, words=status.words, since=status.since)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from flagpost.actions.flags import impressions
+from flagpost.actions.flags.impressions import Period, get_traffic
 from flagpost.web.guard import KeyHolder
 from flagpost.web.state import Ctx
 
@@ -45,7 +45,7 @@ def show_traffic(
     end: _Moment = None,
 ) -> FlagTraffic:
     """How often each treatment was served in an environment, by the hour or the day."""
-    found = impressions.traffic_of_flag(ctx, actor, project, flag, environment, by=by, start=start, end=end)
+    found = get_traffic(ctx, actor, project, flag, environment, Period(by, start, end))
     served = [
         ServedTreatment(start=one.start, treatment=one.treatment or None, count=one.count) for one in found.columns
     ]

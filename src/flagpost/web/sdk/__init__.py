@@ -1,4 +1,4 @@
-"""What Split's SDKs and OpenFeature's providers call: raw routes, answered from memory."""
+"""The protocols of Split's SDKs and of OpenFeature's providers: raw routes, answered from memory."""
 
 from flagpost.web.sdk.response_cache import ResponseCache
 from flagpost.web.sdk.routes import Applications, mounts

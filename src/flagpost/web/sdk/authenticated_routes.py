@@ -1,7 +1,7 @@
-"""Routes for applications, each open to those who hold an SDK key of a kind that it names.
+"""Routes for applications, each open to requests with an SDK key of a kind that the route names.
 
-They are raw Starlette routes, because the framework's own work on a request is many times what answering from memory
-costs. Who may call one is said where it is declared, and is checked before its handler is called.
+They are raw Starlette routes, because FastAPI's own work on a request is many times what answering from memory costs.
+Each route declares who may call it, and that is checked before its handler runs.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,9 +13,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from flagpost.errors import FlagpostError, NotAllowed, NotSignedIn
-from flagpost.serving.keys import CLIENT_SIDE, SERVER_SIDE, SdkKey, SdkKeys
+from flagpost.serving.keys import CLIENT_SIDE, SERVER_SIDE, SdkKey
 from flagpost.web.guard import anyone, sdk_key
 from flagpost.web.render import answer
+from flagpost.web.state import serving
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Request, SdkKey], Awaitable[Response]]
@@ -24,31 +25,31 @@ ANY_KIND = frozenset({SERVER_SIDE, CLIENT_SIDE})
 SERVER_ONLY = frozenset({SERVER_SIDE})
 
 
-def for_applications(path: str, handler: Handler, *, method: str = "GET", kinds: frozenset[str] = ANY_KIND) -> Route:
-    """A route for holders of an SDK key. NotSignedIn (401) without a working one, NotAllowed (403) of another kind."""
+def sdk_key_route(path: str, handler: Handler, *, method: str = "GET", kinds: frozenset[str] = ANY_KIND) -> Route:
+    """A route that needs an SDK key. NotSignedIn (401) without a working one, NotAllowed (403) for another kind."""
 
     async def endpoint(request: Request) -> Response:
-        key = await _holder(request)
+        key = await _authenticate_by_header(request)
         if key.kind not in kinds:
             raise NotAllowed("A client-side SDK key may not read this. Use a server-side key, on a server.")
         return await handler(request, key)
 
-    route = Route(path, _Answering(endpoint), methods=[method])
-    route.guard = sdk_key  # type: ignore[attr-defined]  # what `tests/web/test_guard` looks at
+    route = Route(path, _RenderingErrors(endpoint), methods=[method])
+    route.guard = sdk_key  # type: ignore[attr-defined]  # what `tests/web/test_guard` checks
     return route
 
 
-def for_anyone(path: str, endpoint: Endpoint, *, method: str = "GET") -> Route:
-    """A route that needs no proof, or whose body brings it."""
-    route = Route(path, _Answering(endpoint), methods=[method])
+def public_route(path: str, endpoint: Endpoint, *, method: str = "GET") -> Route:
+    """A route that needs no key, or whose body contains it."""
+    route = Route(path, _RenderingErrors(endpoint), methods=[method])
     route.guard = anyone  # type: ignore[attr-defined]
     return route
 
 
-class _Answering:
-    """An endpoint with its errors answered here: further out, the answer would lack what lets a browser's SDK read it.
+class _RenderingErrors:
+    """An endpoint that renders its own errors: outside the CORS middleware, a browser's SDK could not read them.
 
-    An object and no function, so that Starlette calls it as it is, without its own two layers of handling errors.
+    An object and not a function: Starlette calls an object as it is, without two further layers of error handling.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -64,18 +65,18 @@ class _Answering:
         await response(scope, receive, send)
 
 
-async def _holder(request: Request) -> SdkKey:
-    """Bearer, as Split's SDKs send it; or `X-API-Key`, which OFREP allows too."""
+async def _authenticate_by_header(request: Request) -> SdkKey:
+    """By `Authorization: Bearer`, which Split's SDKs send, or by `X-API-Key`, which OFREP also allows."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     secret = secret.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
     request.scope["state"]["sdk_secret"] = secret
-    return await holder_of(request, secret)
+    return await authenticate(request, secret)
 
 
-async def holder_of(request: Request, secret: str) -> SdkKey:
-    """The key with this secret, from memory where it can be."""
+async def authenticate(request: Request, secret: str) -> SdkKey:
+    """The key with this secret, from memory where possible. NotSignedIn where there is none that works."""
     if not secret:
         raise NotSignedIn("Send an SDK key: Authorization: Bearer …")
-    keys: SdkKeys = request.app.state.sdk_keys
-    remembered = keys.remembered(secret)
-    return remembered if remembered else await run_in_threadpool(keys.look_up, secret)
+    keys = serving(request.scope).sdk_keys
+    cached = keys.cached(secret)
+    return cached if cached else await run_in_threadpool(keys.look_up, secret)

@@ -1,10 +1,10 @@
-"""Answers that are sent again as they are.
+"""Responses that are sent again as they are.
 
-An SDK that has heard of everything asks for changes every half minute, with the very same bytes, and so do all the
-others that have the same key: of all that applications ask, nearly everything. What they are told is *nothing new*, and
-finding that out anew each time costs several times what sending it does. So a short answer is remembered by what was
-asked, and sent again while it is true: while the key is believed, and the environment is the one that it was made from,
-which is replaced by another with every change.
+An SDK that is up to date polls for changes every half minute with the same bytes, and so does every other SDK with the
+same key: nearly all requests of applications are of this kind. Their answer is *nothing new*, and to find that out for
+each request costs several times what sending it does. So a short response is cached by what was requested, and sent
+again while it is valid: while the key is accepted, and the environment is the object that the response was built from.
+Every change replaces that object.
 """
 
 import weakref
@@ -17,96 +17,97 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flagpost.errors import NotSignedIn
 from flagpost.serving.environment import ServedEnvironment
-from flagpost.serving.keys import SdkKey
 from flagpost.telemetry.logging import new_id
 from flagpost.web.metrics_middleware import count
+from flagpost.web.state import ServingParts, serving
 
 _ROUTE = "/sdk/splitChanges"
-_TOLD_APART_BY = frozenset({b"authorization", b"x-api-key", b"accept-encoding", b"if-none-match", b"origin"})
-_MOST_BYTES = 4096
-_MOST_ANSWERS = 2000
+_KEY_HEADERS = frozenset({b"authorization", b"x-api-key", b"accept-encoding", b"if-none-match", b"origin"})
+_MAX_BYTES = 4096
+_MAX_RESPONSES = 2000
 _REQUEST_ID = b"x-request-id"
 
-Asked = tuple[Any, ...]
+CacheKey = tuple[Any, ...]
+"""The query, and the headers that change a response."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """What was sent, without the request's id; for whom, and from which environment."""
+class _CachedResponse:
+    """What was sent, without the request's id; the SDK key, and the environment that it was built from."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
     secret: str
-    made_from: "weakref.ref[ServedEnvironment]"
+    environment: "weakref.ref[ServedEnvironment]"
 
-    def is_true(self, state: Any) -> bool:
-        """Whether the same would be answered now."""
+    def is_valid(self, parts: ServingParts) -> bool:
+        """Whether the request would get this response now."""
         try:
-            key: SdkKey | None = state.sdk_keys.remembered(self.secret)
+            key = parts.sdk_keys.cached(self.secret)
         except NotSignedIn:
             return False
-        known = state.environments.in_memory(key.environment_id) if key else None
-        return known is not None and known is self.made_from()
+        served = parts.environments.find(key.environment_id) if key else None
+        return served is not None and served is self.environment()
 
 
-def note_what_it_is_made_from(scope: Scope, served: ServedEnvironment) -> None:
-    """Note, while a request is answered, what its answer depends on beside the key: else it is not remembered."""
-    scope["state"]["answer_made_from"] = weakref.ref(served)
+def allow_caching(scope: Scope, served: ServedEnvironment) -> None:
+    """Say, while a request is answered, that the response depends on this environment and the key only."""
+    scope["state"]["response_built_from"] = weakref.ref(served)
 
 
 class ResponseCache:
-    """ASGI middleware: answers what it remembers, and remembers what is answered further in."""
+    """ASGI middleware: sends cached responses, and caches responses of the application below."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._answers: dict[Asked, _Answer] = {}
+        self._responses: dict[CacheKey, _CachedResponse] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request; anything but a question for changes passes."""
-        if scope["type"] != "http" or scope["path"] != _ROUTE or scope["method"] != "GET" or _is_named(scope):
+        """Handle one request; only polls for changes are cached."""
+        is_poll = scope["type"] == "http" and scope["path"] == _ROUTE and scope["method"] == "GET"
+        if not is_poll or _has_request_id(scope):
             await self._app(scope, receive, send)
             return
         begun = perf_counter()
-        asked = (scope["query_string"], *(one for one in scope["headers"] if one[0] in _TOLD_APART_BY))
-        known = self._answers.get(asked)
-        if known and known.is_true(scope["app"].state):
-            await _send_again(known, send)
-            count("GET", _ROUTE, str(known.status), perf_counter() - begun)
+        key = (scope["query_string"], *(one for one in scope["headers"] if one[0] in _KEY_HEADERS))
+        cached = self._responses.get(key)
+        if cached and cached.is_valid(serving(scope)):
+            await _send(cached, send)
+            count("GET", _ROUTE, str(cached.status), perf_counter() - begun)
         else:
-            await self._app(scope, receive, _kept(scope, send, lambda answer: self._remember(asked, answer)))
+            await self._app(scope, receive, _capture(scope, send, lambda response: self._store(key, response)))
 
-    def _remember(self, asked: Asked, answer: _Answer) -> None:
-        if len(self._answers) >= _MOST_ANSWERS:
-            self._answers.clear()
-        self._answers[asked] = answer
+    def _store(self, key: CacheKey, response: _CachedResponse) -> None:
+        if len(self._responses) >= _MAX_RESPONSES:
+            self._responses.clear()
+        self._responses[key] = response
 
 
-def _is_named(scope: Scope) -> bool:
-    """Whoever gives their requests ids looks for them in the log, where what is sent again does not stand."""
+def _has_request_id(scope: Scope) -> bool:
+    """A caller that sends ids looks for them in the log, and cached responses are not logged."""
     return any(name == _REQUEST_ID for name, _ in scope["headers"])
 
 
-async def _send_again(known: _Answer, send: Send) -> None:
-    headers = [*known.headers, (_REQUEST_ID, new_id().encode())]
-    await send({"type": "http.response.start", "status": known.status, "headers": headers})
-    await send({"type": "http.response.body", "body": known.body})
+async def _send(cached: _CachedResponse, send: Send) -> None:
+    headers = [*cached.headers, (_REQUEST_ID, new_id().encode())]
+    await send({"type": "http.response.start", "status": cached.status, "headers": headers})
+    await send({"type": "http.response.body", "body": cached.body})
 
 
-def _kept(scope: Scope, send: Send, remember: Callable[[_Answer], None]) -> Send:
-    """Sends, and has a short answer remembered once all of it is sent."""
-    begun: list[Message] = []
+def _capture(scope: Scope, send: Send, store: Callable[[_CachedResponse], None]) -> Send:
+    """Sends a response, and stores it afterwards if it is short and may be cached."""
+    started: list[Message] = []
 
-    async def wrapped(message: Message) -> None:
+    async def sending(message: Message) -> None:
         await send(message)
         if message["type"] == "http.response.start":
-            begun.append(message)
+            started.append(message)
             return
-        noted, status = scope.get("state", {}), begun[0]["status"]
-        short = not message.get("more_body") and len(message.get("body", b"")) <= _MOST_BYTES
-        if short and status in (200, 304) and "answer_made_from" in noted:
-            headers = [one for one in begun[0]["headers"] if one[0] != _REQUEST_ID]
-            body, secret = message.get("body", b""), noted["sdk_secret"]
-            remember(_Answer(status, headers, body, secret, noted["answer_made_from"]))
+        state, status, body = scope.get("state", {}), started[0]["status"], message.get("body", b"")
+        is_short = not message.get("more_body") and len(body) <= _MAX_BYTES
+        if is_short and status in (200, 304) and "response_built_from" in state:
+            headers = [one for one in started[0]["headers"] if one[0] != _REQUEST_ID]
+            store(_CachedResponse(status, headers, body, state["sdk_secret"], state["response_built_from"]))
 
-    return wrapped
+    return sending

@@ -1,33 +1,33 @@
-"""Finding what an application is served, and sending it: packed where it may be, and not at all where it has it."""
+"""Finds the environment of a request, and renders encoded responses: compressed, or 304, where the caller allows it."""
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from flagpost.serving.environment import EncodedResponse, ServedEnvironment
-from flagpost.serving.environments import Environments
 from flagpost.serving.keys import SdkKey
+from flagpost.web.state import serving
 
 
-async def served_to(request: Request, key: SdkKey) -> ServedEnvironment:
-    """The environment that a key opens, from memory but for the first time."""
-    environments: Environments = request.app.state.environments
-    known = environments.in_memory(key.environment_id)
-    return known if known else await run_in_threadpool(environments.load, key.project_id, key.environment_id)
+async def environment_of(request: Request, key: SdkKey) -> ServedEnvironment:
+    """The environment that a key opens. It comes from memory, except for the first request."""
+    environments = serving(request.scope).environments
+    served = environments.find(key.environment_id)
+    return served if served else await run_in_threadpool(environments.load, key.project_id, key.environment_id)
 
 
-def sent(request: Request, answer: EncodedResponse) -> Response:
-    """The answer; 304 where the caller says by its tag that it has it (HTTP: If-None-Match)."""
-    headers = {"ETag": answer.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding, Authorization"}
-    if answer.etag in tags_of(request):
+def render_encoded(request: Request, encoded: EncodedResponse) -> Response:
+    """The response; 304 without a body where the caller has it already (HTTP: If-None-Match)."""
+    headers = {"ETag": encoded.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding, Authorization"}
+    if encoded.etag in known_etags(request):
         return Response(status_code=304, headers=headers)
-    body = answer.body
-    if answer.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
-        body, headers["Content-Encoding"] = answer.packed, "gzip"
+    body = encoded.body
+    if encoded.gzipped is not None and "gzip" in request.headers.get("accept-encoding", ""):
+        body, headers["Content-Encoding"] = encoded.gzipped, "gzip"
     return Response(body, media_type="application/json", headers=headers)
 
 
-def tags_of(request: Request) -> list[str]:
-    """The tags of what the caller has."""
-    told = request.headers.get("if-none-match", "")
-    return [one.strip().removeprefix("W/") for one in told.split(",")] if told else []
+def known_etags(request: Request) -> list[str]:
+    """The ETags of the responses that the caller has."""
+    header = request.headers.get("if-none-match", "")
+    return [etag.strip().removeprefix("W/") for etag in header.split(",")] if header else []

@@ -1,6 +1,6 @@
-"""Every route for applications. One base address, `/sdk`, stands for all of an SDK's (sdk, events, auth, telemetry).
+"""Every route for applications. The one base address `/sdk` replaces all of Split's (sdk, events, auth, telemetry).
 
-Browsers' SDKs call from other origins, with a key and no cookie; so any origin may.
+Browsers' SDKs call from other origins, with a key and without cookies; so every origin is allowed.
 """
 
 from starlette.middleware.cors import CORSMiddleware
@@ -15,10 +15,10 @@ from flagpost.web.sdk import impressions, split_changes, streaming
 
 
 class Applications:
-    """ASGI middleware: what applications ask is answered here, and everything else passes.
+    """ASGI middleware: answers requests of applications, and passes all others on.
 
-    Further in, hundreds of routes would be tried first, and five more layers passed, at several times the cost of
-    the answer.
+    The application below would try hundreds of routes first and pass five more layers, at several times the cost of
+    the response.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -35,11 +35,11 @@ class Applications:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        asked_here = scope["type"] == "http" and scope["path"].startswith(OF_APPLICATIONS)
-        await (self._routes if asked_here else self._app)(scope, receive, send)
+        from_application = scope["type"] == "http" and scope["path"].startswith(OF_APPLICATIONS)
+        await (self._routes if from_application else self._app)(scope, receive, send)
 
 
 def mounts() -> list[Mount]:
-    """Every route, below the two addresses."""
+    """Every route, below the two base addresses."""
     of_sdks = [*split_changes.routes(), *streaming.routes(), *impressions.routes()]
     return [Mount("/sdk", routes=of_sdks), Mount("/ofrep", routes=ofrep.routes())]

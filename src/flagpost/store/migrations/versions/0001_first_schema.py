@@ -62,6 +62,7 @@ def upgrade() -> None:
     _create_flag_tags()
     _create_jira_integration_projects()
     _create_segment_definitions()
+    _create_definition_dependencies()
     _create_segment_keys()
     _create_queue()
 
@@ -902,6 +903,7 @@ def _create_flags() -> None:
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_flags_project_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
             ["rollout_status_id"], ["rollout_statuses.id"], name=op.f("fk_flags_rollout_status_id")
@@ -910,10 +912,10 @@ def _create_flags() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_flags")),
         sa.UniqueConstraint("project_id", "name", name=op.f("uq_flags_project_id_name")),
     )
-    op.create_index(op.f("ix_flags_project_id_status_name"), "flags", ["project_id", "status", "name"], unique=False)
     op.create_index(
-        op.f("ix_flags_project_id_status_updated_at"), "flags", ["project_id", "status", "updated_at"], unique=False
+        op.f("ix_flags_project_id_status_changed_at"), "flags", ["project_id", "status", "changed_at"], unique=False
     )
+    op.create_index(op.f("ix_flags_project_id_status_name"), "flags", ["project_id", "status", "name"], unique=False)
     op.create_index(op.f("ix_flags_rollout_status_id"), "flags", ["rollout_status_id"], unique=False)
     op.create_index(op.f("ix_flags_traffic_type_id"), "flags", ["traffic_type_id"], unique=False)
 
@@ -1045,7 +1047,7 @@ def _create_definitions() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_by", sa.String(length=255), nullable=False),
-        sa.Column("flag_set_ids", sa.JSON(), nullable=True),
+        sa.Column("flag_set_ids", sa.JSON(), server_default="[]", nullable=False),
         sa.ForeignKeyConstraint(
             ["environment_id"], ["environments.id"], name=op.f("fk_definitions_environment_id"), ondelete="CASCADE"
         ),
@@ -1149,6 +1151,25 @@ def _create_segment_definitions() -> None:
         "segment_definitions",
         ["environment_id", "change_number"],
         unique=False,
+    )
+
+
+def _create_definition_dependencies() -> None:
+    op.create_table(
+        "definition_dependencies",
+        sa.Column("definition_id", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column("target", sa.String(length=255), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["definition_id"],
+            ["definitions.id"],
+            name=op.f("fk_definition_dependencies_definition_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("definition_id", "kind", "target", name=op.f("pk_definition_dependencies")),
+    )
+    op.create_index(
+        op.f("ix_definition_dependencies_target_kind"), "definition_dependencies", ["target", "kind"], unique=False
     )
 
 
