@@ -17,18 +17,21 @@ from pydantic_settings import EnvSettingsSource
 def share(patch: pytest.MonkeyPatch) -> None:
     """Share it, until `patch` is undone."""
     patch.setattr(sa, "create_engine", _engine_of_one_dialect(sa.create_engine))
-    patch.setattr(http_transport, "create_ssl_context", cache(http_transport.create_ssl_context))
+    patch.setattr(http_transport, "create_ssl_context", cache(vars(http_transport)["create_ssl_context"]))
     patch.setattr(EnvSettingsSource, "__call__", _read_where_any_is_set(EnvSettingsSource.__call__))
 
 
 def _engine_of_one_dialect(create: Any) -> Any:
-    """SQLAlchemy remembers what it compiled by engine and dialect; each test opens its database with a new engine."""
-    known: dict[str, Any] = {}
+    """SQLAlchemy remembers what it compiled by engine and dialect; each test opens its database with a new engine.
+
+    A dialect also knows the isolation level that its connections go back to, so engines of two levels share none.
+    """
+    known: dict[tuple[str, str | None], Any] = {}
 
     def create_engine(url: sa.URL | str, **how: Any) -> sa.Engine:
-        engine = create(url, **how)
+        engine: sa.Engine = create(url, **how)
         engine.dialect, engine._compiled_cache = known.setdefault(
-            sa.make_url(url).drivername, (engine.dialect, engine._compiled_cache)
+            (sa.make_url(url).drivername, how.get("isolation_level")), (engine.dialect, engine._compiled_cache)
         )
         return engine
 

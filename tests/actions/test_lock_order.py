@@ -302,9 +302,7 @@ def connect_by_credentials(shop: Shop) -> None:
 def connect_by_app(shop: Shop) -> None:
     do, ctx = shop.do, shop.ctx
     token = do(integration._set_up, [("Shop", "Production")], None).secret
-    invocation = Invocation(
-        "app", "installation", "cloud", "https://acme.atlassian.net", "http://127.0.0.1:9", None, {}
-    )
+    invocation = Invocation("installation", "cloud", "http://127.0.0.1:9", "https://acme.atlassian.net", None, None)
     caller = configure_page._Caller(invocation, ctx.box.encrypt("token"), shop.clock() + 3_600_000)
     do(configure_page._connect, caller, token, "https://acme.atlassian.net")
     do(configure_page._keep_token, caller)

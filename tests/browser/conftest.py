@@ -20,7 +20,7 @@ from jira_sandbox.embedded import Sandbox
 from tests.end_to_end.world import APP_ID, World, environment
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-from chromium import LAUNCH, find
+from chromium import LAUNCH, find  # type: ignore[import-not-found]
 
 
 @pytest.fixture(scope="session")

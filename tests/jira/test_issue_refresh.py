@@ -11,7 +11,7 @@ from flagpost.actions.access import Actor
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
 from flagpost.actions.flags.definitions import Draft
-from flagpost.actions.jira import credentials, integration, issue_links
+from flagpost.actions.jira import credentials, integration, issue_links, status
 from flagpost.actions.projects import environments, projects
 from flagpost.flags.definition_json import parse
 from flagpost.jira.delivery import Delivery
@@ -165,7 +165,7 @@ def test_an_address_that_leads_elsewhere_is_noted_for_a_person(site: Site) -> No
     site.sandbox.settings(moved_to="https://renamed.atlassian.net")
     site.clock.forward(seconds=7 * HOURS)
     site.refresher.run()
-    found = integration.get_integration(site.ctx, site.actor)
+    found = status.get_integration(site.ctx, site.actor)
     assert found.site is not None
     assert str(found.site.moved_to).startswith("https://renamed.atlassian.net")
     assert "Confirm the new address" in found.reason

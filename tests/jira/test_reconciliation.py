@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from flagpost.actions.flags import definitions, flags
-from flagpost.actions.jira import integration, reconciliation, resync
+from flagpost.actions.jira import integration, reconciliation, resync, status
 from flagpost.errors import Conflict
 from flagpost.jira.reconciliation import DriftChecker
 from flagpost.store.db import Database
@@ -296,7 +296,7 @@ def test_a_check_that_was_killed_is_gone_on_with_where_it_was(site: Site) -> Non
     asked = reconciliation.ask_for_check(site.ctx, site.actor).check
     site.checker.budget = 10
     first = replace(site.checker, _paces={})
-    first._paces[first.db and site_id(site)] = _pace(2)
+    first._paces[site_id(site)] = _pace(2)
     first.run()
     assert reconciliation.get_check(site.ctx, site.actor, asked.id).check.read == 2
     other = replace(site.checker, _paces={})
@@ -307,7 +307,7 @@ def test_a_check_that_was_killed_is_gone_on_with_where_it_was(site: Site) -> Non
 
 
 def site_id(site: Site) -> str:
-    state = integration.get_integration(site.ctx, site.actor)
+    state = status.get_integration(site.ctx, site.actor)
     assert state.site
     return state.site.id
 

@@ -34,9 +34,9 @@ def _findings(ctx: Context, operator: Actor) -> Iterator[Finding]:
     with ctx.db.read() as tx:
         anybody = users.any_user(tx)
     if anybody:
-        yield good("Somebody can sign in.")
+        yield good("At least one user can sign in.")
     else:
-        yield bad("Nobody can sign in yet.", "Start Flagpost and open the link it prints.")
+        yield bad("No user can sign in yet.", "Start Flagpost and open the link it prints.")
     yield _base_url(ctx.settings)
     yield _secrets(ctx)
     yield from check_integration(ctx, operator)
