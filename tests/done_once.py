@@ -22,7 +22,10 @@ def share(patch: pytest.MonkeyPatch) -> None:
 
 
 def _engine_of_one_dialect(create: Any) -> Any:
-    """SQLAlchemy remembers what it compiled by engine and dialect; each test opens its database with a new engine."""
+    """SQLAlchemy remembers what it compiled by engine and dialect; each test opens its database with a new engine.
+
+    An engine with an isolation level of its own keeps its dialect, which applies that level to every connection.
+    """
     known: dict[str, Any] = {}
 
     def create_engine(url: sa.URL | str, **how: Any) -> sa.Engine:
