@@ -24,14 +24,16 @@ def share(patch: pytest.MonkeyPatch) -> None:
 def _engine_of_one_dialect(create: Any) -> Any:
     """SQLAlchemy remembers what it compiled by engine and dialect; each test opens its database with a new engine.
 
-    A dialect also knows the isolation level that its connections go back to, so engines of two levels share none.
+    An engine with an isolation level of its own keeps its dialect, which applies that level to every connection.
     """
-    known: dict[tuple[str, str | None], Any] = {}
+    known: dict[str, Any] = {}
 
     def create_engine(url: sa.URL | str, **how: Any) -> sa.Engine:
         engine: sa.Engine = create(url, **how)
+        if "isolation_level" in how:  # which the dialect keeps
+            return engine
         engine.dialect, engine._compiled_cache = known.setdefault(
-            (sa.make_url(url).drivername, how.get("isolation_level")), (engine.dialect, engine._compiled_cache)
+            sa.make_url(url).drivername, (engine.dialect, engine._compiled_cache)
         )
         return engine
 
