@@ -27,6 +27,8 @@ def _engine_of_one_dialect(create: Any) -> Any:
 
     def create_engine(url: sa.URL | str, **how: Any) -> sa.Engine:
         engine: sa.Engine = create(url, **how)
+        if "isolation_level" in how:  # which the dialect keeps
+            return engine
         engine.dialect, engine._compiled_cache = known.setdefault(
             sa.make_url(url).drivername, (engine.dialect, engine._compiled_cache)
         )
