@@ -51,17 +51,12 @@ class Application:
     flag_id: str
     server: str
     client: str
+    buffer: ImpressionBuffer
 
     def post(self, path: str, body: Any, key: str | None = None, **headers: str) -> int:
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers |= {"Authorization": f"Bearer {key or self.server}"}
         return self.http.post(path, content=sent, headers=headers).status_code
-
-    @property
-    def buffer(self) -> ImpressionBuffer:
-        application: Any = self.http.app
-        found: ImpressionBuffer = application.parts.impressions
-        return found
 
     def now(self) -> int:
         return self.ctx.clock()
@@ -87,7 +82,8 @@ def application(console: Console) -> Application:
         kind: api_keys.create_api_key(ctx, actor, name=kind, kind=kind, scope=api_keys.KeyScope(home, [place.id]))[1]
         for kind in ("server_side", "client_side")
     }
-    return Application(ctx, TestClient(console.app), place.id, flag.id, keys["server_side"], keys["client_side"])
+    http, buffer = TestClient(console.app), console.app.parts.impressions
+    return Application(ctx, http, place.id, flag.id, keys["server_side"], keys["client_side"], buffer)
 
 
 def _account(console: Console) -> str:

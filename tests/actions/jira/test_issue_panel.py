@@ -160,9 +160,9 @@ def test_a_killed_prerequisite_is_named_with_what_everybody_gets_in_the_panel_an
 ) -> None:
     connect(ctx, admin, ("Shop", "pay"))
     for place in ("Production", "Staging"):
-        definitions.create_definition(ctx, admin, "Shop", "basket", place, definition(100))
+        definitions.create_definition(ctx, admin, "Shop", "basket", place, Draft(definition(100)))
         needs = replace(definition(100), prerequisites=(Depends("basket", ("on",)),))
-        definitions.create_definition(ctx, admin, "Shop", "pay", place, needs)
+        definitions.create_definition(ctx, admin, "Shop", "pay", place, Draft(needs))
     definitions.kill(ctx, admin, "Shop", "basket", "Production")
     (flag,) = issue_panel.show(ctx, ELI).flags
     words = "On, but its prerequisite “basket” is killed: everybody gets “off”"
