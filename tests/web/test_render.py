@@ -75,7 +75,8 @@ def test_a_method_that_an_address_does_not_take_is_405_with_every_method_that_it
     console: Console, method: str, path: str, allow: str
 ) -> None:
     answer = console.admin.request(method, path)
-    assert (answer.status_code, answer.headers["allow"]) == (405, allow)
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].split(", ")) == set(allow.split(", "))
 
 
 def test_a_form_from_another_site_is_refused_in_the_format_of_its_sender(console: Console) -> None:
