@@ -1,4 +1,4 @@
-"""The panel on an issue. Which issue, and who looks, is in the invocation token; a body only names flags and codes."""
+"""The panel on an issue. The invocation token names the issue and the user; a body only names flags and codes."""
 
 from typing import Any
 from urllib.parse import quote
@@ -38,7 +38,7 @@ class CodeBody(BaseModel):
 
 @router.get("")
 def show(ctx: Ctx, call: FromPanel) -> dict[str, Any]:
-    """The issue's flags, and what the person may do."""
+    """The issue's flags, and what the user may do."""
     return _shown(ctx, actions.show(ctx, call.invocation))
 
 
@@ -57,19 +57,19 @@ def connect(ctx: Ctx, call: FromPanel, body: FlagBody) -> dict[str, Any]:
 
 @router.post("/disconnect")
 def disconnect(ctx: Ctx, call: FromPanel, body: FlagBody) -> dict[str, Any]:
-    """Take a flag off the issue."""
+    """Disconnect a flag from the issue."""
     return _shown(ctx, actions.disconnect(ctx, call.invocation, body.flag))
 
 
 @router.post("/link")
 def link(ctx: Ctx, call: FromPanel, body: CodeBody) -> dict[str, Any]:
-    """Link the person with the user whose code this is."""
+    """Link the user of Jira with the user of Flagpost whose code this is."""
     return _shown(ctx, actions.link(ctx, call.invocation, body.code))
 
 
 @router.post("/unlink")
 def unlink(ctx: Ctx, call: FromPanel) -> dict[str, Any]:
-    """End the person's link."""
+    """End the user's link."""
     return _shown(ctx, actions.unlink(ctx, call.invocation))
 
 

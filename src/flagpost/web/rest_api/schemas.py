@@ -18,14 +18,14 @@ class ProjectChoice(Body):
 
 
 class NewIntegration(Body):
-    """Which projects Jira is shown; `site` bounds the integration to one Jira Cloud address."""
+    """The projects that Jira shows; `site` limits the integration to one Jira Cloud address."""
 
     projects: list[ProjectChoice] = Field(max_length=1000)
     site: str | None = Field(None, max_length=500)
 
 
 class ChangedIntegration(Body):
-    """Which projects Jira is shown from now on."""
+    """The projects that Jira shows from now on."""
 
     projects: list[ProjectChoice] = Field(max_length=1000)
 
@@ -44,7 +44,7 @@ class ErrorProblem(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """What was wrong."""
+    """What is wrong."""
 
     message: str
     problems: list[ErrorProblem] = []
@@ -67,7 +67,7 @@ class ShownProject(BaseModel):
 
 
 class Backfill(BaseModel):
-    """How far sending everything again is."""
+    """The progress of a resync."""
 
     total: int
     done: int
@@ -76,7 +76,7 @@ class Backfill(BaseModel):
 
 
 class RefusedFlag(BaseModel):
-    """A flag that Jira would not take, in Jira's words."""
+    """A flag that Jira refused, with Jira's message."""
 
     id: str
     name: str
@@ -84,9 +84,9 @@ class RefusedFlag(BaseModel):
 
 
 class Integration(BaseModel):
-    """How the integration stands: `state` is one word, `reason` says what to do where something is wrong.
+    """The state of the integration. `reason` says what to do where something is wrong.
 
-    `way`: app or oauth. `moved_to`: where the site's address leads now, for somebody to confirm.
+    `behind`: how many flags are pending. `way`: app or oauth. `moved_to`: the site's new address, to be confirmed.
     """
 
     state: str
@@ -108,13 +108,13 @@ class Integration(BaseModel):
 
 
 class NewIntegrationAnswer(Integration):
-    """The same, with the token: shown this once."""
+    """The state of a new integration, with its token, which is shown once."""
 
     token: str
 
 
 class Token(BaseModel):
-    """A new token: shown this once."""
+    """A new token, which is shown once."""
 
     token: str
 
@@ -122,7 +122,7 @@ class Token(BaseModel):
 class Issue(BaseModel):
     """A connected issue. `state` is known, unchecked (Jira was not asked yet), missing or deleted.
 
-    `checked_at`: when it was as it says.
+    `checked_at`: when Flagpost looked the issue up.
     """
 
     key: str
@@ -139,7 +139,7 @@ class Issue(BaseModel):
 
 
 class Delivery(BaseModel):
-    """What Jira knows of the flag: none, waiting, delivered or refused (then in Jira's `words`)."""
+    """How far Jira has the flag: none, waiting, delivered, or refused, with Jira's message in `words`."""
 
     state: str
     words: str
@@ -147,7 +147,7 @@ class Delivery(BaseModel):
 
 
 class Issues(BaseModel):
-    """A flag's issues, and what Jira knows of the flag."""
+    """A flag's issues, and how far Jira has the flag."""
 
     issues: list[Issue]
     delivery: Delivery
@@ -211,5 +211,5 @@ def shown_issue(connected: ConnectedIssue) -> Issue:
 
 
 def shown_delivery(status: DeliveryStatus) -> Delivery:
-    """A push status as the API shows it."""
+    """A delivery status as the API shows it."""
     return Delivery(state=status.state, words=status.words, since=status.since)
