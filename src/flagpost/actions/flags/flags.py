@@ -92,7 +92,7 @@ def list_rows(
 def _candidates(ctx: Context, actor: Actor, project: str, environment: str | None) -> Candidates:
     with ctx.db.read() as tx:
         home = get_visible_project(tx, actor, project)
-    return Candidates(home.id, environment or "", ctx.clock() - ctx.settings.removal_days * DAY_MS)
+    return Candidates(home.id, environment or "", ctx.clock() - ctx.settings.stale_flag_days * DAY_MS)
 
 
 def _row(flag: Flag, there: tuple[Definition, bool] | None, keys: Sequence[str], only: str | None) -> FlagRow:

@@ -63,7 +63,7 @@ def list_page(request: Request, ctx: Ctx, who: Person, project: str, offset: int
         places=[(at.id, at.name) for at in places],
         environment=place,
         filtered=bool(set(asked) - {"q", "sort"}),
-        days=ctx.settings.removal_days,
+        days=ctx.settings.stale_flag_days,
     )
 
 
