@@ -112,7 +112,7 @@ def read_flag_rows(
 ) -> Page[FlagRow]:
     """Within a transaction: a page of a project's flags, each with what a list shows of it in one environment."""
     at = place.id if place else ""
-    judged = Candidates(project.id, at, ctx.clock() - ctx.settings.removal_days * DAY_MS)
+    judged = Candidates(project.id, at, ctx.clock() - ctx.settings.stale_flag_days * DAY_MS)
     wanted = replace(query.wanted, environment_id=at or None)
     if query.candidates:
         wanted = replace(wanted, also=judged.condition(query.candidates))

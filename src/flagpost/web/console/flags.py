@@ -37,7 +37,7 @@ def list_page(console: Console, project: str, offset: int = 0) -> Response:
         asked=asked,
         url="?" + (urlencode(asked) + "&" if asked else ""),
         filtered=bool(set(asked) - {"q", "sort"}),
-        days=console.ctx.settings.removal_days,
+        days=console.ctx.settings.stale_flag_days,
     )
 
 
