@@ -22,6 +22,8 @@ from flagpost.actions.context import Context
 from flagpost.settings import Settings
 from flagpost.store.db import Database
 from flagpost.store.schema import core
+from jira_sandbox.embedded import Sandbox, running_sandbox
+from tests import done_once
 from tests.stores import PostgresServer, SqliteTemplate, emptied_after, remove_server
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +46,13 @@ def cheap_passwords() -> Iterator[argon2.PasswordHasher]:
     sessions._hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     yield own
     sessions._hasher = own
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _done_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        done_once.share(patch)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -169,6 +178,19 @@ def sqlite_database(sqlite_url: str) -> Iterator[Database]:
     database = Database(sqlite_url)
     yield database
     database.close()
+
+
+@pytest.fixture(scope="session")
+def _running_sandbox() -> Iterator[Sandbox]:
+    with running_sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def sandbox(_running_sandbox: Sandbox) -> Sandbox:
+    """A Jira sandbox in which nothing has happened yet."""
+    _running_sandbox.reset()
+    return _running_sandbox
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 from subprocess import Popen
 
 import sqlalchemy as sa
-from tests.stores import PostgresTemplate
+from tests.stores import PostgresServer
 
 from benchmarks.stage import SECRET_KEY, cpu_seconds, free_port, program, resident_mb, wait_until_ready
 from flagpost.app import open_database
@@ -79,7 +79,7 @@ def sqlite(folder: Path, name: str) -> Iterator[Store]:
 
 
 @contextmanager
-def postgresql(template: PostgresTemplate, folder: Path) -> Iterator[Store]:
+def postgresql(template: PostgresServer, folder: Path) -> Iterator[Store]:
     """A database of the run's own PostgreSQL."""
     with template.new_url() as url:
         database = Database(url)

@@ -17,17 +17,31 @@ from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, dependencies, flag_sets, flags, impressions
 from flagpost.actions.flags.definitions import Draft
 from flagpost.actions.imports import flag_file, split_account
-from flagpost.actions.imports.split_account import BroughtDefinition
-from flagpost.actions.jira import issue_links
+from flagpost.actions.imports.split_account import SourceDefinition
+from flagpost.actions.jira import (
+    account_links,
+    configure_page,
+    credentials,
+    integration,
+    issue_links,
+    reconciliation,
+    resync,
+    secret_rotation,
+    webhooks,
+)
+from flagpost.actions.jira.site import FoundSite
 from flagpost.actions.projects import attributes, environments, identities, projects
 from flagpost.actions.projects.identities import NewIdentity
 from flagpost.actions.segments import keys, rule_based, segments
 from flagpost.actions.unit_of_work import Action
+from flagpost.errors import Conflict
 from flagpost.flags.bucketing import Seeds
 from flagpost.flags.definition_json import parse
 from flagpost.flags.import_file import FlagLine
 from flagpost.flags.targeting import SegmentKind
+from flagpost.jira.invocation_token import Invocation
 from flagpost.store.db import Database
+from flagpost.store.jira import integrations
 from flagpost.store.jira.issues import Issue
 from flagpost.store.projects.attributes import Attribute
 from tests.conftest import Clock, context_on, new_account
@@ -230,22 +244,75 @@ def imports(shop: Shop) -> None:
     line = FlagLine(2, "imported", "From a file", owners=("Team",), issues=("PAY-2",), default=True)
     for dry_run in (True, False):
         flag_file.import_flags(shop.ctx, shop.admin, "Shop", [line], create_owners=True, dry_run=dry_run)
-    do(split_account.carry_flag, "Shop", {"name": "pay", "traffic_type": "user", "description": "As there"})
+    do(split_account.import_flag, "Shop", {"name": "pay", "traffic_type": "user", "description": "As there"})
     do(
-        split_account.carry_definition,
+        split_account.import_definition,
         "Shop",
         "imported",
         "Production",
-        BroughtDefinition(parse(ON), True, (), Seeds(7, 8)),
+        SourceDefinition(parse(ON), True, (), Seeds(7, 8)),
     )
-    do(split_account.carry_keys, place, "staff", ["ada"])
-    do(split_account.carry_rules, place, "payers", RULES)
+    do(split_account.import_keys, place, "staff", ["ada"])
+    do(split_account.import_rules, place, "payers", RULES)
 
 
 def jira(shop: Shop) -> None:
-    do = shop.do
-    issue_links.create_connected_flag(shop.ctx, shop.admin, "Shop", ["PAY-3"], name="new", traffic_type="user")
+    do, ctx = shop.do, shop.ctx
+    do(integration._set_up, [("Shop", "Production")], None)
+    do(integration._change_projects, [("Shop", "Staging")])
+    do(integration._change_projects, [("Shop", "Production")])
+    issue_links.create_connected_flag(ctx, shop.admin, "Shop", ["PAY-3"], name="new", traffic_type="user")
     do(issue_links.disconnect_issue, "Shop", "new", "PAY-3")
+    old = [one.issue for one in issue_links.list_connections(ctx, shop.admin, "Shop", "pay")]
+    do(issue_links._store, [(old[0], replace(old[0], jira_id="7", state="known", checked_at=shop.clock()))])
+    connect_by_credentials(shop)
+    connect_by_app(shop)
+    do(integration.regenerate_token)
+    do(integration.revoke_token)
+    do(integration.remove_integration)
+
+
+def connect_by_credentials(shop: Shop) -> None:
+    do, ctx = shop.do, shop.ctx
+    found = FoundSite("https://acme.atlassian.net", "cloud")
+    given, _ = do(credentials._connect, found, "client", ctx.box.encrypt("secret"))
+    do(credentials._update, given.id, "set_api_token", None, {"api_email": "ada@example.com"})
+    do(secret_rotation._store, [])
+    do(webhooks._note_refusal, given.id)
+    event = webhooks._Event("jira:issue_updated", "7", "PAY-1", "3")
+    do(webhooks._handle_webhook, webhooks.HookCall(given, {"issue": {"id": "7", "key": "PAY-1", "fields": {}}}), event)
+    do(webhooks._mark_issues, replace(event, kind="jira:issue_deleted"))
+    started = do(resync.send_again)
+    with pytest.raises(Conflict, match="nothing to cancel"):
+        do(resync.cancel, started.backfill.id)
+    do(reconciliation.ask_for_check)
+    with ctx.db.write() as tx:
+        site = integrations.site_of_account(tx, shop.admin.account_id)
+        assert site
+        integrations.update_site(tx, site.id, moved_to="https://acme-two.atlassian.net")
+    do(integration._move_site, FoundSite("https://acme-two.atlassian.net", "cloud"))
+    _, replaced = do(
+        credentials._connect, FoundSite("https://acme-two.atlassian.net", "cloud"), "other", ctx.box.encrypt("s")
+    )
+    do(credentials._note_taken_back, replaced.removal_id if replaced else "none")
+    do(integration.remove_integration)
+    do(integration.forget_site)
+
+
+def connect_by_app(shop: Shop) -> None:
+    do, ctx = shop.do, shop.ctx
+    token = do(integration._set_up, [("Shop", "Production")], None).secret
+    invocation = Invocation("installation", "cloud", "http://127.0.0.1:9", "https://acme.atlassian.net", None, None)
+    caller = configure_page._Caller(invocation, ctx.box.encrypt("token"), shop.clock() + 3_600_000)
+    do(configure_page._connect, caller, token, "https://acme.atlassian.net")
+    do(configure_page._keep_token, caller)
+    ada = users.list_users(ctx, shop.admin)[0]
+    bob = replace(shop.admin, id=ada.id, name=ada.name)
+    code = account_links.new_code(ctx, bob)
+    account_links._link(ctx, shop.admin, "atlassian", account_links._hash(code))
+    account_links.end_link(ctx, bob, "atlassian")
+    do(account_links._unlink, "atlassian")
+    do(configure_page._uninstall, "installation")
 
 
 def endings(shop: Shop) -> None:

@@ -16,11 +16,11 @@ from flagpost.commands.demo import EMAIL, PASSWORD, Demo, running_demo
 from flagpost.commands.forge_app import page_files
 from flagpost.jira.manifest import forge_manifest
 from flagpost.settings import load
-from jira_sandbox.embedded import Sandbox, running_sandbox
+from jira_sandbox.embedded import Sandbox
 from tests.end_to_end.world import APP_ID, World, environment
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
-from chromium import LAUNCH, find
+from chromium import LAUNCH, find  # type: ignore[import-not-found]
 
 
 @pytest.fixture(scope="session")
@@ -89,17 +89,10 @@ def browser_tab(chromium: Browser) -> Iterator[Page]:
     assert failures == []
 
 
-@pytest.fixture(scope="module")
-def _sandbox() -> Iterator[Sandbox]:
-    with running_sandbox() as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-def desk(browser_tab: Page, _sandbox: Sandbox, sqlite_url: str) -> Iterator[Desk]:
+def desk(browser_tab: Page, sandbox: Sandbox, sqlite_url: str) -> Iterator[Desk]:
     """Ada Admin is signed in; the integration is not set up; the app waits in the sandbox's Marketplace."""
-    _sandbox.reset()
-    values = {n.removeprefix("FLAGPOST_").lower(): v for n, v in environment(_sandbox, sqlite_url).items()}
+    values = {n.removeprefix("FLAGPOST_").lower(): v for n, v in environment(sandbox, sqlite_url).items()}
     with running(load(port=0, sweep_seconds=0.2, log_level="error", **values)) as ctx:
         link = sessions.first_admin_link(ctx)
         assert link
@@ -108,9 +101,9 @@ def desk(browser_tab: Page, _sandbox: Sandbox, sqlite_url: str) -> Iterator[Desk
         )
         ada = sessions.signed_in(ctx, token)
         assert ada
-        world = World(ctx.settings.public_url, _sandbox)
+        world = World(ctx.settings.public_url, sandbox)
         found = Desk(browser_tab, world, ctx, ada.actor)
-        _sandbox.offer(forge_manifest(world.url, APP_ID), page_files())
+        sandbox.offer(forge_manifest(world.url, APP_ID), page_files())
         found.sign_in()
         yield found
         world.close()

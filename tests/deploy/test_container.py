@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jira_sandbox.embedded import Sandbox, running_sandbox
+from jira_sandbox.embedded import Sandbox
 from tests.conftest import ROOT
 from tests.end_to_end.world import free_port, process
 
@@ -54,16 +54,12 @@ def test_everything_it_copies_is_there_and_let_in() -> None:
 
 
 @pytest.mark.slow
-def test_the_health_check_follows_the_process(sqlite_url: str) -> None:
-    def follow(sandbox: Sandbox) -> None:
-        with process(sandbox, sqlite_url) as running:
-            assert alive(running.port)
-            assert alive(free_port(), running.port)
-            assert not alive(free_port())
-        assert not alive(running.port)
-
-    with running_sandbox() as sandbox:
-        follow(sandbox)
+def test_the_health_check_follows_the_process(sandbox: Sandbox, sqlite_url: str) -> None:
+    with process(sandbox, sqlite_url) as running:
+        assert alive(running.port)
+        assert alive(free_port(), running.port)
+        assert not alive(free_port())
+    assert not alive(running.port)
 
 
 def test_the_build_has_what_the_project_file_names() -> None:

@@ -1,4 +1,4 @@
-"""One sandbox a test module, reset for each test; Flagpost anew for each test, in this process."""
+"""Flagpost anew for each test, in this process, beside the sandbox."""
 
 import os
 import time
@@ -11,22 +11,10 @@ from flagpost.actions.accounts import bootstrap
 from flagpost.actions.context import Context
 from flagpost.app import running
 from flagpost.settings import load
-from jira_sandbox.embedded import Sandbox, running_sandbox
+from jira_sandbox.embedded import Sandbox
 from tests.end_to_end.survived import Survived
 from tests.end_to_end.workers import Workers
 from tests.end_to_end.world import World, environment, process
-
-
-@pytest.fixture(scope="module")
-def _running_sandbox() -> Iterator[Sandbox]:
-    with running_sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(_running_sandbox: Sandbox) -> Sandbox:
-    _running_sandbox.reset()
-    return _running_sandbox
 
 
 def started(sandbox: Sandbox, database_url: str) -> Iterator[World]:

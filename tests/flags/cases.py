@@ -1,6 +1,6 @@
-"""Environments made up at random, and whom to ask about: what the evaluator and Split's own SDKs must agree on.
+"""Random environments with evaluations on which the evaluator and Split's own SDKs must agree.
 
-Everything is drawn from a `random.Random`, so that hypothesis can shrink it (`st.randoms()`) and a seed can repeat it.
+A `random.Random` decides everything, so that hypothesis can shrink a case (`st.randoms()`) and a seed can repeat it.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from flagpost.flags.targeting import KeySegment, RuleBasedSegment, TargetedFlag,
 
 TREATMENTS = ("on", "off", "v3")
 KEYS = ("user_1", "user_2", "ключ", "日本", "e\u0301", "🦊", " ", "a" * 250, "0", "null", "İ", "ß")
-HALF_A_PAIR = "\ud83e"  # cannot be hashed: there is no UTF-8 of it
+HALF_A_PAIR = "\ud83e"  # cannot be hashed, because it has no UTF-8
 TEXTS = ("DE", "de", "deutsch", "ключ", "🦊", "a b", "true", "5", "U+1F98A", "null")
 VERSIONS = (
     "1.0.0",
@@ -32,7 +32,7 @@ VERSIONS = (
 DAY, MIDNIGHT = 86_400_000, 1_699_920_000_000
 BIG = 2**53 - 1
 
-# By the attribute's name: what applications should send. `t` is text, `d` a date and so on.
+# Values of the right type, by the attribute's name. `t` is text, `d` a date, and so on.
 PLAIN: dict[str, Callable[[Random], Any]] = {
     "t": lambda r: r.choice(TEXTS),
     "n": lambda r: r.choice((r.randint(-5, 12), str(r.randint(-5, 12)), 10**12, -0)),
@@ -43,7 +43,7 @@ PLAIN: dict[str, Callable[[Random], Any]] = {
 }
 # Wrong, and wrong in the same way for every one of Split's SDKs.
 WRONG: tuple[Any, ...] = ("rubbish", "1.2.3.4", "1.0.0-", "1.0.0+", "v1.0.0")
-# Wrong, and each of Split's SDKs makes of it what its language does: we do as the Python SDK.
+# Wrong, and read differently by each of Split's SDKs, as its language does. Flagpost follows the Python SDK.
 STRANGE: tuple[Any, ...] = (
     None, "1.2", "", " ", " 7 ", "1_0", "٣", "1e3", " True\n", "\u00a0true", "false\v", "\u2160", "²", 1.0, 7.5, float("nan"), float("inf"), True, 0, 10**400, "9" * 5000,
     [], {}, {"DE": 1}, ["DE", 5], [["DE"]], [None], {"DE", "de"}, ("DE",), b"DE", object(), HALF_A_PAIR,
@@ -53,7 +53,7 @@ STRANGE: tuple[Any, ...] = (
 
 @dataclass(frozen=True)
 class Case:
-    """One question."""
+    """One evaluation."""
 
     flag: str
     key: str
@@ -63,27 +63,27 @@ class Case:
 
 @dataclass(frozen=True)
 class World:
-    """An environment and what is asked of it."""
+    """An environment, and evaluations to compare there."""
 
     targeting: Targeting
     cases: tuple[Case, ...]
 
 
 def world(r: Random, keys: int, *, strange: bool) -> World:
-    """Five flags that ask for one another, segments of both kinds; each flag is asked about each of so many keys.
+    """Five flags that depend on one another, and segments of both kinds; each flag is evaluated for so many keys.
 
-    Without `strange`, only what all of Split's SDKs agree on among themselves.
+    Without `strange`, all of Split's SDKs agree on every evaluation.
     """
     rule_based = _rule_based(r)
     flags = tuple(_flag(r, number) for number in range(5))
     segments = tuple(KeySegment(f"s{n}", frozenset(r.sample(KEYS, r.randint(0, 5)))) for n in range(3))
-    who = [_who(r, strange) for _ in range(keys)]
+    subjects = [_subject(r, strange) for _ in range(keys)]
     names = [*(flag.name for flag in flags), *(["nowhere"] if r.random() < 0.05 else [])]
-    cases = tuple(Case(name, *one) for one in who for name in names)
+    cases = tuple(Case(name, *one) for one in subjects for name in names)
     return World(Targeting(flags, segments, rule_based), cases)
 
 
-def _who(r: Random, strange: bool) -> tuple[str, str | None, dict[str, Any] | None]:
+def _subject(r: Random, strange: bool) -> tuple[str, str | None, dict[str, Any] | None]:
     key = r.choice(KEYS) if r.random() < 0.5 else f"user_{r.randint(0, 10**6)}"
     if strange and r.random() < 0.03:
         key += HALF_A_PAIR
@@ -192,7 +192,7 @@ _VALUES: dict[str, Callable[[Random, str, list[str]], dict[str, Any]]] = {
 
 
 def _rule_based(r: Random) -> tuple[RuleBasedSegment, ...]:
-    """r0 may exclude r1 and ask for it; r1 excludes nothing, for there the Python SDK differs from all others."""
+    """r0 may exclude r1 and depend on it. r1 excludes nothing: there the Python SDK differs from all others."""
     inner = RuleBasedSegment("r1", "user", _segment_rules(r), change_number=3)
     outer = RuleBasedSegment(
         "r0",

@@ -1,4 +1,4 @@
-"""Split's own Python SDK: its evaluator, fed with what Flagpost sends to SDKs."""
+"""The evaluator of Split's own Python SDK, on the flags and segments that Flagpost sends to SDKs."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ from tests.flags.cases import Case
 
 
 class OfficialEvaluator:
-    """Answers as `splitio.client.Client.get_treatment` does, without its queues of impressions and its validation."""
+    """Evaluates like `splitio.client.Client.get_treatment`, without its queues of impressions and its validation."""
 
     def __init__(self, targeting: Targeting, spec: Spec = Spec.V1_3) -> None:
         kinds = targeting.segment_kinds()
@@ -39,7 +39,7 @@ class OfficialEvaluator:
 
 
 def with_dates_in_seconds(attributes: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The Python SDK, alone among Split's, takes dates in seconds."""
+    """The attributes for the Python SDK, the only one of Split's that reads dates in seconds."""
     if attributes is None or "d" not in attributes:
         return attributes
     return {**attributes, "d": _seconds(attributes["d"])}

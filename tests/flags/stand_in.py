@@ -1,4 +1,4 @@
-"""A stand-in on loopback for what SDKs talk to: environments' flags and segments over HTTP, each at a path of its own."""
+"""An HTTP server on loopback for SDKs, with the flags and segments of environments, each below its own path."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ CHANGED = 1_700_000_000_000
 
 @contextmanager
 def serving(environments: Sequence[Targeting]) -> Iterator[str]:
-    """The address; environment 3 is below `/3`, with `/sdk`, `/events`, `/auth` and `/telemetry` in it."""
+    """The server's address. Environment 3 is below `/3`, at `/3/sdk`, `/3/events`, `/3/auth` and `/3/telemetry`."""
     server = _Server(environments)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -36,7 +36,7 @@ class _Server(ThreadingHTTPServer):
         self.environments = environments
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """An SDK that stops drops its connections; what else goes wrong here, it complains of."""
+        """Log nothing: an SDK that stops drops its connections, and it logs other errors itself."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Reading and writing definitions as Split's Admin API has them, and what is said of bad ones."""
+"""Reading and writing definitions in the shape of Split's Admin API, and the problems of invalid ones."""
 
 from contextlib import suppress
 from typing import Any
@@ -28,7 +28,7 @@ def rule(*matchers: dict[str, Any], **changed: Any) -> dict[str, Any]:
 
 
 @given(definitions())
-def test_what_is_written_is_read_back(definition: Definition) -> None:
+def test_a_definition_that_is_written_reads_as_it_was(definition: Definition) -> None:
     assert problems_of(definition) == []
     back = parse(dump(definition))
     assert dump(back) == dump(definition)
@@ -47,7 +47,7 @@ def test_a_difference_is_shown_exactly_where_there_is_one(one: Definition, other
         lambda x: st.lists(x) | st.dictionaries(st.sampled_from([*GOOD, "size", "name", "condition"]), x),
     )
 )
-def test_whatever_is_sent_is_read_or_refused_with_problems(body: object) -> None:
+def test_any_json_is_read_or_refused_with_problems(body: object) -> None:
     with suppress(InvalidInput):
         assert problems_of(parse(body)) == []
 

@@ -1,4 +1,4 @@
-"""What decides who gets which treatment, and what is said of why."""
+"""What decides which treatment a key gets, and how it is explained."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from flagpost.flags.bucketing import Seeds, bucket, seeds_of
-from flagpost.flags.evaluation import Explanation, Reason, Snapshot, compile_environment
+from flagpost.flags.conditions import Reason
+from flagpost.flags.evaluation import Explanation, Snapshot, compile_environment
 from flagpost.flags.model import Bucket, Definition, Depends, Matcher, Rule, Treatment
 from flagpost.flags.targeting import KeySegment, RuleBasedSegment, SegmentKind, TargetedFlag, Targeting, load_rule_based
 
@@ -25,8 +26,8 @@ def snapshot(*flags: TargetedFlag, segments: tuple[KeySegment, ...] = (), rules:
     return compile_environment(Targeting(flags, segments, rules))
 
 
-def answer(definition: Definition, key: str = "ann", **asked: Any) -> tuple[str, str]:
-    one = snapshot(flag(definition=definition)).evaluate("new_checkout", key, **asked)
+def answer(definition: Definition, key: str = "ann", **arguments: Any) -> tuple[str, str]:
+    one = snapshot(flag(definition=definition)).evaluate("new_checkout", key, **arguments)
     return one.treatment, one.label
 
 
@@ -37,7 +38,7 @@ def test_an_unknown_flag_is_control() -> None:
     )  # fmt: skip
 
 
-def test_everybody_gets_the_default_rule_where_nothing_else_fits() -> None:
+def test_every_key_gets_the_default_rule_where_nothing_else_matches() -> None:
     assert answer(PLAIN) == ("off", "default rule")
 
 
@@ -49,9 +50,9 @@ def test_a_killed_flag_gives_the_default_treatment_even_to_individual_targets() 
 
 def test_keys_come_before_segments_and_both_before_limit_exposure() -> None:
     treatments = (Treatment("on", segments=("staff",)), Treatment("off", keys=("ann",)))
-    nobody_else = replace(PLAIN, treatments=treatments, traffic_allocation=0, default_rule=ALL_ON)
-    asked = snapshot(flag(definition=nobody_else), segments=(KeySegment("staff", frozenset({"ann", "bob"})),))
-    labels = {key: asked.evaluate("new_checkout", key) for key in ("ann", "bob", "cat")}
+    individuals_only = replace(PLAIN, treatments=treatments, traffic_allocation=0, default_rule=ALL_ON)
+    compiled = snapshot(flag(definition=individuals_only), segments=(KeySegment("staff", frozenset({"ann", "bob"})),))
+    labels = {key: compiled.evaluate("new_checkout", key) for key in ("ann", "bob", "cat")}
     assert [(one.treatment, one.label) for one in labels.values()] == [
         ("off", "whitelisted"),
         ("on", "whitelisted segment"),
@@ -59,7 +60,7 @@ def test_keys_come_before_segments_and_both_before_limit_exposure() -> None:
     ]
 
 
-def test_the_first_rule_that_fits_decides_and_is_named() -> None:
+def test_the_first_rule_that_matches_decides_and_is_named() -> None:
     both = replace(PLAIN, rules=(replace(GERMANS, buckets=ALL_OFF), GERMANS))
     one = snapshot(flag(definition=both)).evaluate("new_checkout", "ann", {"country": "DE"})
     assert (one.label, one.rule, one.treatment) == ("country in list [DE]", 0, "off")
@@ -70,7 +71,7 @@ def test_a_configuration_comes_with_the_treatment() -> None:
     assert (one.configuration, one.change_number) == ('{"a": 1}', 7)
 
 
-def test_shares_are_dealt_by_the_bucketing_key_where_there_is_one() -> None:
+def test_the_bucketing_key_decides_the_share_where_there_is_one() -> None:
     half = replace(PLAIN, default_rule=(Bucket("on", 50), Bucket("off", 50)))
     for number in range(50):
         expected = "on" if bucket(f"group_{number}", 1) <= 50 else "off"
@@ -78,7 +79,7 @@ def test_shares_are_dealt_by_the_bucketing_key_where_there_is_one() -> None:
         assert answer(half, "ann", bucketing_key=f"group_{number}")[0] == expected
 
 
-def test_shares_are_kept_to_over_many_keys() -> None:
+def test_shares_hold_over_many_keys() -> None:
     tenth = snapshot(flag(definition=replace(PLAIN, default_rule=(Bucket("on", 10), Bucket("off", 90)))))
     on = sum(tenth.evaluate("new_checkout", f"user_{n}").treatment == "on" for n in range(10_000))
     assert 900 < on < 1100
@@ -91,19 +92,19 @@ def test_a_prerequisite_comes_before_individual_targets() -> None:
         prerequisites=(Depends("other", ("on",)),),
     )
     for other, expected in ((ALL_OFF, ("off", "prerequisites not met")), (ALL_ON, ("on", "whitelisted"))):
-        asked = snapshot(flag(definition=named), flag("other", replace(PLAIN, default_rule=other)))
-        one = asked.evaluate("new_checkout", "ann")
+        compiled = snapshot(flag(definition=named), flag("other", replace(PLAIN, default_rule=other)))
+        one = compiled.evaluate("new_checkout", "ann")
         assert (one.treatment, one.label) == expected
 
 
-def test_flags_that_ask_for_each_other_in_a_circle_are_control() -> None:
-    def asks_for(other: str) -> Definition:
+def test_flags_that_depend_on_each_other_in_a_cycle_are_control() -> None:
+    def depending_on(other: str) -> Definition:
         return replace(PLAIN, rules=(Rule((Matcher("IN_SPLIT", depends=Depends(other, ("on",))),), ALL_ON),))
 
-    asked = snapshot(flag("a", asks_for("b")), flag("b", asks_for("a")), flag("c"))
-    one = asked.evaluate("a", "ann")
+    compiled = snapshot(flag("a", depending_on("b")), flag("b", depending_on("a")), flag("c"))
+    one = compiled.evaluate("a", "ann")
     assert (one.treatment, one.label, one.reason, one.change_number) == ("control", "exception", Reason.EXCEPTION, 7)
-    assert asked.evaluate("c", "ann").treatment == "off"
+    assert compiled.evaluate("c", "ann").treatment == "off"
 
 
 def in_segment(name: str) -> Definition:
@@ -112,15 +113,15 @@ def in_segment(name: str) -> Definition:
 
 @pytest.mark.parametrize("kind", [SegmentKind.STANDARD, SegmentKind.LARGE])
 def test_a_segment_matches_its_keys(kind: SegmentKind) -> None:
-    asked = snapshot(flag(definition=in_segment("staff")), segments=(KeySegment("staff", frozenset({"ann"}), kind),))
-    assert [asked.evaluate("new_checkout", key).treatment for key in ("ann", "bob")] == ["on", "off"]
+    compiled = snapshot(flag(definition=in_segment("staff")), segments=(KeySegment("staff", frozenset({"ann"}), kind),))
+    assert [compiled.evaluate("new_checkout", key).treatment for key in ("ann", "bob")] == ["on", "off"]
 
 
-def test_an_unknown_segment_has_nobody_in_it() -> None:
+def test_an_unknown_segment_has_no_members() -> None:
     assert answer(in_segment("nowhere")) == ("off", "default rule")
 
 
-def test_a_rule_based_segment_leaves_out_excluded_keys_and_members_of_excluded_segments() -> None:
+def test_a_rule_based_segment_lacks_excluded_keys_and_members_of_excluded_segments() -> None:
     stored = {
         "rules": [{"condition": {"matchers": [{"type": "STARTS_WITH_STRING", "strings": ["a"]}]}}],
         "excludedKeys": ["ann"],
@@ -129,14 +130,14 @@ def test_a_rule_based_segment_leaves_out_excluded_keys_and_members_of_excluded_s
             {"name": "testers", "type": "rule_based_segment"},
         ],
     }
-    everybody = ((Matcher("STARTS_WITH_STRING", strings=("a",)),),)
-    testers = RuleBasedSegment("testers", "user", everybody, excluded_keys=("abe", "ada"))
-    asked = snapshot(
+    starting_with_a = ((Matcher("STARTS_WITH_STRING", strings=("a",)),),)
+    testers = RuleBasedSegment("testers", "user", starting_with_a, excluded_keys=("abe", "ada"))
+    compiled = snapshot(
         flag(definition=in_segment("beta")),
         segments=(KeySegment("staff", frozenset({"ada"})),),
         rules=(load_rule_based("beta", "user", stored, 5), testers),
     )
-    given = {key: asked.evaluate("new_checkout", key).treatment for key in ("ann", "ada", "abe", "al", "bob")}
+    given = {key: compiled.evaluate("new_checkout", key).treatment for key in ("ann", "ada", "abe", "al", "bob")}
     # abe is left out of those who are left out: Split's JavaScript SDK says so too, its Python SDK does not look
     assert given == {"ann": "off", "ada": "off", "abe": "on", "al": "off", "bob": "off"}
 
@@ -165,11 +166,11 @@ def test_dates_are_milliseconds_and_compared_by_day_or_minute() -> None:
 
 def test_an_explanation_says_which_buckets_decided() -> None:
     limited = replace(PLAIN, traffic_allocation=99, default_rule=(Bucket("on", 30), Bucket("off", 70)))
-    asked = snapshot(flag(definition=limited))
+    compiled = snapshot(flag(definition=limited))
     for number in range(300):
         key = f"user_{number}"
-        why = asked.explain("new_checkout", key)
-        assert why.evaluation == asked.evaluate("new_checkout", key)
+        why = compiled.explain("new_checkout", key)
+        assert why.evaluation == compiled.evaluate("new_checkout", key)
         assert why.exposure_bucket == bucket(key, 2)
         left_out = why.exposure_bucket == 100
         assert (why.evaluation.reason is Reason.LEFT_OUT) == left_out
@@ -179,16 +180,16 @@ def test_an_explanation_says_which_buckets_decided() -> None:
             assert why.evaluation.share == (30 if why.bucket <= 30 else 70)
 
 
-def test_an_explanation_has_no_bucket_where_none_was_looked_at() -> None:
-    asked = snapshot(flag())
-    assert asked.explain("new_checkout", "ann") == Explanation(asked.evaluate("new_checkout", "ann"), None, None)
-    assert asked.explain("nowhere", "ann").bucket is None
+def test_an_explanation_has_no_bucket_where_none_decided() -> None:
+    compiled = snapshot(flag())
+    assert compiled.explain("new_checkout", "ann") == Explanation(compiled.evaluate("new_checkout", "ann"), None, None)
+    assert compiled.explain("nowhere", "ann").bucket is None
 
 
-def test_all_flags_or_some_are_answered_at_once() -> None:
-    asked = snapshot(flag("a"), flag("b"))
-    assert list(asked.evaluate_all("ann")) == asked.names() == ["a", "b"]
-    assert {name: one.label for name, one in asked.evaluate_all("ann", flags=["b", "x"]).items()} == {
+def test_all_flags_or_some_are_evaluated_at_once() -> None:
+    compiled = snapshot(flag("a"), flag("b"))
+    assert list(compiled.evaluate_all("ann")) == compiled.names() == ["a", "b"]
+    assert {name: one.label for name, one in compiled.evaluate_all("ann", flags=["b", "x"]).items()} == {
         "b": "default rule",
         "x": "definition not found",
     }

@@ -74,12 +74,12 @@ def readable(source: str) -> bool:
 
 
 @given(EXPRESSIONS.filter(readable), TEXTS)
-def test_python_s_engine_and_ours_find_the_same(source: str, text: str) -> None:
+def test_an_expression_finds_what_python_finds(source: str, text: str) -> None:
     assert expression(source).is_in(text) == (re.search(source, text) is not None)
 
 
 @given(EXPRESSIONS.filter(readable), TEXTS)
-def test_so_does_the_engine_that_can_give_up(source: str, text: str) -> None:
+def test_the_engine_with_a_time_limit_finds_what_python_finds(source: str, text: str) -> None:
     patient = Expression(source)
     patient.longest = -1
     assert patient.is_in(text) == (re.search(source, text) is not None)
@@ -98,23 +98,23 @@ def test_so_does_the_engine_that_can_give_up(source: str, text: str) -> None:
         "^[A-Z]{2}-[0-9]{4,8}$",
     ],
 )
-def test_python_s_engine_is_asked_about_every_key_where_the_expression_is_ordinary(source: str) -> None:
+def test_python_s_engine_searches_every_key_for_an_ordinary_expression(source: str) -> None:
     assert expression(source).longest >= 250
 
 
-def test_python_s_engine_is_asked_about_addresses_too() -> None:
+def test_python_s_engine_searches_email_addresses_too() -> None:
     assert expression(r"^[\w.+-]+@[\w-]+\.[a-z]+$").longest >= 50
 
 
 @pytest.mark.parametrize("source", ["(a+)+$", "(a|b)*", r"(a)\1", "(?=a)a+", "(?x) a # [", "((ab)+c)?"])
-def test_python_s_engine_is_never_asked_where_nobody_knows_how_long_it_takes(source: str) -> None:
+def test_python_s_engine_never_searches_where_the_time_is_unknown(source: str) -> None:
     assert expression(source).longest == -1
 
 
 @pytest.mark.parametrize(("source", "text"), HOSTILE)
-def test_what_takes_for_ever_is_given_up_and_other_threads_go_on(source: str, text: str) -> None:
+def test_an_endless_search_is_given_up_and_other_threads_run_on(source: str, text: str) -> None:
     """With Python's own engine this would never end, and hold up the thread that counts."""
-    ask = snapshot(flag(definition=expecting(source)))
+    compiled = snapshot(flag(definition=expecting(source)))
     counted, over = [0], threading.Event()
 
     def count() -> None:
@@ -126,7 +126,7 @@ def test_what_takes_for_ever_is_given_up_and_other_threads_go_on(source: str, te
     try:
         for _ in range(5):
             before = counted[0]
-            assert ask.evaluate("new_checkout", "ann", {"t": text}).treatment == "off"
+            assert compiled.evaluate("new_checkout", "ann", {"t": text}).treatment == "off"
             while counted[0] == before:
                 over.wait(0.001)
     finally:
@@ -139,7 +139,7 @@ def expecting(source: str) -> Definition:
     return replace(PLAIN, rules=(Rule((Matcher("MATCHES_STRING", attribute="t", string=source),), ALL_ON),))
 
 
-def test_giving_up_is_counted_each_time_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_giving_up_is_counted_each_time_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     hopeless, text = Expression("(a|aa)+$"), "a" * 60 + "b"
     before = REGISTRY.get_sample_value("flagpost_expressions_timed_out_total") or 0
     with caplog.at_level(logging.WARNING):
@@ -149,7 +149,7 @@ def test_giving_up_is_counted_each_time_and_told_once(caplog: pytest.LogCaptureF
     assert text not in caplog.text  # what end users send is theirs
 
 
-def test_an_environment_says_how_long_the_texts_are_that_never_take_long() -> None:
+def test_an_environment_has_the_length_of_texts_that_never_take_long() -> None:
     ordinary, worse, unknown = (flag(source, expecting(source)) for source in ("^a+$", "a+", "(a+)+"))
     assert snapshot(flag()).longest_text > 10**9
     assert snapshot(ordinary, flag()).longest_text == expression("^a+$").longest == 5000
@@ -159,11 +159,11 @@ def test_an_environment_says_how_long_the_texts_are_that_never_take_long() -> No
 
 
 @pytest.mark.parametrize("source", ["(", "*a", "a{2,1}", "[b-a]", r"\p{L}", "(?P<a>b)(?P<a>c)"])
-def test_what_is_no_expression_is_refused(source: str) -> None:
+def test_an_invalid_expression_is_refused(source: str) -> None:
     assert "not a regular expression" in (expression_problem(source) or "")
 
 
-def test_braces_are_not_taken_for_approximate_matching() -> None:
+def test_braces_are_not_read_as_approximate_matching() -> None:
     """Which only the engine that can give up knows: there, this finds `bat` too."""
     assert regex.search("(?:cat){e<=1}", "bat")
     approximate = Expression("(?:cat){e<=1}")

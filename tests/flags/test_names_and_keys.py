@@ -47,24 +47,24 @@ def test_bad_emails(email: str) -> None:
         ("A2_B-10", ["A2_B-10"]),
     ],
 )
-def test_issues_are_read_from_whatever_people_paste(text: str, refs: list[str]) -> None:
+def test_issues_are_read_from_what_users_paste(text: str, refs: list[str]) -> None:
     assert parse_issue_refs(text) == (refs, [])
 
 
 @pytest.mark.parametrize("text", ["", "PAY", "PAY-0", "1-PAY", "PAY-1x", "https://example.com/", "PAY--1"])
-def test_what_names_no_issue_is_said(text: str) -> None:
+def test_a_text_without_an_issue_is_a_problem(text: str) -> None:
     refs, problems = parse_issue_refs(text)
     assert refs == []
     assert problems
 
 
-def test_too_many_at_once() -> None:
+def test_too_many_issues_at_once_are_a_problem() -> None:
     _, problems = parse_issue_refs(" ".join(f"PAY-{n}" for n in range(1, 102)))
     assert "At most 100" in problems[0].message
 
 
 @given(st.text())
-def test_reading_never_crashes_and_every_part_is_a_key_or_a_problem(text: str) -> None:
+def test_every_part_of_any_text_is_a_key_or_a_problem(text: str) -> None:
     refs, problems = parse_issue_refs(text)
     assert refs or problems
     assert len(refs) == len(set(refs))

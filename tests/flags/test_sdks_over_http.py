@@ -1,7 +1,6 @@
-"""Split's own SDKs, set up as an application does it, give the treatments and labels that the evaluator gives.
+"""Split's own SDKs, set up as in an application, give the treatments and labels that the evaluator gives.
 
-They are pointed at a stand-in that serves what `flagpost.flags.split_wire_format` writes; anything that serves the environments of
-`worlds` in the same way can take its place.
+They download from a stand-in, which serves what `flagpost.flags.split_wire_format` writes.
 """
 
 import json
@@ -27,13 +26,13 @@ SDK = Path(__file__).parent / "sdk"
 
 
 def worlds(seed: int, many: int, keys: int) -> list[World]:
-    """SDKs refuse blank keys before they evaluate; and the stand-in has to know every flag that is asked for."""
+    """Random environments without blank keys, which SDKs refuse before evaluating, and without unknown flags."""
     random = Random(seed)
     made = [world(random, keys, strange=False) for _ in range(many)]
-    return [World(one.targeting, tuple(case for case in one.cases if _asked(case))) for one in made]
+    return [World(one.targeting, tuple(case for case in one.cases if _is_evaluated(case))) for one in made]
 
 
-def _asked(case: Case) -> bool:
+def _is_evaluated(case: Case) -> bool:
     return (
         case.flag != "nowhere"
         and bool(case.key.strip())
@@ -60,7 +59,7 @@ class Listener:
         self.given.append([data["impression"].treatment, data["impression"].label])
 
 
-def ask_python(base: str, made: World) -> list[list[str]]:
+def evaluate_in_python(base: str, made: World) -> list[list[str]]:
     listener, gone = Listener(), Event()
     where = {f"{name}_api_base_url": f"{base}/{name}" for name in ("sdk", "events", "auth", "telemetry")}
     config = {"streamingEnabled": False, "impressionListener": listener, "impressionsMode": "DEBUG"}
@@ -79,20 +78,20 @@ def ask_python(base: str, made: World) -> list[list[str]]:
 def test_the_python_sdk_gives_the_same_treatments() -> None:
     (made,) = worlds(11, 1, 100)
     with serving([made.targeting]) as address:
-        compare(made, ask_python(f"{address}/0", made))
+        compare(made, evaluate_in_python(f"{address}/0", made))
 
 
 def test_the_javascript_sdk_gives_the_same_treatments(npm_cache: Path, tmp_path: Path) -> None:
     made = worlds(12, 40, 60)
-    file, answered = tmp_path / "cases.json", tmp_path / "answers.json"
+    file, answers = tmp_path / "cases.json", tmp_path / "answers.json"
     file.write_text(json.dumps([[as_json(case) for case in one.cases] for one in made]))
-    (tmp_path / "ask.cjs").write_text((SDK / "ask.cjs").read_text())
+    (tmp_path / "evaluate.cjs").write_text((SDK / "evaluate.cjs").read_text())
     (tmp_path / "node_modules").symlink_to(packages(SDK / "package.json", npm_cache))
     with serving([one.targeting for one in made]) as address:
-        command = ["node", str(tmp_path / "ask.cjs"), address, str(file), str(answered)]
+        command = ["node", str(tmp_path / "evaluate.cjs"), address, str(file), str(answers)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    for one, theirs in zip(made, json.loads(answered.read_text()), strict=True):
+    for one, theirs in zip(made, json.loads(answers.read_text()), strict=True):
         compare(one, theirs)
         python = OfficialEvaluator(one.targeting)
         assert [list(python.evaluate(case)) for case in one.cases] == theirs

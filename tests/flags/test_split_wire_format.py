@@ -98,7 +98,7 @@ def test_a_segment_s_kind_decides_its_matcher(name: str, written: tuple[str, dic
         ("beta", Spec.V1_3, True),
     ],
 )
-def test_an_older_version_gets_control_for_what_it_cannot_say(name: str, spec: Spec, supported: bool) -> None:
+def test_an_older_version_gets_control_for_what_it_cannot_express(name: str, spec: Spec, supported: bool) -> None:
     written = flag_json(flag(definition=in_segment(name)), KINDS, spec)
     if supported:
         assert [label for _, label in labels(written)] == [f"in segment {name}", "default rule"]
@@ -112,18 +112,18 @@ def test_an_individual_target_that_is_a_segment_counts_too() -> None:
     assert labels(flag_json(flag(definition=targeted), KINDS, Spec.V1_2)) == [("ROLLOUT", UNSUPPORTED)]
 
 
-def test_the_python_sdk_takes_a_large_segment_for_unsupported_and_says_control(quiet_sdk: None) -> None:
+def test_the_python_sdk_does_not_support_large_segments_and_answers_control(quiet_sdk: None) -> None:
     everyone = KeySegment("everyone", frozenset({"ann"}), SegmentKind.LARGE)
     sdk = OfficialEvaluator(Targeting((flag(definition=in_segment("everyone")),), (everyone,)))
     assert sdk.evaluate(Case("new_checkout", "ann", None, None)) == ("control", UNSUPPORTED)
 
 
 @pytest.mark.parametrize("other", [ALL_ON, ALL_OFF])
-def test_prerequisites_hold_in_older_versions_too(other: tuple[Bucket, ...]) -> None:
+def test_prerequisites_apply_in_older_versions_too(other: tuple[Bucket, ...]) -> None:
     """Also for individual targets, and for traffic that limit exposure leaves out."""
     treatments = (Treatment("on", keys=("ann",)), Treatment("off"))
-    asks = replace(PLAIN, treatments=treatments, prerequisites=(Depends("other", ("on",)),), traffic_allocation=0)
-    targeting = Targeting((flag(definition=asks), flag("other", replace(PLAIN, default_rule=other))))
+    dependent = replace(PLAIN, treatments=treatments, prerequisites=(Depends("other", ("on",)),), traffic_allocation=0)
+    targeting = Targeting((flag(definition=dependent), flag("other", replace(PLAIN, default_rule=other))))
     answers = {
         spec: [
             OfficialEvaluator(targeting, spec).evaluate(Case("new_checkout", key, None, None)) for key in ("ann", "x")
@@ -135,15 +135,15 @@ def test_prerequisites_hold_in_older_versions_too(other: tuple[Bucket, ...]) -> 
     assert answers[Spec.V1_1][0] == (("on", "whitelisted") if other == ALL_ON else ("off", "prerequisites not met"))
 
 
-def test_an_older_version_answers_as_the_newest_where_it_can_say_everything(quiet_sdk: None) -> None:
-    random, told = Random(3), 0
-    while told < 1000:
+def test_an_older_version_answers_as_the_newest_where_it_can_express_everything(quiet_sdk: None) -> None:
+    random, compared = Random(3), 0
+    while compared < 1000:
         made = world(random, 3, strange=False)
         kinds = made.targeting.segment_kinds()
         if UNSUPPORTED not in str([flag_json(one, kinds, Spec.V1_1) for one in made.targeting.flags]):
             old, new = (OfficialEvaluator(made.targeting, spec) for spec in (Spec.V1_1, Spec.V1_3))
             assert [old.evaluate(case) for case in made.cases] == [new.evaluate(case) for case in made.cases]
-            told += len(made.cases)
+            compared += len(made.cases)
 
 
 def test_a_set_s_values_are_sent_once() -> None:
@@ -174,12 +174,12 @@ def test_a_tombstone_is_archived_and_newer() -> None:
         assert (written["status"], written["changeNumber"], written["name"]) == ("ARCHIVED", 12, "gone")
 
 
-def test_server_side_sdks_ask_for_the_keys_of_every_standard_segment_that_is_named() -> None:
+def test_server_side_sdks_request_the_keys_of_every_named_standard_segment() -> None:
     treatments = (Treatment("on", segments=("vips",)), Treatment("off"))
-    asked = replace(in_segment("nowhere"), treatments=treatments)
+    targeted = replace(in_segment("nowhere"), treatments=treatments)
     segment = RuleBasedSegment("beta", "user", ((Matcher("IN_SEGMENT", string="inner"),),), (), ("staff", "gone"))
     targeting = Targeting(
-        (flag(definition=asked), flag("b", in_segment("beta")), flag("c", in_segment("everyone"))),
+        (flag(definition=targeted), flag("b", in_segment("beta")), flag("c", in_segment("everyone"))),
         (
             KeySegment("staff", frozenset()),
             KeySegment("everyone", frozenset(), SegmentKind.LARGE),

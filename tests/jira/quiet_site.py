@@ -87,7 +87,6 @@ class Site:
 
 def connected(database: Database, sandbox: Sandbox, hour: int = -1) -> Site:
     clock = Clock()
-    sandbox.reset()
     settings = Settings(
         database_url=database.url.render_as_string(hide_password=False),
         atlassian_api_url=sandbox.url,

@@ -11,7 +11,7 @@ from flagpost.actions.access import Actor
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
 from flagpost.actions.flags.definitions import Draft
-from flagpost.actions.jira import credentials, integration, issue_links
+from flagpost.actions.jira import credentials, integration, issue_links, status
 from flagpost.actions.projects import environments, projects
 from flagpost.flags.definition_json import parse
 from flagpost.jira.delivery import Delivery
@@ -20,7 +20,7 @@ from flagpost.settings import Settings
 from flagpost.store.db import Database
 from flagpost.store.jira import credentials as stored_credentials
 from flagpost.store.jira.issues import Issue
-from jira_sandbox.embedded import Sandbox, running_sandbox
+from jira_sandbox.embedded import Sandbox
 from tests.conftest import Clock, new_account
 
 pytestmark = pytest.mark.slow
@@ -53,22 +53,21 @@ class Site:
 
 
 @pytest.fixture
-def site(sqlite_database: Database) -> Iterator[Site]:
+def site(sqlite_database: Database, sandbox: Sandbox) -> Iterator[Site]:
     clock = Clock()
-    with running_sandbox() as sandbox:
-        settings = Settings(
-            database_url=sqlite_database.url.render_as_string(hide_password=False),
-            atlassian_api_url=sandbox.url,
-            allow_insecure_jira=True,
-            secret_keys=[Fernet.generate_key().decode()],
-        )
-        ctx = app.context_on(sqlite_database, settings, clock)
-        sandbox.settings(events_off=True, api_tokens={"ada@example.com": "api-token"})
-        actor = new_account(ctx).admin
-        connect(ctx, actor, sandbox)
-        refresher = Refresher(ctx.db, ctx.jira, ctx.issues, clock, 100, now=lambda: clock.now / 1000)
-        yield Site(ctx, actor, clock, sandbox, refresher)
-        ctx.jira.close()
+    settings = Settings(
+        database_url=sqlite_database.url.render_as_string(hide_password=False),
+        atlassian_api_url=sandbox.url,
+        allow_insecure_jira=True,
+        secret_keys=[Fernet.generate_key().decode()],
+    )
+    ctx = app.context_on(sqlite_database, settings, clock)
+    sandbox.settings(events_off=True, api_tokens={"ada@example.com": "api-token"})
+    actor = new_account(ctx).admin
+    connect(ctx, actor, sandbox)
+    refresher = Refresher(ctx.db, ctx.jira, ctx.issues, clock, 100, now=lambda: clock.now / 1000)
+    yield Site(ctx, actor, clock, sandbox, refresher)
+    ctx.jira.close()
 
 
 def connect(ctx: Context, actor: Actor, sandbox: Sandbox) -> None:
@@ -166,7 +165,7 @@ def test_an_address_that_leads_elsewhere_is_noted_for_a_person(site: Site) -> No
     site.sandbox.settings(moved_to="https://renamed.atlassian.net")
     site.clock.forward(seconds=7 * HOURS)
     site.refresher.run()
-    found = integration.get_integration(site.ctx, site.actor)
+    found = status.get_integration(site.ctx, site.actor)
     assert found.site is not None
     assert str(found.site.moved_to).startswith("https://renamed.atlassian.net")
     assert "Confirm the new address" in found.reason

@@ -1,7 +1,7 @@
 """A look-up while somebody waits ends in time; what there was no time for is taken as typed and looked up later."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -35,7 +35,7 @@ class Jira:
         self.now += self.seconds
         if ref == "bulkfetch":
             return Answer(200, {"issues": []}, {})
-        known = {"id": self.found.get(ref), "key": ref, "fields": {}}
+        known: dict[str, Any] = {"id": self.found.get(ref), "key": ref, "fields": {}}
         return Answer(200, known, {}) if ref in self.found else Answer(self.status, None, {})
 
 
@@ -46,14 +46,23 @@ def jira() -> Jira:
 
 @pytest.fixture
 def ctx(sqlite_ctx: Context, jira: Jira) -> Context:
-    return replace(sqlite_ctx, issues=replace(sqlite_ctx.issues, client=jira, now=lambda: jira.now))
+    return replace(sqlite_ctx, issues=replace(sqlite_ctx.issues, client=cast(Any, jira), now=lambda: jira.now))
 
 
 @pytest.fixture
 def site(ctx: Context, sqlite_account: AccountFixture) -> Site:
-    where = {"cloud_id": "cloud", "site_url": "https://team.atlassian.net"}
-    api = {"api_email": "ada@example.com", "api_token": ctx.box.encrypt("token"), "api_base_url": where["site_url"]}
-    made = {"client_id": "id", "client_secret": ctx.box.encrypt("secret"), "now": ctx.clock(), "by": "Ada"}
+    where: dict[str, Any] = {"cloud_id": "cloud", "site_url": "https://team.atlassian.net"}
+    api: dict[str, Any] = {
+        "api_email": "ada@example.com",
+        "api_token": ctx.box.encrypt("token"),
+        "api_base_url": where["site_url"],
+    }
+    made: dict[str, Any] = {
+        "client_id": "id",
+        "client_secret": ctx.box.encrypt("secret"),
+        "now": ctx.clock(),
+        "by": "Ada",
+    }
     with ctx.db.write() as tx:
         given = credentials.save(tx, sqlite_account.id, **where, **made)
         credentials.update(tx, given.id, **api)

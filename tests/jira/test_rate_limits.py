@@ -107,14 +107,21 @@ def test_an_endpoint_is_not_closed_for_longer_than_any_limit_lasts() -> None:
 
 
 def test_what_has_to_wait_too_long_for_its_turn_is_not_sent() -> None:
-    time, sent, paused = Time(), [], []
+    time = Time()
+    sent: list[str] = []
+    paused: list[float] = []
+
+    def send(word: str, response: Answer) -> Answer:
+        sent.append(word)
+        return response
+
     limits = Limits(time)
     ask = partial(limits.ask, "one", "app", BULK, pause=paused.append, patience=5)
     limits.heed("one", BULK, answer(429, retry_after="7"))
     with pytest.raises(RateLimited):
-        ask(lambda: sent.append("too soon") or answer(202))
+        ask(lambda: send("too soon", answer(202)))
     time.now += 4
-    assert ask(lambda: sent.append("in turn") or answer(429, retry_after="9")).status == 429
+    assert ask(lambda: send("in turn", answer(429, retry_after="9"))).status == 429
     assert (sent, paused) == (["in turn"], [3])
     with pytest.raises(RateLimited):  # the answer was heeded
         ask(lambda: answer(202))

@@ -8,33 +8,27 @@ import httpx2
 import pytest
 
 from flagpost.actions.flags import definitions, flags
-from flagpost.actions.jira import integration, reconciliation, resync
+from flagpost.actions.jira import integration, reconciliation, resync, status
 from flagpost.errors import Conflict
 from flagpost.jira.reconciliation import DriftChecker
 from flagpost.store.db import Database
 from flagpost.store.jira import outbox, reconciliations
-from jira_sandbox.embedded import Sandbox, running_sandbox
+from jira_sandbox.embedded import Sandbox
 from tests.jira.quiet_site import Site, connected
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def _sandbox() -> Iterator[Sandbox]:
-    with running_sandbox() as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
-def site(database: Database, _sandbox: Sandbox) -> Iterator[Site]:
-    found = connected(database, _sandbox)
+def site(database: Database, sandbox: Sandbox) -> Iterator[Site]:
+    found = connected(database, sandbox)
     yield found
     found.ctx.jira.close()
 
 
 @pytest.fixture
-def nightly(sqlite_database: Database, _sandbox: Sandbox) -> Iterator[Site]:
-    found = connected(sqlite_database, _sandbox, hour=3)
+def nightly(sqlite_database: Database, sandbox: Sandbox) -> Iterator[Site]:
+    found = connected(sqlite_database, sandbox, hour=3)
     yield found
     found.ctx.jira.close()
 
@@ -302,7 +296,7 @@ def test_a_check_that_was_killed_is_gone_on_with_where_it_was(site: Site) -> Non
     asked = reconciliation.ask_for_check(site.ctx, site.actor).check
     site.checker.budget = 10
     first = replace(site.checker, _paces={})
-    first._paces[first.db and site_id(site)] = _pace(2)
+    first._paces[site_id(site)] = _pace(2)
     first.run()
     assert reconciliation.get_check(site.ctx, site.actor, asked.id).check.read == 2
     other = replace(site.checker, _paces={})
@@ -313,7 +307,7 @@ def test_a_check_that_was_killed_is_gone_on_with_where_it_was(site: Site) -> Non
 
 
 def site_id(site: Site) -> str:
-    state = integration.get_integration(site.ctx, site.actor)
+    state = status.get_integration(site.ctx, site.actor)
     assert state.site
     return state.site.id
 

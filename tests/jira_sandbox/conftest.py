@@ -1,4 +1,4 @@
-"""A sandbox a test module, reset for each test, and clients with each kind of proof."""
+"""Clients of the sandbox, with each kind of proof."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from jira_sandbox.embedded import Sandbox, running_sandbox
+from jira_sandbox.embedded import Sandbox
 from jira_sandbox.state import CLOUD_ID
 
 OAUTH_FLAGS = f"/jira/featureflags/0.1/cloud/{CLOUD_ID}"
@@ -17,18 +17,6 @@ CREDENTIALS = {
     "client_id": "sandbox-client",
     "client_secret": "sandbox-secret",
 }
-
-
-@pytest.fixture(scope="module")
-def _sandbox() -> Iterator[Sandbox]:
-    with running_sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(_sandbox: Sandbox) -> Sandbox:
-    _sandbox.reset()
-    return _sandbox
 
 
 def client(sandbox: Sandbox, **how: Any) -> httpx2.Client:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
-from jira_sandbox.embedded import Sandbox, running_sandbox
+from jira_sandbox.embedded import Sandbox
 
 MANIFEST = {
     "app": {"id": "ari:cloud:ecosystem::app/8db33309-2a52-4d0e-9c0f-5a4e1a1d2f5a"},
@@ -21,15 +21,8 @@ MANIFEST = {
 FILES = {"static/main/index.html": "<html><head><title>It</title></head></html>", "static/main/page.js": "1"}
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with running_sandbox() as found:
-        yield found
-
-
 @pytest.fixture
 def client(sandbox: Sandbox) -> Iterator[httpx2.Client]:
-    sandbox.reset()
     with httpx2.Client(base_url=sandbox.url, trust_env=False) as found:
         yield found
 

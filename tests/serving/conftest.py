@@ -1,4 +1,4 @@
-"""A project with flags, and what it was served."""
+"""A project with flags, and the sums of what was served."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The counter: what it says is kept is kept, by many threads and processes, and its memory has an end."""
+"""The impression buffer stores what it acknowledges, from many threads and processes, in bounded memory."""
 
 import threading
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 
 def buffer_of(shop: Shop) -> ImpressionBuffer:
-    """One that writes when it is told to."""
+    """A buffer that writes only when the test flushes it."""
     return ImpressionBuffer(shop.ctx.db, shop.ctx.clock, 90)
 
 
@@ -32,7 +32,7 @@ def sent(shop: Shop, flag: str, treatment: str = "on", count: int = 1, hours_ago
 
 
 def counted() -> list[float]:
-    """Impressions that were kept, and those of unknown flags."""
+    """The metrics of impressions that were stored, and of those of unknown flags."""
     found = [
         REGISTRY.get_sample_value("flagpost_impressions_total", {"outcome": "kept"}),
         REGISTRY.get_sample_value("flagpost_impressions_dropped_total", {"reason": "flag"}),
@@ -48,7 +48,7 @@ def running(shop: Shop) -> Iterator[ImpressionBuffer]:
     one.stop()
 
 
-def test_what_is_heard_is_kept_when_it_says_so(shop: Shop, running: ImpressionBuffer) -> None:
+def test_submitted_impressions_are_stored_when_their_future_is_done(shop: Shop, running: ImpressionBuffer) -> None:
     flag = shop.add_flag("pay")
     for count in (3, 4):
         running.submit(shop.production, sent(shop, "pay", count=count), 100).result(20)
@@ -57,11 +57,11 @@ def test_what_is_heard_is_kept_when_it_says_so(shop: Shop, running: ImpressionBu
 
 
 def test_nothing_is_lost_between_threads_and_processes(shop: Shop) -> None:
-    """Two counters are two processes; each thread's own sum is known, and both add to the same rows."""
+    """Two buffers stand for two processes. Each thread's sum is known, and all add to the same rows."""
     names = [f"flag{number}" for number in range(8)]
     made = {name: shop.add_flag(name) for name in names}
-    counters = [buffer_of(shop), buffer_of(shop)]
-    for one in counters:
+    buffers = [buffer_of(shop), buffer_of(shop)]
+    for one in buffers:
         one.start()
 
     def work(one: ImpressionBuffer, shift: int) -> None:
@@ -72,19 +72,19 @@ def test_nothing_is_lost_between_threads_and_processes(shop: Shop) -> None:
             else:
                 one.submit(shop.production, sent(shop, name), 10)
 
-    threads = [threading.Thread(target=work, args=(one, shift)) for one in counters for shift in range(4)]
+    threads = [threading.Thread(target=work, args=(one, shift)) for one in buffers for shift in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for one in counters:
+    for one in buffers:
         one.stop()
     total = [shop.sums(flag) for flag in made.values()]
     assert sum(one.get("on", 0) for one in total) == 800
     assert sum(one.get("off", 0) for one in total) == 800
 
 
-def test_stopping_writes_what_is_there_and_nothing_is_taken_after(shop: Shop) -> None:
+def test_stopping_writes_what_is_in_memory_and_accepts_nothing_afterwards(shop: Shop) -> None:
     flag = shop.add_flag("pay")
     one = buffer_of(shop)
     one.start()
@@ -97,7 +97,7 @@ def test_stopping_writes_what_is_there_and_nothing_is_taken_after(shop: Shop) ->
         one.submit(shop.production, sent(shop, "pay"), 10)
 
 
-def test_while_the_database_is_away_senders_are_told_and_what_nobody_waits_for_is_tried_again(shop: Shop) -> None:
+def test_while_the_database_is_away_senders_get_an_error_and_recorded_counts_are_written_later(shop: Shop) -> None:
     flag = shop.add_flag("pay")
     one = buffer_of(shop)
     done = one.submit(shop.production, sent(shop, "pay"), 10)
@@ -110,7 +110,7 @@ def test_while_the_database_is_away_senders_are_told_and_what_nobody_waits_for_i
     assert shop.sums(flag) == {"off": 5}
 
 
-def test_a_failure_of_any_kind_does_not_end_the_writing(shop: Shop, running: ImpressionBuffer) -> None:
+def test_no_failure_ends_the_writing_thread(shop: Shop, running: ImpressionBuffer) -> None:
     flag = shop.add_flag("pay")
     with patch.object(impressions, "add", side_effect=ValueError("surprise")):
         assert running.submit(shop.production, sent(shop, "pay"), 10).exception(20)
@@ -118,7 +118,7 @@ def test_a_failure_of_any_kind_does_not_end_the_writing(shop: Shop, running: Imp
     assert shop.sums(flag) == {"on": 1}
 
 
-def test_flags_that_are_not_of_the_project_are_counted_as_dropped_alone(shop: Shop) -> None:
+def test_only_impressions_of_flags_outside_the_project_are_dropped(shop: Shop) -> None:
     flag = shop.add_flag("pay")
     one = buffer_of(shop)
     before = counted()
@@ -136,7 +136,7 @@ def test_flags_that_are_not_of_the_project_are_counted_as_dropped_alone(shop: Sh
     warned.assert_called_once_with("impressions.dropped", flag=18)
 
 
-def test_made_up_treatments_fill_no_table(shop: Shop) -> None:
+def test_invented_treatments_do_not_fill_the_table(shop: Shop) -> None:
     flag = shop.add_flag("pay")
     one = buffer_of(shop)
     for number in range(60):
@@ -151,7 +151,7 @@ def test_made_up_treatments_fill_no_table(shop: Shop) -> None:
     assert found[UNKNOWN] == 60 - MAX_TREATMENTS + 1
 
 
-def test_memory_has_an_end_and_one_environment_does_not_take_it_from_another(shop: Shop) -> None:
+def test_memory_is_bounded_and_one_environment_cannot_use_all_of_it(shop: Shop) -> None:
     with patch.multiple(serving, _MAX_SUMS_OF_ENVIRONMENT=3, _MAX_SUMS=5, _MAX_BYTES=1000):
         one = buffer_of(shop)
         for name in ("a", "b", "c"):
@@ -168,7 +168,7 @@ def test_memory_has_an_end_and_one_environment_does_not_take_it_from_another(sho
         one.submit(shop.production, sent(shop, "d"), 990)
 
 
-def test_many_flags_at_once_are_all_found(shop: Shop) -> None:
+def test_many_flags_in_one_request_are_all_found(shop: Shop) -> None:
     first, last = shop.add_flag("a-first"), shop.add_flag("zz-last")
     now = shop.ctx.clock()
     names = ["a-first", *(f"unknown{number}" for number in range(1200)), "zz-last"]
@@ -179,7 +179,7 @@ def test_many_flags_at_once_are_all_found(shop: Shop) -> None:
     assert shop.sums(first) == shop.sums(last) == {UNKNOWN: 2}
 
 
-def test_last_traffic_only_goes_forward(shop: Shop, clock: Clock) -> None:
+def test_the_time_of_the_last_traffic_only_moves_forward(shop: Shop, clock: Clock) -> None:
     flag = shop.add_flag("pay")
     one = buffer_of(shop)
     start = clock()
@@ -192,7 +192,9 @@ def test_last_traffic_only_goes_forward(shop: Shop, clock: Clock) -> None:
     assert first == start - 5 * HOUR_MS
 
 
-def test_a_live_tail_has_the_newest_of_what_is_watched_from_any_process_for_minutes(shop: Shop, clock: Clock) -> None:
+def test_a_live_tail_has_the_newest_impressions_of_watched_flags_from_any_process_for_minutes(
+    shop: Shop, clock: Clock
+) -> None:
     pay, other = shop.add_flag("pay"), shop.add_flag("other")
     one, two = buffer_of(shop), buffer_of(shop)
     assert not one.is_watched(shop.production, "pay")
@@ -204,7 +206,7 @@ def test_a_live_tail_has_the_newest_of_what_is_watched_from_any_process_for_minu
         assert not process.is_watched(shop.staging, "pay")
         for number in range(150):
             process.sample(shop.production, "pay", RecentImpression(f"key{number}", "on", "default rule", clock()))
-        process.sample(shop.production, "other", RecentImpression("nobody looks", "on", "", clock()))
+        process.sample(shop.production, "other", RecentImpression("not watched", "on", "", clock()))
         process.flush()
     with shop.ctx.db.read() as tx:
         shown = impressions.recent(tx, shop.production, pay.id, 0, 1000)
@@ -220,7 +222,7 @@ def test_a_live_tail_has_the_newest_of_what_is_watched_from_any_process_for_minu
         assert impressions.recent(tx, shop.production, pay.id, 0, 10) == []
 
 
-def test_sums_go_after_their_time(shop: Shop, clock: Clock) -> None:
+def test_old_sums_are_deleted(shop: Shop, clock: Clock) -> None:
     flag = shop.add_flag("pay")
     one = buffer_of(shop)
     for _ in range(4):

@@ -20,6 +20,7 @@ _RANK = {table: rank for rank, table in enumerate(LOCK_ORDER)}
 _SELECT = re.compile(r"\bFROM (\w+)\b.*\bFOR (?:UPDATE|SHARE|NO KEY UPDATE|KEY SHARE)", re.DOTALL)
 _OF = re.compile(r"\bFOR (?:UPDATE|SHARE|NO KEY UPDATE|KEY SHARE) OF ([\w, ]+?)(?= FOR |$)")
 _WRITE = re.compile(r"^\s*(?:UPDATE|DELETE FROM) (\w+)")
+_INSERT = re.compile(r"^\s*INSERT INTO (\w+)\b(?!.*\bDO UPDATE\b)", re.DOTALL)
 _UPSERT = re.compile(r"^\s*INSERT INTO (\w+)\b.*\bON CONFLICT\b.*\bDO UPDATE\b", re.DOTALL)
 
 
@@ -48,10 +49,13 @@ class LockRecorder:
     def note(self, connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
         """A statement is about to run."""
         held = self._locked.setdefault(id(connection.connection.dbapi_connection), [])
+        if new := _INSERT.match(statement):
+            held.append(new[1])  # its own new row: it waits for no other transaction
+            return
         for table in tables_locked_by(statement):
             if table not in _RANK or table in held:
                 continue
-            if later := [one for one in held if _RANK[one] > _RANK[table]]:
+            if later := [one for one in held if _RANK.get(one, 0) > _RANK[table]]:
                 self.broken.append(f"{table} is locked after {', '.join(later)}: {' '.join(statement.split())[:200]}")
             held += [table, *([_COVERS[table]] if table in _COVERS else [])]
 

@@ -187,7 +187,8 @@ def test_who_waits_is_found_without_those_whose_flags_were_all_put_off(ctx: Cont
         for account in accounts[:2]:
             flag_id = next(iter(account.flag_ids.values()))
             outbox.bump(tx, [flag_id], ctx.clock())
-        outbox.defer(tx, flag_id, ctx.clock() + 1000, "Jira fails at it")
+        (waiting,) = outbox.pending(tx, accounts[1].id, 10, ctx.clock())
+        assert outbox.defer(tx, flag_id, waiting.wanted, ctx.clock() + 1000, "Jira fails at it")
     with ctx.db.read() as tx:
         assert outbox.accounts_with_pending(tx, ctx.clock()) == [accounts[0].id]
         assert set(outbox.accounts_with_pending(tx, ctx.clock() + 1000)) == {account.id for account in accounts[:2]}

@@ -10,7 +10,7 @@ import pytest
 
 from flagpost.errors import SetupError
 from flagpost.telemetry import tracing
-from jira_sandbox.embedded import Sandbox, running_sandbox
+from jira_sandbox.embedded import Sandbox
 from tests.end_to_end.conftest import started
 from tests.end_to_end.world import FEATURE_FLAGS
 
@@ -28,12 +28,6 @@ def spans() -> Iterator[Any]:
     tracing.switch_on(exporter)
     yield exporter
     tracing.switch_off()
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with running_sandbox() as found:
-        yield found
 
 
 def named(spans: Any, name: str) -> list[Any]:

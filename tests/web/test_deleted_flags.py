@@ -35,7 +35,10 @@ def test_applications_get_a_deleted_flag_no_more(server: str, raw: httpx2.Client
     with httpx2.Client(base_url=server, headers=headers, timeout=30, trust_env=False) as application:
 
         def changes(since: int) -> dict[str, Any]:
-            return application.get("/sdk/splitChanges", params={"s": "1.3", "since": since}).json()["ff"]
+            answer: dict[str, Any] = application.get("/sdk/splitChanges", params={"s": "1.3", "since": since}).json()[
+                "ff"
+            ]
+            return answer
 
         def evaluate(flag: str) -> httpx2.Response:
             return application.post(f"/ofrep/v1/evaluate/flags/{flag}", json=CONTEXT)

@@ -17,7 +17,8 @@ from flagpost.actions.flags.definitions import Draft
 from flagpost.actions.projects import environments
 from flagpost.errors import DatabaseUnavailable
 from flagpost.flags.definition_json import parse
-from flagpost.store.flags import impressions as traffic
+from flagpost.serving.impression_buffer import ImpressionBuffer
+from flagpost.store.flags import impressions
 from flagpost.store.flags.impressions import HOUR_MS, UNKNOWN
 from tests.end_to_end.world import until
 from tests.web.conftest import Console
@@ -50,6 +51,7 @@ class Application:
     flag_id: str
     server: str
     client: str
+    buffer: ImpressionBuffer
 
     def post(self, path: str, body: Any, key: str | None = None, **headers: str) -> int:
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -65,7 +67,7 @@ class Application:
 
     def served(self) -> dict[str, int]:
         with self.ctx.db.read() as tx:
-            found = traffic.sums(tx, self.place, self.flag_id, 0, 1 << 60, 1 << 50)
+            found = impressions.sums(tx, self.place, self.flag_id, 0, 1 << 60, 1 << 50)
         return {one.treatment: one.count for one in found}
 
 
@@ -80,7 +82,8 @@ def application(console: Console) -> Application:
         kind: api_keys.create_api_key(ctx, actor, name=kind, kind=kind, scope=api_keys.KeyScope(home, [place.id]))[1]
         for kind in ("server_side", "client_side")
     }
-    return Application(ctx, TestClient(console.app), place.id, flag.id, keys["server_side"], keys["client_side"])
+    http, buffer = TestClient(console.app), console.app.parts.impressions
+    return Application(ctx, http, place.id, flag.id, keys["server_side"], keys["client_side"], buffer)
 
 
 def _account(console: Console) -> str:
@@ -98,7 +101,7 @@ def test_impressions_and_counts_are_on_disk_when_they_are_answered(application: 
     assert application.served() == {"on": 2, "off": 1, UNKNOWN: 40}
 
 
-def test_the_mode_says_what_was_counted_already(application: Application) -> None:
+def test_the_mode_decides_which_impressions_were_counted_already(application: Application) -> None:
     again = application.bulk({"pt": 1}, {})
     assert application.post(IMPRESSIONS[0], again, SplitSDKImpressionsMode="OPTIMIZED") == 200
     assert application.served() == {"on": 1}
@@ -108,7 +111,7 @@ def test_the_mode_says_what_was_counted_already(application: Application) -> Non
 
 @pytest.mark.parametrize("path", IMPRESSIONS)
 @pytest.mark.parametrize("body", [b"", b"{", b"[" * 100_000, b'{"pf": 1}', b"[[]]", b"\xff", b"1" * 6000])
-def test_what_cannot_be_read_is_refused_with_a_sentence(application: Application, path: str, body: bytes) -> None:
+def test_an_unreadable_body_is_refused_with_a_sentence(application: Application, path: str, body: bytes) -> None:
     answer = application.http.post(path, content=body, headers={"Authorization": f"Bearer {application.server}"})
     assert answer.status_code == 400
     assert answer.json()["error"]["message"].endswith(".")
@@ -121,32 +124,32 @@ def test_a_body_that_is_wrong_in_the_middle_counts_nothing(application: Applicat
     assert application.served() == {"on": 1}
 
 
-def test_while_the_database_is_away_senders_are_told_to_come_again(application: Application) -> None:
+def test_while_the_database_is_away_impressions_are_answered_with_503(application: Application) -> None:
     away = DatabaseUnavailable()
-    with patch.object(traffic, "add", side_effect=away):
+    with patch.object(impressions, "add", side_effect=away):
         assert application.post(IMPRESSIONS[0], application.bulk({})) == 503
     assert application.post(IMPRESSIONS[0], application.bulk({})) == 200
     assert application.served() == {"on": 1}
 
 
 @pytest.mark.parametrize("key", ["\ud83e", "a\ud83e" + "x" * 240, "a\0b"])
-def test_a_key_that_no_database_takes_is_shown_and_costs_nobody_an_impression(
+def test_a_key_that_no_database_accepts_is_shown_and_loses_no_other_impression(
     application: Application, key: str
 ) -> None:
-    """By OFREP, of a flag whose live tail somebody looks at: what is shown is written together with what is counted."""
+    """The key comes by OFREP. The live tail of its flag is open, and is written in one transaction with the counts."""
     with application.ctx.db.write() as tx:
-        traffic.watch(tx, application.place, application.flag_id, application.now() + HOUR_MS)
-    until(lambda: application.http.app.parts.impressions.is_watched(application.place, "pay"), "it is watched")
-    asked = {"context": {"targetingKey": key}}
-    assert application.post("/ofrep/v1/evaluate/flags/pay", asked, key=application.client) == 200
+        impressions.watch(tx, application.place, application.flag_id, application.now() + HOUR_MS)
+    until(lambda: application.buffer.is_watched(application.place, "pay"), "it is watched")
+    context = {"context": {"targetingKey": key}}
+    assert application.post("/ofrep/v1/evaluate/flags/pay", context, key=application.client) == 200
     assert application.post(IMPRESSIONS[0], application.bulk({})) == 200
     assert application.served() == {"on": 2}
     with application.ctx.db.read() as tx:
-        shown = traffic.recent(tx, application.place, application.flag_id, 0, 10)
+        shown = impressions.recent(tx, application.place, application.flag_id, 0, 10)
     assert any("?" in one.key or "\ufffd" in one.key for one in shown)
 
 
-def test_packed_bodies_are_read_and_do_not_burst(application: Application) -> None:
+def test_packed_bodies_are_read_up_to_a_size(application: Application) -> None:
     packed = gzip.compress(json.dumps(application.bulk({})).encode())
     gzipped = {"Content-Encoding": "gzip"}
     assert application.post(IMPRESSIONS[0], packed, **gzipped) == 200
@@ -163,13 +166,13 @@ def test_a_body_that_is_too_large_is_refused(application: Application, path: str
 
 
 @pytest.mark.parametrize("path", [*IMPRESSIONS, *UNUSED])
-def test_a_key_has_to_be_sent(application: Application, path: str) -> None:
+def test_an_sdk_key_is_required(application: Application, path: str) -> None:
     assert application.http.post(path, json=[]).status_code == 401
     assert application.post(path, [], key="fp_server_side_wrong") == 401
 
 
 @pytest.mark.parametrize("path", UNUSED)
-def test_what_is_not_kept_is_taken_from_either_kind_of_key(application: Application, path: str) -> None:
+def test_discarded_requests_are_accepted_with_either_kind_of_key(application: Application, path: str) -> None:
     assert application.post(path, {"any": "thing"}) == 200
     assert application.post(path, {"any": "thing"}, key=application.client) == 200
 
@@ -180,7 +183,7 @@ def beacon(application: Application, path: str, entries: Any, **more: Any) -> in
     return application.http.post(path, content=json.dumps(body), headers=text).status_code
 
 
-def test_beacons_bring_their_key_and_mode_with_them(application: Application) -> None:
+def test_beacons_contain_their_key_and_mode(application: Application) -> None:
     entries = application.bulk({"pt": 1}, {})
     assert beacon(application, BEACONS[0], entries, sim="OPTIMIZED") == 200
     assert application.served() == {"on": 1}
@@ -199,5 +202,5 @@ def test_a_beacon_without_a_working_key_does_nothing(application: Application, p
 
 
 @pytest.mark.parametrize("path", BEACONS[2:])
-def test_beacons_that_are_not_kept_are_taken(application: Application, path: str) -> None:
+def test_discarded_beacons_are_accepted(application: Application, path: str) -> None:
     assert beacon(application, path, {"any": "thing"}) == 200

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from flagpost.flags.model import Definition
 
 
-def flags_asked(definition: Definition) -> Iterator[tuple[str, str]]:
-    """The flags whose treatments a definition depends on, each with its path in the Admin API's shape."""
+def flag_dependencies(definition: Definition) -> Iterator[tuple[str, str]]:
+    """The flags that a definition depends on, each with its path in the Admin API's shape."""
     for number, one in enumerate(definition.prerequisites):
         yield f"prerequisites[{number}].splitName", one.flag
     for number, rule in enumerate(definition.rules):

@@ -90,7 +90,7 @@ class Snapshot:
     ) -> Evaluation:
         """Never raises. Where `bucketing_key` is given, it decides the bucket in place of the key.
 
-        An error during evaluation, for example of flags that depend on each other in a circle, gives `control` with
+        An error during evaluation, for example of flags that depend on each other in a cycle, gives `control` with
         the label `exception`, as in Split's SDKs: an application must not fail because a flag does.
         """
         decide = self._decide.get(flag)
@@ -98,7 +98,7 @@ class Snapshot:
             return _NOT_FOUND
         try:
             return decide(key, key if bucketing_key is None else bucketing_key, attributes or _NO_ATTRIBUTES)
-        except Exception:  # a circle of flags, for example, raises RecursionError
+        except Exception:  # a cycle of flags, for example, raises RecursionError
             return self._broken[flag]
 
     def evaluate_all(

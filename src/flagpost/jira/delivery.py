@@ -48,6 +48,7 @@ from flagpost.jira.removal import Remover
 from flagpost.jira.resync import begin_everything
 from flagpost.jira.site_access import OAUTH, Keyring, TokenNotGiven, WaitingForToken
 from flagpost.jira.submit_response import refusal, unknown_issues
+from flagpost.store.accounts import accounts
 from flagpost.store.db import Database, Transaction
 from flagpost.store.jira import (
     credentials,
@@ -344,13 +345,13 @@ class Delivery:
         """
         now = self.clock()
         with self.db.write() as tx:
+            if any(one.what != NOTHING for one in told):  # first, in the lock order (`store.locks`)
+                good = {"last_success_at": now, "last_error": None, "failures": 0, "paused_until": None}
+                integrations.update_site(tx, site.id, **good)
             outbox.record_answers(tx, (one.answer for one in told), now)
             delivery_log.write(tx, site.account_id, told, now)
             resyncs.end_finished(tx, site.account_id, now)
             self._follow_unknown(tx, site, unknown, stale, now)
-            if any(one.what != NOTHING for one in told):
-                good = {"last_success_at": now, "last_error": None, "failures": 0, "paused_until": None}
-                integrations.update_site(tx, site.id, **good)
         self.limits.note_delivery(site.cloud_id, now)
         outcomes = Counter(one.answer.outcome for one in told)
         for outcome, flags in outcomes.items():
@@ -377,7 +378,8 @@ class Delivery:
         if not leaving and site.backfill_finished_at is not None and site.resend_wanted_at is None:
             return  # as after most changes: no turn at writing is taken for it
         with self.db.write() as tx:
-            now_there = integrations.site_of_account(tx, site.account_id)
+            accounts.lock(tx, site.account_id)  # no admin sets an integration up while its site is deleted
+            now_there = integrations.lock_site(tx, site.account_id)
             if now_there is None or self._has_more(tx, now_there):
                 return
             if integrations.find(tx, site.account_id) is None:

@@ -16,7 +16,7 @@ from flagpost.jira.secret_box import SecretBox
 from flagpost.store.db import Database
 from flagpost.store.jira import credentials, integrations
 from flagpost.store.jira.credentials import Credentials
-from flagpost.store.jira.integrations import Site
+from flagpost.store.jira.integrations import Installation, Site
 
 APP, OAUTH = "app", "oauth"
 _FETCH_WHEN_LEFT = 0.2  # of a token's life
@@ -167,12 +167,10 @@ class Keyring:
         url, token = self._app(site)
         return FlagsAccess(f"{url}/rest/featureflags/0.1", bearer(token), APP)
 
-    def flags_url(self, site: Site) -> str:
-        """Where the Feature Flags API of a site is, with or without a token."""
+    def flags_url(self, site: Site, installation: Installation | None) -> str:
+        """Where the Feature Flags API of a site is, with or without a token; `installation` is that of the app."""
         if site.way == OAUTH:
             return self._client.oauth_flags_url(site.cloud_id)
-        with self._db.read() as tx:
-            installation = integrations.find_installation(tx, site.installation_id)
         url = installation.api_base_url if installation else self._client.gateway_url(site.cloud_id)
         return f"{url}/rest/featureflags/0.1"
 

@@ -78,7 +78,7 @@ def _why(explanation: Explanation) -> str:
         case Reason.NOT_FOUND:
             return "The flag is not set up in this environment, or archived. Applications get control."
         case Reason.EXCEPTION:
-            return "It could not be evaluated. Do flags depend on each other's treatment in a circle?"
+            return "It could not be evaluated. Do flags depend on each other's treatment in a cycle?"
         case Reason.KILLED:
             return "The flag is killed: everyone gets the default treatment."
         case Reason.PREREQUISITES:

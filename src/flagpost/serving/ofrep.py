@@ -25,7 +25,7 @@ def response(name: str, evaluation: Evaluation, definition: Definition | None) -
     if definition is None:
         return failure("FLAG_NOT_FOUND", f"There is no feature flag “{name}” in this environment.", name)
     if evaluation.reason is Reason.EXCEPTION:
-        return failure("GENERAL", f"“{name}” could not be evaluated; do flags depend on each other in a circle?", name)
+        return failure("GENERAL", f"“{name}” could not be evaluated; do flags depend on each other in a cycle?", name)
     return {
         "key": name,
         "reason": _reason(evaluation),

@@ -1,7 +1,7 @@
 """What Flagpost says of itself while it runs: structured logs, to standard error, with no secret in them.
 
 **From a person's change to Jira.** Every line of a request carries its id, `request` (`flagpost.web.headers` makes it,
-or takes the caller's). A change leaves that id with what Jira should hear of (`store.jira.outbox`), in its own
+or takes the caller's). A change leaves that id with its outbox entries (`store.jira.outbox`), in its own
 transaction, so that it outlives the process. A delivery, which may run on another host and send many changes as one,
 has an id of its own, `delivery`, and each of its lines carries as `changes` the ids of the requests it works off; the
 line of the call has Atlassian's id too, `trace`. So one search for the id of a request finds all of it.

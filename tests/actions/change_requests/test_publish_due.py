@@ -97,7 +97,8 @@ def test_a_change_whose_connection_is_cut_while_it_is_published_is_published_in_
         def cut(connection: sa.Connection, _cursor: Any, statement: str, *_: Any) -> None:
             if statement.startswith("UPDATE"):
                 sa.event.remove(ctx.db.engine, "before_cursor_execute", cut)
-                pid = connection.connection.dbapi_connection.info.backend_pid
+                dbapi: Any = connection.connection.dbapi_connection
+                pid = dbapi.info.backend_pid
                 killer.execute(sa.text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": pid})
 
         sa.event.listen(ctx.db.engine, "before_cursor_execute", cut)

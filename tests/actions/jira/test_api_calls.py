@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flagpost.actions.context import Context
-from flagpost.actions.jira import configure_page, credentials, diagnostics, integration
+from flagpost.actions.jira import configure_page, credentials, diagnostics, integration, status
 from flagpost.actions.jira.api_calls import QuotaUsedUp, ask
 from flagpost.actions.jira.status import State
 from flagpost.actions.projects import projects
@@ -53,7 +53,8 @@ def jira(sqlite_ctx: Context) -> Jira:
 
 @pytest.fixture
 def ctx(sqlite_ctx: Context, jira: Jira) -> Context:
-    found = replace(sqlite_ctx, jira=jira, issues=replace(sqlite_ctx.issues, client=jira))
+    stand_in: Any = jira
+    found = replace(sqlite_ctx, jira=stand_in, issues=replace(sqlite_ctx.issues, client=stand_in))
     found.keyring.tokens._client = jira  # type: ignore[assignment]
     return found
 
@@ -120,7 +121,7 @@ def test_a_quota_that_shows_while_a_person_waits_silences_everything_else(
     jira.answer = QUOTA
     with pytest.raises(JiraError):
         set_token(ctx, connected)
-    found = integration.get_integration(ctx, connected.admin)
+    found = status.get_integration(ctx, connected.admin)
     assert found.site is not None
     assert found.site.quiet_until == clock.now + 1_200_000
     assert found.state is State.NEEDS_ATTENTION
@@ -128,14 +129,14 @@ def test_a_quota_that_shows_while_a_person_waits_silences_everything_else(
     with pytest.raises(QuotaUsedUp):
         ask_who_i_am(ctx)
     clock.forward(seconds=1200)
-    assert integration.get_integration(ctx, connected.admin).state is State.CONNECTED
+    assert status.get_integration(ctx, connected.admin).state is State.CONNECTED
 
 
 def test_sending_everything_again_breaks_the_silence(ctx: Context, connected: AccountFixture) -> None:
     silence(ctx, connected)
     integration.resend(ctx, connected.admin)
     assert ask_who_i_am(ctx).ok
-    assert integration.get_integration(ctx, connected.admin).state is State.CONNECTED
+    assert status.get_integration(ctx, connected.admin).state is State.CONNECTED
 
 
 def test_the_check_asks_nothing_of_a_site_that_asked_for_silence(
@@ -190,6 +191,6 @@ def test_a_call_without_the_sites_address_has_it_asked_for_within_the_limits(
         close_every_endpoint(ctx)
     call = Invocation("installation", "cloud", f"{SITE}/api", None, None, None)
     configure_page.configure(ctx, call, token, "system-token")
-    found = integration.get_integration(ctx, sqlite_account.admin)
+    found = status.get_integration(ctx, sqlite_account.admin)
     assert found.site is not None
     assert (jira.asked, found.site.site_url) == ((["serverInfo"], SITE) if asked else ([], "site cloud"))

@@ -37,7 +37,7 @@ def keep_secrets(ctx: Context, account: AccountFixture) -> None:
         credentials.update(tx, given.id, api_token=ctx.box.encrypt("api"), webhook_secret=ctx.box.encrypt("hook"))
 
 
-def secrets_of(ctx: Context) -> list[str | None]:
+def secrets_of(ctx: Context) -> list[str]:
     with ctx.db.read() as tx:
         return sorted(ctx.box.decrypt(stored) or "?" for _, _, stored in credentials.encrypted(tx))
 

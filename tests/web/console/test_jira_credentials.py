@@ -1,22 +1,14 @@
 """The page for OAuth credentials: what each button does, and what somebody sees who makes a mistake."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from jira_sandbox.embedded import Sandbox, running_sandbox
+from jira_sandbox.embedded import Sandbox
 from tests.web.conftest import Console
 
 pytestmark = pytest.mark.slow
 
 HERE = "/admin/integrations/jira/credentials"
 HOME = "/admin/integrations"
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with running_sandbox() as found:
-        yield found
 
 
 @pytest.fixture

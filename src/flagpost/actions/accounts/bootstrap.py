@@ -1,6 +1,6 @@
 """What an empty database gets when Flagpost starts on it for the first time."""
 
-from flagpost.actions.access import system
+from flagpost.actions.access import NO_ACCOUNT, system
 from flagpost.actions.accounts import api_keys
 from flagpost.actions.context import Context
 from flagpost.actions.projects.projects import create_project
@@ -20,7 +20,7 @@ def ensure_account(ctx: Context) -> str:
     with ctx.db.read() as tx:
         account_id = accounts.first(tx)
     if account_id is None:
-        account_id = _create_account(ctx, system(""))  # no account exists yet, so the actor belongs to none
+        account_id = _create_account(ctx, system(NO_ACCOUNT))
     _ensure_bootstrap_key(ctx, account_id)
     return account_id
 

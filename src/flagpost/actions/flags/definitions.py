@@ -20,7 +20,7 @@ from flagpost.actions.lookup import get_visible_environment, get_visible_flag, g
 from flagpost.actions.unit_of_work import NO_SUMMARY, Change, Summary, transactional
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVersion
 from flagpost.flags.definition_json import dump
-from flagpost.flags.dependency_graph import flags_asked
+from flagpost.flags.dependency_graph import flag_dependencies
 from flagpost.flags.model import Definition, FlagStatus
 from flagpost.store.db import Transaction
 from flagpost.store.flags import definitions
@@ -66,14 +66,6 @@ def get_definition(ctx: Context, actor: Actor, project: str, flag: str, environm
         found = get_visible_project(tx, actor, project)
         place = definitions.find_place(tx, found.id, flag, environment)
         return _visible(tx, actor, found, (flag, environment), place).require_definition()
-
-
-def definitions_of_flag(ctx: Context, actor: Actor, project: str, flag: str) -> dict[str, FlagDefinition]:
-    """All of a flag's definitions, by environment id; for a key bound to environments, those."""
-    actor.require(Right.VIEW_FLAGS)
-    with ctx.db.read() as tx:
-        found = definitions.of_flag(tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id)
-    return {id: one for id, one in found.items() if not actor.environment_ids or id in actor.environment_ids}
 
 
 def list_definitions(
@@ -158,15 +150,15 @@ def lock_definition(
 ) -> DefinitionPlace:
     """The place of a definition, held until the commit, for an actor who may see it.
 
-    With the draft of a new definition, the flags that it asks for are held too, so that a save takes all its locks in
+    With the draft of a new definition, the flags that it depends on are held too, so that a save takes all its locks in
     one order.
     NotFound for a name that does not exist or is not visible, Conflict for an archived flag, InvalidInput for a summary
     that is too long or that the project requires.
     """
     tx, actor = change.tx, change.actor
     found = get_visible_project(tx, actor, project, lock=Lock.SHARE)
-    asked = {name for _, name in flags_asked(draft.definition)} if draft else ()
-    there = definitions.lock(tx, found.id, flag, environment, asked)
+    depends_on = {name for _, name in flag_dependencies(draft.definition)} if draft else ()
+    there = definitions.lock(tx, found.id, flag, environment, depends_on)
     place = _visible(tx, actor, found, (flag, environment), there)
     if place.flag.status is FlagStatus.ARCHIVED:
         raise Conflict(f"“{place.flag.name}” is archived. Bring it back first.")

@@ -1,19 +1,18 @@
-"""What a definition asks for has to be there: other flags of the project, segments of the environment, flag sets."""
+"""What a definition depends on has to exist: other flags of the project, segments of the environment, flag sets."""
 
 from collections.abc import Collection
 
-from flagpost.actions.access import Actor, Right
-from flagpost.actions.context import Context
+from flagpost.actions.access import Right
 from flagpost.actions.flags.flag_sets import require_flag_sets
 from flagpost.actions.lookup import get_visible_environment, get_visible_flag, get_visible_project
 from flagpost.actions.segments.usage import missing_segments
 from flagpost.actions.unit_of_work import Change, transactional
 from flagpost.errors import InvalidInput, Problem
 from flagpost.flags.definition_json import dump
-from flagpost.flags.dependency_graph import flags_asked, reaches
+from flagpost.flags.dependency_graph import flag_dependencies, reaches
 from flagpost.flags.model import Definition, FlagStatus
 from flagpost.store.db import Transaction
-from flagpost.store.flags import definitions, dependencies, flags
+from flagpost.store.flags import dependencies, flags
 from flagpost.store.records import Environment, Project
 
 
@@ -33,40 +32,28 @@ def check_dependencies(
     require_flag_sets(change.tx, found, flag_sets)
 
 
-def treatments_of(
-    ctx: Context, actor: Actor, project: str, environment: str, names: Collection[str]
-) -> dict[str, list[str]]:
-    """The treatments that these flags (by name) have in an environment; one that is not set up there is left out."""
-    actor.require(Right.VIEW_FLAGS)
-    with ctx.db.read() as tx:
-        found = get_visible_project(tx, actor, project)
-        place = get_visible_environment(tx, actor, found, environment)
-        there = definitions.by_flag(tx, found.id, place.id, names)
-    return {name: [treatment.name for treatment in one.treatments] for name, one in there.items()}
-
-
 def require_dependencies(
     tx: Transaction, project: Project, environment: Environment, flag: str, definition: Definition
 ) -> None:
-    """InvalidInput where this definition of `flag` (by name) asks for what is not there, or for what asks for it.
+    """InvalidInput where this definition of `flag` (by name) depends on what does not exist, or on what depends on it.
 
-    A flag whose treatment it asks for has to be active, and must not ask for this one's in turn, itself or by way of
-    others. A segment has to be in the environment. What it asks for, and the flag itself, stay locked until the commit:
-    two saves at once cannot close a circle, and nothing of it is archived or removed meanwhile.
+    A flag that it depends on has to be active, and must not depend on this one, directly or through others. A segment
+    has to be in the environment. All of these, and the flag itself, stay locked until the commit: two saves at once
+    cannot close a cycle, and nothing that the definition depends on is archived or removed meanwhile.
     """
-    asked = list(flags_asked(definition))
-    found = flags.lock_asked(tx, project.id, flag, {name for _, name in asked}) if asked else {}
+    named = list(flag_dependencies(definition))
+    found = flags.lock_with_dependencies(tx, project.id, flag, {name for _, name in named}) if named else {}
 
-    def asked_by(names: set[str]) -> set[str]:
-        return dependencies.asked_by(tx, project.id, environment.id, names)
+    def dependencies_of(names: set[str]) -> set[str]:
+        return dependencies.dependencies_of(tx, project.id, environment.id, names)
 
     problems = missing_segments(tx, environment, dump(definition))
-    for path, other in asked:
+    for path, other in named:
         if other == flag:
             problems.append(Problem(path, "A flag cannot ask for a treatment of its own. Choose another flag."))
         elif found.get(other) is not FlagStatus.ACTIVE:
             problems.append(Problem(path, f"There is no feature flag “{other}” in {project.name}."))
-        elif reaches(other, flag, asked_by):
+        elif reaches(other, flag, dependencies_of):
             problems.append(
                 Problem(path, f"“{other}” asks for a treatment of “{flag}” in turn: neither could be decided.")
             )

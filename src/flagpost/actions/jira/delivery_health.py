@@ -1,6 +1,6 @@
 """How delivery to Jira fares: over time, what waits and for how long, what was refused and what to do; and the log."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
@@ -74,19 +74,23 @@ def delivery_health(ctx: Context, actor: Actor, period: str = "day") -> Health:
     actor.require(Right.MANAGE_INTEGRATIONS)
     if period not in PERIODS:
         raise InvalidInput(f"Choose one of {', '.join(PERIODS)}.", "period")
-    now = ctx.clock()
-    since = (now // HOUR_MS + 1 - PERIODS[period]) * HOUR_MS
     with ctx.db.read() as tx:
-        refused = outbox.refused(tx, actor.account_id, MOST_SHOWN)
-        return Health(
-            state=read_state(tx, actor.account_id, now),
-            since=since,
-            now=now,
-            hours=delivery_log.hours(tx, actor.account_id, since),
-            waiting=outbox.pending(tx, actor.account_id, MOST_SHOWN),
-            waiting_since=outbox.pending_since(tx, actor.account_id),
-            refused=[RefusedFlag(push, what_to_do(push.refused or "")) for push in refused],
-        )
+        return read_health(tx, actor.account_id, period, ctx.clock())
+
+
+def read_health(tx: Transaction, account_id: str, period: str, now: int) -> Health:
+    """Within a transaction: how delivery fares, over one of PERIODS that ends now."""
+    since = (now // HOUR_MS + 1 - PERIODS[period]) * HOUR_MS
+    refused = outbox.refused(tx, account_id, MOST_SHOWN)
+    return Health(
+        state=read_state(tx, account_id, now),
+        since=since,
+        now=now,
+        hours=delivery_log.hours(tx, account_id, since),
+        waiting=outbox.pending(tx, account_id, MOST_SHOWN),
+        waiting_since=outbox.pending_since(tx, account_id),
+        refused=[RefusedFlag(push, what_to_do(push.refused or "")) for push in refused],
+    )
 
 
 def what_to_do(words: str) -> str:
@@ -100,7 +104,7 @@ def list_log(
     """What Jira was told of any flag. `after`: the cursor of the page before."""
     actor.require(Right.MANAGE_INTEGRATIONS)
     with ctx.db.read() as tx:
-        return _page(tx, actor, wanted or LogFilter(), after, limit)
+        return read_log(tx, actor.account_id, wanted or LogFilter(), after, limit)
 
 
 def flag_log(
@@ -118,7 +122,7 @@ def flag_log(
     given = wanted or LogFilter()
     with ctx.db.read() as tx:
         one = get_visible_flag(tx, get_visible_project(tx, actor, project), flag)
-        return _page(tx, actor, LogFilter(one.id, given.outcome, given.since, given.until), after, limit)
+        return read_log(tx, actor.account_id, replace(given, flag=one.id), after, limit)
 
 
 def flag_findings(ctx: Context, actor: Actor, project: str, flag: str) -> list[Finding]:
@@ -130,11 +134,12 @@ def flag_findings(ctx: Context, actor: Actor, project: str, flag: str) -> list[F
         )
 
 
-def _page(tx: Transaction, actor: Actor, wanted: LogFilter, after: str | None, limit: int) -> LogPage:
+def read_log(tx: Transaction, account_id: str, wanted: LogFilter, after: str | None, limit: int) -> LogPage:
+    """Within a transaction: a page of the log. InvalidInput for an unknown outcome, or a cursor that is none."""
     if wanted.outcome is not None and wanted.outcome not in OUTCOMES:
         raise InvalidInput(f"Choose one of {', '.join(OUTCOMES)}.", "outcome")
     limit = min(max(limit, 1), MOST_ENTRIES)
-    found = delivery_log.page(tx, actor.account_id, wanted, _cursor(after) if after else None, limit + 1)
+    found = delivery_log.page(tx, account_id, wanted, _cursor(after) if after else None, limit + 1)
     return LogPage(found[:limit], found[limit - 1].cursor if len(found) > limit else None)
 
 

@@ -34,14 +34,18 @@ def preview(ctx: Context, actor: Actor, project: str, flag: str) -> Preview:
     """What Jira would be sent of this flag, if it were sent now. Raises NotFound as every action on a flag."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        one = get_visible_flag(tx, get_visible_project(tx, actor, project), flag)
-        site = integrations.site_of_account(tx, actor.account_id)
-        push = outbox.find(tx, one.id) or _never_told(one, ctx.clock())
-        told = payload_source.load_flag_states(tx, actor.account_id, [push], ctx.settings.public_url).get(one.id)
-        reason = "" if told else _why_not(tx, actor, one)
-        given = credentials.of_account(tx, actor.account_id)
-        refusal = given.delete_refused if given and site and site.way == OAUTH else None
-    url = _flags_url(ctx, site)
+        return read_preview(ctx, tx, actor, get_visible_flag(tx, get_visible_project(tx, actor, project), flag))
+
+
+def read_preview(ctx: Context, tx: Transaction, actor: Actor, one: Flag) -> Preview:
+    """Within a transaction: what Jira would be sent of this flag."""
+    site = integrations.site_of_account(tx, actor.account_id)
+    push = outbox.find(tx, one.id) or _never_told(one, ctx.clock())
+    told = payload_source.load_flag_states(tx, actor.account_id, [push], ctx.settings.public_url).get(one.id)
+    reason = "" if told else _why_not(tx, actor, one)
+    given = credentials.of_account(tx, actor.account_id)
+    refusal = given.delete_refused if given and site and site.way == OAUTH else None
+    url = _flags_url(ctx, tx, site)
     if told:
         body = bulk_request([flag_payload(told)], properties(actor.account_id, one.project_id))
         return Preview("Jira is told how the flag stands, and on which issues it belongs.", "POST", f"{url}/bulk", body)
@@ -77,7 +81,7 @@ def _why_not(tx: Transaction, actor: Actor, flag: Flag) -> str:
     return "Jira knows none of the flag's issues any more."
 
 
-def _flags_url(ctx: Context, site: Site | None) -> str:
+def _flags_url(ctx: Context, tx: Transaction, site: Site | None) -> str:
     if site is None or site.disconnected_at:
         return f"{ctx.settings.atlassian_api_url}/…"
-    return ctx.keyring.flags_url(site)
+    return ctx.keyring.flags_url(site, integrations.find_installation(tx, site.installation_id))

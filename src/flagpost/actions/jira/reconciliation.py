@@ -86,7 +86,12 @@ def list_checks(ctx: Context, actor: Actor) -> list[CheckReport]:
     """The latest comparisons of the account, the newest first."""
     actor.require(Right.MANAGE_INTEGRATIONS)
     with ctx.db.read() as tx:
-        return [_report(tx, one) for one in reconciliations.latest(tx, actor.account_id, SHOWN)]
+        return read_checks(tx, actor.account_id)
+
+
+def read_checks(tx: Transaction, account_id: str) -> list[CheckReport]:
+    """Within a transaction: the last ones, the newest first."""
+    return [_report(tx, one) for one in reconciliations.latest(tx, account_id, SHOWN)]
 
 
 def _report(tx: Transaction, check: Check) -> CheckReport:

@@ -99,9 +99,13 @@ def get_resync(ctx: Context, actor: Actor, resync: str) -> Progress:
 def list_resyncs(ctx: Context, actor: Actor) -> list[Progress]:
     """The latest resyncs of the account, the newest first."""
     actor.require(Right.MANAGE_INTEGRATIONS)
-    now = ctx.clock()
     with ctx.db.read() as tx:
-        return [resyncs.progress(tx, one, now) for one in resyncs.latest(tx, actor.account_id, SHOWN)]
+        return read_resyncs(tx, actor.account_id, ctx.clock())
+
+
+def read_resyncs(tx: Transaction, account_id: str, now: int) -> list[Progress]:
+    """Within a transaction: the latest of the account, the newest first."""
+    return [resyncs.progress(tx, one, now) for one in resyncs.latest(tx, account_id, SHOWN)]
 
 
 def _find(tx: Transaction, actor: Actor, resync: str) -> Backfill:

@@ -12,7 +12,7 @@ from flagpost.flags.model import Definition, FlagStatus
 from flagpost.store import rows
 from flagpost.store.db import Transaction
 from flagpost.store.flags import dependencies
-from flagpost.store.flags.flags import lock_asked, touch
+from flagpost.store.flags.flags import lock_with_dependencies, touch
 from flagpost.store.locks import Lock, take
 from flagpost.store.records import Environment, FlagDefinition, FlagHead, Page
 from flagpost.store.schema.core import definitions, environments, flags, traffic_types
@@ -97,23 +97,25 @@ _PLACE_IDS = (
 _LOCK_PLACE = _PLACE_IDS.suffix_with("FOR SHARE OF environments FOR NO KEY UPDATE OF flags", dialect="postgresql")
 
 
-def lock(tx: Transaction, project_id: str, flag: str, environment: str, asked: Collection[str] = ()) -> Place | None:
+def lock(
+    tx: Transaction, project_id: str, flag: str, environment: str, depends_on: Collection[str] = ()
+) -> Place | None:
     """A flag and an environment, by name or id, for a change of the definition there; None where one is missing.
 
     Held until the commit: the environment, whose approval rules the change rests on; the flag, with which its
-    definitions are held; and the flags whose treatments the new definition asks for (`asked`, by name). On PostgreSQL
+    definitions are held; and the flags that the new definition depends on (by name). On PostgreSQL
     the locks come first and the rows are read in a statement of their own, so that they are read as the transaction
     left them that was waited for.
     """
     if tx.dialect.name == "postgresql":
         names = {"project": project_id, "flag": flag, "environment": environment}
-        held = tx.execute(_PLACE_IDS if asked else _LOCK_PLACE, names).first()
+        held = tx.execute(_PLACE_IDS if depends_on else _LOCK_PLACE, names).first()
         if held is None:
             return None
         flag, environment = held.flag_id, held.environment_id
-        if asked:
+        if depends_on:
             take(tx, environments, [environment], Lock.SHARE)
-            lock_asked(tx, project_id, flag, asked)
+            lock_with_dependencies(tx, project_id, flag, depends_on)
     return find_place(tx, project_id, flag, environment)
 
 

@@ -1,13 +1,13 @@
-"""What definitions refer to: other flags, segments and flag sets, and who refers to each of these.
+"""What definitions refer to: other flags, segments and flag sets, and which definitions refer to one of these.
 
 A definition keeps these references in its JSON. The table here is an index of them: `store.flags.definitions` writes it
 with every definition, so that it never differs, and a reference is found by one look at an index however many
 definitions there are.
 
-*Problem*: of two saves at once, one makes A ask for B's treatment and the other B for A's. Neither sees the other's, so
-both are allowed, and neither flag could be decided. *Solution*: a save locks the flags that it asks for beside its own
-(`store.flags.flags.lock_asked`). Whoever comes second waits, and then sees what the first one saved. The same lock
-keeps a flag from being archived while a save begins to ask for it.
+*Problem*: of two saves at once, one makes A depend on B and the other makes B depend on A. Neither sees the other's, so
+both are allowed, and neither flag could be decided. *Solution*: a save locks the flags that it depends on beside its
+own (`store.flags.flags.lock_with_dependencies`). The second save waits, and then sees what the first one saved. The
+lock also keeps a flag from being archived while a save makes another flag depend on it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,7 +16,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from flagpost.flags.definition_json import load
-from flagpost.flags.dependency_graph import flags_asked
+from flagpost.flags.dependency_graph import flag_dependencies
 from flagpost.flags.segment_rules import segments_named
 from flagpost.store.db import Transaction
 from flagpost.store.schema.core import definition_dependencies, definitions, environments, flags
@@ -32,8 +32,8 @@ _THOSE = sa.select(definition_dependencies.c.kind, definition_dependencies.c.tar
 
 def references_in(body: Mapping[str, Any]) -> set[Reference]:
     """The flags and segments that a definition refers to, in the shape that is stored."""
-    asked = {("flag", name) for _, name in flags_asked(load(body))}
-    return asked | {("segment", name) for name in segments_named(body)}
+    flags_named = {("flag", name) for _, name in flag_dependencies(load(body))}
+    return flags_named | {("segment", name) for name in segments_named(body)}
 
 
 def replace(tx: Transaction, definition_id: str, new: set[Reference], kinds: Collection[str]) -> None:
@@ -79,14 +79,14 @@ def places_referring_to(tx: Transaction, project_id: str, kind: Kind, targets: S
     return list(tx.execute(_referring_to(kind, targets).where(flags.c.project_id == project_id)))
 
 
-def flags_that_ask_for(tx: Transaction, project_id: str, name: str) -> list[str]:
-    """The names of active flags with a definition that asks for this flag's treatment."""
+def dependents_of(tx: Transaction, project_id: str, name: str) -> list[str]:
+    """The names of the active flags that depend on this flag, in any environment."""
     query = _referring_to("flag", [name]).where(flags.c.project_id == project_id, flags.c.status == "active")
     return list(dict.fromkeys(row.flag for row in tx.execute(query)))
 
 
-def asked_by(tx: Transaction, project_id: str, environment_id: str, names: Collection[str]) -> set[str]:
-    """The names of all flags whose treatment the definitions of these active flags ask for in an environment."""
+def dependencies_of(tx: Transaction, project_id: str, environment_id: str, names: Collection[str]) -> set[str]:
+    """The names of the flags that these active flags depend on in an environment."""
     query = (
         sa.select(definition_dependencies.c.target)
         .join_from(flags, definitions, definitions.c.flag_id == flags.c.id)

@@ -175,12 +175,14 @@ def lock(tx: Transaction, project_id: str, ref: str, strength: Lock = Lock.CHANG
     return _flags(tx, [row])[0] if row else None
 
 
-def lock_asked(tx: Transaction, project_id: str, ref: str, asked: Collection[str]) -> dict[str, FlagStatus]:
-    """The flag of this name or id, and those whose treatments it asks for (by name), locked in one order.
+def lock_with_dependencies(
+    tx: Transaction, project_id: str, ref: str, depends_on: Collection[str]
+) -> dict[str, FlagStatus]:
+    """The flag of this name or id, and those that it depends on (by name), locked in one order.
 
     Their status by name; a name that no flag has is left out. `store.flags.dependencies` says why they are locked.
     """
-    either = sa.or_(flags.c.id == ref, flags.c.name.in_([ref, *asked]))
+    either = sa.or_(flags.c.id == ref, flags.c.name.in_([ref, *depends_on]))
     query = sa.select(flags.c.id, flags.c.name, flags.c.status).where(flags.c.project_id == project_id, either)
     take(tx, flags, [row.id for row in tx.execute(query)], Lock.CHANGE)
     return {row.name: FlagStatus(row.status) for row in tx.execute(query)}

@@ -6,7 +6,7 @@ application knows its client-side key, and must not be able to fill the table wi
 treatments are counted as `UNKNOWN`.
 
 Rows are written in the order of their keys. So two processes that write the same rows can wait for each other, but
-never in a circle.
+never in a cycle.
 """
 
 from collections.abc import Collection, Iterable, Mapping

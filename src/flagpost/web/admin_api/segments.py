@@ -38,6 +38,12 @@ def _plain(page: Page[Any], show: Callable[[Any], Json]) -> Any:
 def _routes(kind: SegmentKind, base: str, tag: str, listed: Callable[..., Any], most: int) -> APIRouter:
     """The paths that every kind of segment has, below `base`."""
     part = APIRouter(prefix=f"/{base}", tags=[tag])
+    _add_project_routes(part, kind, listed, most)
+    _add_environment_routes(part, kind, listed, most)
+    return part
+
+
+def _add_project_routes(part: APIRouter, kind: SegmentKind, listed: Callable[..., Any], most: int) -> None:
     kinds = (kind,)
     Limit = Annotated[int, Query(ge=1)]
 
@@ -66,6 +72,11 @@ def _routes(kind: SegmentKind, base: str, tag: str, listed: Callable[..., Any], 
         segments.delete_segment(ctx, key, workspace, segment, kinds)
         return True
 
+
+def _add_environment_routes(part: APIRouter, kind: SegmentKind, listed: Callable[..., Any], most: int) -> None:
+    kinds = (kind,)
+    Limit = Annotated[int, Query(ge=1)]
+
     @part.get("/ws/{workspace}/environments/{environment}")
     def list_in_environment(
         ctx: Ctx, key: Key, workspace: str, environment: str, offset: Offset = 0, limit: Limit = most
@@ -89,8 +100,6 @@ def _routes(kind: SegmentKind, base: str, tag: str, listed: Callable[..., Any], 
         """Take an empty segment out of an environment; 409, with the list, where flags there use it."""
         segments.remove_from_environment(ctx, key, environment, segment, kinds)
         return True
-
-    return part
 
 
 _standard = _routes(SegmentKind.STANDARD, "segments", "Segments", _objects, _AT_MOST)

@@ -23,6 +23,10 @@ _LISTS = ("prerequisites", "flagSets")
 _NOTHING: dict[str, Any] = {"prerequisites": [], "flagSets": [], "impressionsDisabled": False}
 FIELDS = ("treatments", "rules", "defaultRule", "defaultTreatment", "trafficAllocation", *_NOTHING)
 NEW_MATCHER: dict[str, Any] = {"type": "IN_LIST_STRING", "negate": False, "strings": []}
+MATCHER_GROUPS = [
+    (group, [kind for kind in MATCHERS.values() if kind.group == group])
+    for group in dict.fromkeys(kind.group for kind in MATCHERS.values())
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ def with_unseen(body: dict[str, Any], present: dict[str, Any] | None) -> dict[st
 def flags_asked(body: dict[str, Any]) -> set[str]:
     """The names of the flags whose treatments are asked for: by prerequisites and by matchers."""
     matchers = [one for rule in body["rules"] for one in rule["condition"]["matchers"]]
-    asked = [*body["prerequisites"], *(one["depends"] for one in matchers if one.get("depends"))]
+    asked = [*body.get("prerequisites", ()), *(one["depends"] for one in matchers if one.get("depends"))]
     return {one["splitName"] for one in asked if one["splitName"]}
 
 
@@ -197,6 +201,15 @@ def date_field(value: Any) -> str:
     if not isinstance(value, int):
         return ""
     return datetime.fromtimestamp(value / 1000, UTC).strftime("%Y-%m-%dT%H:%M")
+
+
+EDITOR_VALUES: dict[str, Any] = {
+    "matchers": MATCHERS,
+    "groups": MATCHER_GROUPS,
+    "dates": DATE_MATCHERS,
+    "date_field": date_field,
+}
+"""What the templates of the editor take, whatever is edited."""
 
 
 def new_definition() -> dict[str, Any]:

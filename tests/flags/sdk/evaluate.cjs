@@ -1,5 +1,5 @@
 // Asks Split's JavaScript SDK every case of a file, and writes [treatment, label] of each to another.
-// Usage: node ask.cjs ADDRESS CASES ANSWERS; environment n of the cases is served below ADDRESS/n.
+// Usage: node evaluate.cjs ADDRESS CASES ANSWERS; environment n of the cases is served below ADDRESS/n.
 const { readFileSync, writeFileSync } = require("node:fs");
 const { SplitFactory } = require("@splitsoftware/splitio");
 
