@@ -48,7 +48,7 @@ class RefusedFlag:
 class Health:
     """The state of delivery. `hours`: sums of the hours in which something was sent, since `since` (ms).
 
-    `waiting`: the next entries to send, up to fifty of `state.behind`; `waiting_since`: since when the oldest of them is
+    `waiting`: the next entries to send, up to fifty of `state.behind`; `waiting_since`: since when the oldest is
     pending, None where none is. `refused`: up to fifty.
     """
 
