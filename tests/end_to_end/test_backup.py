@@ -75,7 +75,7 @@ def test_what_is_no_backup_is_refused(sandbox: Sandbox, tmp_path: Path, postgres
     newer.commit()
     newer.close()
     place = ("--database-url", f"sqlite:///{tmp_path / 'new.db'}")
-    assert "There is no file" in run(sandbox, "restore", tmp_path / "nothing.db", *place).stderr
+    assert "does not exist" in run(sandbox, "restore", tmp_path / "nothing.db", *place).stderr
     assert "not a database" in run(sandbox, "restore", tmp_path / "text.db", *place).stderr
     assert "Another version of Flagpost made" in run(sandbox, "restore", tmp_path / "newer.db", *place).stderr
     assert not (tmp_path / "new.db").exists()

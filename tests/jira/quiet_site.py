@@ -92,7 +92,7 @@ def connected(database: Database, sandbox: Sandbox, hour: int = -1) -> Site:
         atlassian_api_url=sandbox.url,
         allow_insecure_jira=True,
         secret_keys=[Fernet.generate_key().decode()],
-        drift_check_hour=hour,
+        reconciliation_hour=hour,
     )
     ctx = app.context_on(database, settings, clock)
     actor = new_account(ctx).admin
