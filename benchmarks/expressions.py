@@ -9,13 +9,13 @@ from flagpost.flags.expressions import expression
 
 TURNS = 9
 SEARCHES = 20_000  # in a turn
-ORDINARY = {
+ORDINARY: dict[str, tuple[str, ...]] = {
     r"^user_[0-9]+$": ("user_12345", "group_7"),
     r"@example\.(com|org)$": ("somebody@example.org", "somebody@example.net"),
     r"(?i)beta": ("internal-Beta-3", "release"),
     r"^[\w.+-]+@[\w-]+\.[a-z]+$": ("some.body+x@mail.example", "some body"),
 }
-REPEATED_GROUPS = {
+REPEATED_GROUPS: dict[str, tuple[str, ...]] = {
     r"^(\d{1,3}\.){3}\d{1,3}$": ("192.168.10.254", "192.168.10"),
     r"^([a-z]+-)*[a-z]+$": ("eu-central-a", "eu-central-1"),
 }

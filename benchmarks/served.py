@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.stores import PostgresTemplate
+from tests.stores import PostgresServer
 
 from benchmarks.stage import (
     KEY,
@@ -34,7 +34,7 @@ CONTEXT = {"context": {"targetingKey": "user-1"}}
 def bench_served(flags: int) -> None:
     """On PostgreSQL, with several processes that serve, on one core together with it."""
     with tempfile.TemporaryDirectory(prefix="flagpost-postgres-", ignore_cleanup_errors=True) as folder:
-        template = PostgresTemplate(Path(folder))
+        template = PostgresServer(Path(folder), durable=True)
         with template.new_url() as url, ExitStack() as stack:
             values = _filled(url, flags)
             ports = [free_port() for _ in range(PROCESSES)]

@@ -23,6 +23,7 @@ from flagpost.settings import Settings
 from flagpost.store.db import Database
 from flagpost.store.schema import core
 from jira_sandbox.embedded import Sandbox, running_sandbox
+from tests import done_once
 from tests.stores import PostgresServer, SqliteTemplate, emptied_after, remove_server
 
 ROOT = Path(__file__).parents[1]
@@ -45,6 +46,13 @@ def cheap_passwords() -> Iterator[argon2.PasswordHasher]:
     sessions._hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     yield own
     sessions._hasher = own
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _done_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        done_once.share(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

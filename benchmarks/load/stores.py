@@ -8,7 +8,7 @@ from pathlib import Path
 from subprocess import Popen
 
 import sqlalchemy as sa
-from tests.stores import PostgresTemplate
+from tests.stores import PostgresServer
 
 from benchmarks.stage import SECRET_KEY, cpu_seconds, free_port, program, resident_mb, wait_until_ready
 from flagpost.app import open_database
@@ -19,8 +19,8 @@ from flagpost.store.schema.jira import jira_sites, outbox_entries
 PUBLIC_URL = "http://flagpost.invalid"
 _LONGEST_WAIT_SECONDS = 600.0
 _BEHIND = sa.select(
-    sa.exists().where(outbox_entries.c.wanted > outbox_entries.c.delivered)
-    | sa.exists().where(jira_sites.c.resend_wanted_at > 0)
+    sa.exists().where(outbox_entries.c.latest_version > outbox_entries.c.delivered_version)
+    | sa.exists().where(jira_sites.c.resync_requested_at > 0)
 )
 
 
@@ -79,7 +79,7 @@ def sqlite(folder: Path, name: str) -> Iterator[Store]:
 
 
 @contextmanager
-def postgresql(template: PostgresTemplate, folder: Path) -> Iterator[Store]:
+def postgresql(template: PostgresServer, folder: Path) -> Iterator[Store]:
     """A database of the run's own PostgreSQL."""
     with template.new_url() as url:
         database = Database(url)

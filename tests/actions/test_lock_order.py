@@ -284,7 +284,7 @@ def connect_by_credentials(shop: Shop) -> None:
     do(webhooks._mark_issues, replace(event, kind="jira:issue_deleted"))
     started = do(resync.send_again)
     with pytest.raises(Conflict, match="nothing to cancel"):
-        do(resync.cancel, started.backfill.id)
+        do(resync.cancel, started.resync.id)
     do(reconciliation.ask_for_check)
     with ctx.db.write() as tx:
         site = integrations.site_of_account(tx, shop.admin.account_id)
@@ -302,9 +302,7 @@ def connect_by_credentials(shop: Shop) -> None:
 def connect_by_app(shop: Shop) -> None:
     do, ctx = shop.do, shop.ctx
     token = do(integration._set_up, [("Shop", "Production")], None).secret
-    invocation = Invocation(
-        "app", "installation", "cloud", "https://acme.atlassian.net", "http://127.0.0.1:9", None, {}
-    )
+    invocation = Invocation("installation", "cloud", "http://127.0.0.1:9", "https://acme.atlassian.net", None, None)
     caller = configure_page._Caller(invocation, ctx.box.encrypt("token"), shop.clock() + 3_600_000)
     do(configure_page._connect, caller, token, "https://acme.atlassian.net")
     do(configure_page._keep_token, caller)

@@ -93,7 +93,7 @@ class Remote:
     def _search(self, _person: str, body: Any) -> tuple[int, Any]:
         if event := self.held.get(body["q"]):
             event.wait(10)
-        found = [flag for flag in OTHERS if body["q"] in flag["name"]]
+        found = [flag for flag in OTHERS if body["q"] in str(flag["name"])]
         brief = [{name: flag[name] for name in ("id", "name", "project")} for flag in found[:5]]
         return 200, {"flags": brief, "more": len(found) > 5}
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -20,7 +21,7 @@ from tests.commands.forge_app.node import built_app, bundled_files
 from tests.end_to_end.world import APP_ID, until
 
 pytestmark = pytest.mark.browser
-NARROW = {"narrow": {"color_scheme": "light", "viewport": {"width": 320, "height": 640}}}
+NARROW: dict[str, dict[str, Any]] = {"narrow": {"color_scheme": "light", "viewport": {"width": 320, "height": 640}}}
 
 
 @pytest.fixture(scope="module", params=["modules", "bundled"])
@@ -282,7 +283,9 @@ def test_a_late_answer_to_an_earlier_search_is_not_shown(jira: Jira) -> None:
     search.fill("other_29")
     expect(app.get_by_text("1 feature flag found.")).to_be_visible()
     late.set()
-    earlier.value.response().finished()
+    answered = earlier.value.response()
+    assert answered
+    answered.finished()
     expect(app.get_by_role("button", name=re.compile("^other_"))).to_have_count(1)
 
 

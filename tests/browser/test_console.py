@@ -1,12 +1,13 @@
 """The console for people: by keyboard, in light and dark, on a phone, with nothing that keeps somebody out."""
 
 import re
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Frame, Page, expect
 
-from flagpost.commands.demo import EMAIL, PASSWORD, Show
+from flagpost.commands.demo import EMAIL, PASSWORD, Demo
 from flagpost.flags.matchers import MATCHERS
 from tests.browser.conftest import Desk
 
@@ -22,7 +23,7 @@ FLAG_TABS = (
     "audit",
     "settings",
 )
-LOOKS = {
+LOOKS: dict[str, dict[str, Any]] = {
     "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 860}},
     "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 860}},
     "phone": {"color_scheme": "light", "viewport": {"width": 390, "height": 844}},
@@ -38,7 +39,16 @@ def console_pages(page: Page, base: str) -> dict[str, str]:
         f"project's {tab}": f"{home}/{tab}"
         for tab in ("flags", "flags?q=nothing", "segments", "change-requests", "environments", "flag-sets", "audit")
     }
-    admin = ("projects", "environments", "api-keys", "users", "groups", "integrations", "audit", "integrations/jira")
+    admin: tuple[str, ...] = (
+        "projects",
+        "environments",
+        "api-keys",
+        "users",
+        "groups",
+        "integrations",
+        "audit",
+        "integrations/jira",
+    )
     admin += ("integrations/jira/credentials", "integrations/health", "integrations/log", "integrations/log?flag=none")
     pages |= {f"admin {tab}": f"{base}/admin/{tab}" for tab in admin}
     pages["admin configured"] = f"{base}/admin/integrations?tab=configured"
@@ -67,13 +77,13 @@ def serious(page: Page) -> list[str]:
     return [f"{page.url}: {one['id']}: {one['nodes'][0]['html'][:200]}" for one in grave]
 
 
-def too_wide(page: Page) -> list[str]:
+def too_wide(page: Page | Frame) -> list[str]:
     wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth + 1")
     return [f"{page.url} is wider than the window"] if wide else []
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_axe_finds_nothing_serious_on_any_page(chromium: Browser, show: Show, look: str) -> None:
+def test_axe_finds_nothing_serious_on_any_page(chromium: Browser, show: Demo, look: str) -> None:
     context = chromium.new_context(**LOOKS[look])
     page = context.new_page()
     base, jira = show.flagpost.settings.public_url, show.sandbox.url
@@ -174,7 +184,7 @@ def test_the_editor_offers_every_matcher(connected: Desk) -> None:
     assert set(offered) == set(MATCHERS)
 
 
-def test_what_a_viewer_may_not_do_is_not_offered(chromium: Browser, show: Show) -> None:
+def test_what_a_viewer_may_not_do_is_not_offered(chromium: Browser, show: Demo) -> None:
     context = chromium.new_context(viewport={"width": 1280, "height": 860})
     page = context.new_page()
     page.goto(show.flagpost.settings.public_url)

@@ -46,7 +46,7 @@ def test_the_chart_has_its_numbers_in_a_table_that_is_opened_by_keyboard(desk: D
     send(desk, sdk_key(desk.world), "ann", "bob", "cyd")
     desk.flag_page("checkout", "traffic")
     expect(page.get_by_role("img", name="3 impressions in 24 hours")).to_be_visible()
-    page.get_by_text("The same as a table").focus()
+    page.get_by_text("Show as a table").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("cell", name="3", exact=True)).to_be_visible()
     page.get_by_role("link", name="30 days").click()

@@ -26,7 +26,7 @@ def test_systemd_finds_nothing_wrong_and_little_exposed(unit: Path, tmp_path: Pa
     copy.write_text(unit.read_text().replace("/opt/flagpost/venv/bin/flagpost", "/bin/true"))
     verified = subprocess.run(["systemd-analyze", "verify", copy], capture_output=True, text=True, check=False)
     assert (verified.returncode, verified.stderr) == (0, "")
-    command = ["systemd-analyze", "security", "--offline=true", f"--threshold={MOST_EXPOSED}", "--no-pager", copy]
+    command = ["systemd-analyze", "security", "--offline=true", f"--threshold={MOST_EXPOSED}", "--no-pager", str(copy)]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 

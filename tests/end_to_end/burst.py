@@ -214,10 +214,12 @@ class Burst:
         until(lambda: self.acknowledged >= moment or self._failures, f"{moment} changes are acknowledged", 180)
         self._raise()
 
+    def _refused(self, count: int) -> bool:
+        return self.unanswered >= count or self.acknowledged >= self.changes // _HANDS * _HANDS
+
     def wait_for_refusals(self, count: int) -> None:
         """Until so many changes of the burst were not acknowledged, or all were."""
-        done = lambda: self.unanswered >= count or self.acknowledged >= self.changes // _HANDS * _HANDS  # noqa: E731
-        until(lambda: done() or self._failures, f"{count} changes are refused", 120)
+        until(lambda: self._refused(count) or self._failures, f"{count} changes are refused", 120)
         self._raise()
 
     def expect_kept(self, patience: float = 400.0) -> None:

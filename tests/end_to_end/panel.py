@@ -21,7 +21,12 @@ def ask(
     """The sandbox's `status`, `body` and `token` of a call; GET where nothing is sent."""
     found = next(one for one in world.sandbox.get("/issues") if one["key"] == issue)
     on_issue = {"type": "jira:issuePanel", "issue": {"id": found["id"], "key": issue, "type": "Story", "typeId": "1"}}
-    context = {"cloudId": CLOUD_ID, "siteUrl": world.sandbox.url, "moduleKey": "feature-flags", "localId": "x"}
+    context: dict[str, Any] = {
+        "cloudId": CLOUD_ID,
+        "siteUrl": world.sandbox.url,
+        "moduleKey": "feature-flags",
+        "localId": "x",
+    }
     context["extension"] = on_issue if extension is None else extension
     claims = {"principal": person, "context": context, **how.pop("claims", {})}
     call = {"method": "GET" if body is None else "POST", "path": f"/forge/panel{what}", "claims": claims, **how}

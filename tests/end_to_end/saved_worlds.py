@@ -74,8 +74,8 @@ class Saved:
 
     def key(self, kind: str = "server_side") -> tuple[str, str]:
         """A new SDK key: its id and its secret."""
-        told = {"name": kind, "kind": kind, "project": self.project.id, "environments": [self.place]}
-        key, secret = api_keys.create_api_key(self.ctx, self.actor, **told)
+        scope = api_keys.KeyScope(self.project.id, [self.place])
+        key, secret = api_keys.create_api_key(self.ctx, self.actor, name=kind, kind=kind, scope=scope)
         return key.id, secret
 
     def new_flag(self, name: str) -> None:

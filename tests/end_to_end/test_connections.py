@@ -180,7 +180,7 @@ def test_a_moved_issue_keeps_its_connection(connected: World) -> None:
     connected.new_flag("pay", "PAY-3")
     connected.settled()
     moved = connected.sandbox.move_issue("PAY-3", "WEB")
-    assert connected.in_jira("pay")["issues"] == [moved]
+    assert connected.known_in_jira("pay")["issues"] == [moved]
     connected.act("kill", "pay")
     assert connected.on_issue("pay")["issues"] == [moved]
     connected.connect("pay", "PAY-3")  # the old key still leads there
@@ -196,7 +196,7 @@ def test_keys_are_accepted_while_jira_is_away_and_looked_up_later(connected: Wor
     connected.sandbox.no_faults()
     assert {issue["state"] for issue in found} <= {"unchecked", "known", "missing"}
     connected.settled()
-    assert connected.in_jira("pay")["issues"] == ["PAY-1"]
+    assert connected.known_in_jira("pay")["issues"] == ["PAY-1"]
     states = {
         i["key"]: i["state"] for i in connected.call("GET", "/api/v1/projects/Default/flags/pay/issues")["issues"]
     }

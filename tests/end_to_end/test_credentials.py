@@ -205,7 +205,7 @@ def test_a_refused_delete_holds_up_nothing_else(world: World, status: int) -> No
     assert world.on_issue("ship")["summary"]["status"]["enabled"] is False
     assert world.integration()["state"] == "connected"
     preview = world.call("GET", "/api/v1/projects/Default/flags/pay/jira-preview")
-    assert (preview["method"], preview["body"]["flags"][0]["id"]) == ("POST", world.in_jira("pay")["id"])
+    assert (preview["method"], preview["body"]["flags"][0]["id"]) == ("POST", world.known_in_jira("pay")["id"])
 
 
 def test_removing_the_integration_where_nothing_may_be_deleted_ends_and_says_what_is_left(world: World) -> None:
@@ -218,7 +218,7 @@ def test_removing_the_integration_where_nothing_may_be_deleted_ends_and_says_wha
     removal = world.integration()["removals"][0]
     assert (removal["outcome"], removal["flags"]) == ("left", 1)
     assert "1 flag stays on its issues" in removal["words"]
-    assert world.in_jira("pay")["summary"]["status"]["enabled"] is False
+    assert world.known_in_jira("pay")["summary"]["status"]["enabled"] is False
     assert world.integration()["credentials"] is None
 
 

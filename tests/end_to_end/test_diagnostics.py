@@ -116,7 +116,7 @@ def test_doctor_says_the_same_at_the_command_line(connected: World, sqlite_url: 
     connected.settled()
     first = command(connected, sqlite_url, "doctor")
     assert "ok   Jira takes flags from Flagpost." in first.stdout
-    assert "BAD  Nobody can sign in yet." in first.stdout
+    assert "BAD  No user can sign in yet." in first.stdout
     connected.sandbox.faults(forbidden=True)
     assert "BAD  Jira takes no flags (403)." in command(connected, sqlite_url, "doctor").stdout
 

@@ -63,7 +63,7 @@ def test_one_flag_that_jira_breaks_down_over_does_not_hold_up_the_others(connect
     connected_on_both.act("kill", "b")
     connected_on_both.disconnect("c", "PAY-1")
     until(lambda: connected_on_both.in_jira("c") is None, "c is gone from Jira", 60)
-    assert connected_on_both.in_jira("b")["summary"]["status"]["enabled"] is False
+    assert connected_on_both.known_in_jira("b")["summary"]["status"]["enabled"] is False
     refused = until(lambda: connected_on_both.integration()["refused_flags"], "it is said which flag Jira fails at", 60)
     assert "fails at it again and again (500)" in refused[0]["words"]
     connected_on_both.sandbox.no_faults()

@@ -252,7 +252,7 @@ def test_what_a_body_says_of_issue_and_person_is_ignored(flagged: World) -> None
 
 def test_a_panels_token_is_believed_once_for_looking_too(flagged: World) -> None:
     sent = ask(flagged)
-    again = {"headers": {"Authorization": f"Bearer {sent['token']}"}, "trust_env": False}
+    again: dict[str, Any] = {"headers": {"Authorization": f"Bearer {sent['token']}"}, "trust_env": False}
     assert httpx2.get(f"{flagged.url}/forge/panel", **again).status_code == 401
     for what, body in (("search", {"q": ""}), ("link", {"code": "x"}), ("unlink", {})):
         assert httpx2.post(f"{flagged.url}/forge/panel/{what}", json=body, **again).status_code == 401

@@ -151,7 +151,7 @@ def test_a_delivery_that_is_repeated_changes_nothing_twice(hooked: World) -> Non
 
 def post_hook(world: World, body: bytes, signature: str | None, where: str = "") -> int:
     address = where or world.call("GET", "/api/v1/jira/integration")["credentials"]["webhook"]
-    headers = {"X-Hub-Signature": signature.encode("latin-1")} if signature is not None else {}
+    headers: Any = {"X-Hub-Signature": signature.encode("latin-1")} if signature is not None else {}
     return httpx2.post(address, content=body, headers=headers, trust_env=False).status_code
 
 

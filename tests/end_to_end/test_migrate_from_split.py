@@ -130,7 +130,12 @@ def _fill_shop(source: World, shop: str, users: list[str], group: str) -> None:
     depends = {"type": "IN_SPLIT", "depends": {"splitName": "flag_2", "treatment": ["on"]}, "negate": True}
     rules.append({**rules[0], "condition": {"combiner": "AND", "matchers": [depends]}})
     wanted = [{"splitName": "flag_59", "treatment": ["on", "off"]}]
-    more = {"trafficAllocation": 80, "flagSets": sets, "prerequisites": wanted, "impressionsDisabled": True}
+    more: dict[str, Any] = {
+        "trafficAllocation": 80,
+        "flagSets": sets,
+        "prerequisites": wanted,
+        "impressionsDisabled": True,
+    }
     source.define("flag_1", rules=rules, share=40, **more)
     source.define("flag_1", place="Staging")
     source.act("kill", "flag_3")

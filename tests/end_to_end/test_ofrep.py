@@ -104,7 +104,7 @@ def test_what_cannot_be_evaluated_says_why(world: World, provider: Provider) -> 
     assert (stranger.status_code, "SDK key" in stranger.json()["errorDetails"]) == (401, True)
     key = provider.http.headers["Authorization"].split()[1]
     by_header = {"X-API-Key": key, "Authorization": ""}
-    asked = {"json": {"context": {"targetingKey": "ada"}}, "headers": by_header}
+    asked: dict[str, Any] = {"json": {"context": {"targetingKey": "ada"}}, "headers": by_header}
     assert httpx2.post(f"{world.url}/ofrep/v1/evaluate/flags/pay", **asked, trust_env=False).is_success
 
 

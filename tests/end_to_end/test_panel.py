@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import httpx2
 import pytest
@@ -111,7 +112,12 @@ def test_flags_follow_an_issue_that_moves(connected: World) -> None:
 
 
 def test_what_is_wrong_is_said_field_by_field(connected: World) -> None:
-    wrong = {"/search": {"q": 5}, "/connect": {}, "/disconnect": {"flag": "a/b"}, "/link": {"code": None}}
+    wrong: dict[str, dict[str, Any]] = {
+        "/search": {"q": 5},
+        "/connect": {},
+        "/disconnect": {"flag": "a/b"},
+        "/link": {"code": None},
+    }
     for what, body in wrong.items():
         sent = ask(connected, what, body)
         assert sent["status"] == 400

@@ -30,7 +30,7 @@ def wire_to_jira(sandbox: Sandbox) -> Iterator[tuple[Wire, dict[str, str]]]:
 
 
 def test_jira_is_away(sandbox: Sandbox, database_url: str, survived: Survived) -> None:
-    with wire_to_jira(sandbox) as (wire, settings), fleet(sandbox, database_url, **settings) as running:
+    with wire_to_jira(sandbox) as (wire, settings), fleet(sandbox, database_url, 1, **settings) as running:
         burst = Burst(running.world, survived.seed)
         with burst.under_way():
             for _ in burst.moments(1):
@@ -87,7 +87,7 @@ def test_connections_to_jira_are_cut_in_the_middle_of_an_answer(
     sandbox: Sandbox, database_url: str, survived: Survived
 ) -> None:
     chance = random.Random(survived.seed)
-    with wire_to_jira(sandbox) as (wire, settings), fleet(sandbox, database_url, **settings) as running:
+    with wire_to_jira(sandbox) as (wire, settings), fleet(sandbox, database_url, 1, **settings) as running:
         burst = Burst(running.world, survived.seed)
         with burst.under_way():
             for moment in burst.moments(survived.times(4)):

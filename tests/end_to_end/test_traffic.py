@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -57,6 +58,10 @@ def served(world: World, flag: str) -> dict[str | None, int]:
     return dict(found)
 
 
+def _is_served(world: World, flag: str, total: int) -> bool:
+    return sum(served(world, flag).values()) >= total
+
+
 def half_on(name: str) -> TargetedFlag:
     definition = Definition((Treatment("on"), Treatment("off")), "off", (Bucket("on", 50), Bucket("off", 50)))
     return TargetedFlag(name, "user", definition, seeds_of(name, "here"))
@@ -99,7 +104,7 @@ def test_the_sums_are_what_an_application_with_splits_sdk_asked(world: World, mo
     given = ask(world, sdk_key(world), mode)
     total = TURNS * len(KEYS)
     for name in NAMES:
-        until(lambda name=name: sum(served(world, name).values()) >= total, f"{name} was served {total} times", 30)
+        until(partial(_is_served, world, name, total), f"{name} was served {total} times", 30)
         found = served(world, name)
         assert given[name].total() == total
         if mode == "DEBUG":
@@ -107,7 +112,8 @@ def test_the_sums_are_what_an_application_with_splits_sdk_asked(world: World, mo
         elif mode == "NONE":
             assert found == {None: total}
         else:  # each key once with its treatment; what it asked again is counted only
-            assert found == {**{k: count // TURNS for k, count in given[name].items()}, None: total - len(KEYS)}
+            expected: dict[Any, int] = {k: count // TURNS for k, count in given[name].items()}
+            assert found == {**expected, None: total - len(KEYS)}
 
 
 class Senders:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -68,7 +69,7 @@ def change_at_once(one: World, other: World) -> Counter[tuple[str, int]]:
     for number in range(ROUNDS):
         name = f"same{number}"
         place = f"{splits}/{name}/environments/Production"
-        changes = {
+        changes: dict[str, tuple[str, str, Any]] = {
             "create": ("POST", f"{splits}/trafficTypes/user", {"name": name}),
             "initiate": ("POST", place, body),
             "connect": ("POST", f"{links}/{name}/issues", {"issues": ["PAY-1"]}),
@@ -78,7 +79,7 @@ def change_at_once(one: World, other: World) -> Counter[tuple[str, int]]:
             "connect again": ("POST", f"{links}/{name}/issues", {"issues": ["PAY-1"]}),
         }
         for what, (method, path, sent) in changes.items():
-            how = {} if sent is None else {"json": sent}
+            how: dict[str, Any] = {} if sent is None else {"json": sent}
             answers = at_once(*(partial(world.http.request, method, path, **how) for world in (one, other)))
             assert answers[0] < 300, (what, answers)
             assert answers[-1] < 500, (what, answers)

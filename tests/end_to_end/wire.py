@@ -82,8 +82,12 @@ class Wire:
                 sink.write(some)
                 await sink.drain()
 
+    def _close_all(self) -> None:
+        self._server.close()
+        self._abort_all()
+
     def close(self) -> None:
-        self._do(lambda: (self._server.close(), self._abort_all(), None)[-1])
+        self._do(self._close_all)
         self._loop.call_soon_threadsafe(self._loop.call_later, 0.1, self._loop.stop)
         self._thread.join(10)
         self._loop.close()

@@ -158,6 +158,12 @@ class World:
         """What Jira holds of the flag with this name."""
         return next((flag for flag in self.sandbox.flags().values() if flag["key"] == name), None)
 
+    def known_in_jira(self, name: str) -> dict[str, Any]:
+        """What Jira holds of a flag that it has to hold."""
+        found = self.in_jira(name)
+        assert found is not None, f"{name} is not in Jira"
+        return found
+
     def on_issue(self, name: str) -> dict[str, Any]:
         """What Jira holds of it, once everything has arrived."""
         self.settled()
@@ -167,7 +173,7 @@ class World:
 
     def should_be_in_jira(self) -> dict[str, dict[str, Any]]:
         """What Flagpost says of every flag that Jira is to show: worked out here from its APIs, by the seed's rules."""
-        expected = {}
+        expected: dict[str, dict[str, Any]] = {}
         for one in self.integration()["projects"]:
             if one["visible"]:
                 expected |= self._flags_of(one["id"], one["environment"], one["environment_id"])

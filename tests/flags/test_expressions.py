@@ -141,10 +141,10 @@ def expecting(source: str) -> Definition:
 
 def test_giving_up_is_counted_each_time_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     hopeless, text = Expression("(a|aa)+$"), "a" * 60 + "b"
-    before = REGISTRY.get_sample_value("flagpost_expressions_given_up_total") or 0
+    before = REGISTRY.get_sample_value("flagpost_expressions_timed_out_total") or 0
     with caplog.at_level(logging.WARNING):
         assert not any(hopeless.is_in(text) for _ in range(3))
-    assert REGISTRY.get_sample_value("flagpost_expressions_given_up_total") == before + 3
+    assert REGISTRY.get_sample_value("flagpost_expressions_timed_out_total") == before + 3
     assert [record.getMessage().count("(a|aa)+$") for record in caplog.records] == [1]
     assert text not in caplog.text  # what end users send is theirs
 

@@ -58,17 +58,18 @@ def test_exactly_one_field_of_a_rollout_is_set(definition: Definition) -> None:
         assert sum(value is not None for value in (rollout.percentage, rollout.rules, rollout.text)) == 1
 
 
-def said(definition: Definition | None, **how: bool) -> str:
-    return flag_state(definition, **{"killed": False, **how}).words.text
+def described(definition: Definition | None, **how: bool) -> str:
+    how = {"killed": False, **how}
+    return flag_state(definition, killed=how["killed"], archived=how.get("archived", False)).words.text
 
 
 def test_words_say_what_is_served() -> None:
-    assert said(simple(30)) == "On for 70 %"
-    assert said(simple(rules=(ANY,))) == "On with 1 rule"
-    assert said(simple(rules=(ANY, ANY))) == "On with 2 rules"
-    assert said(simple(), killed=True) == "Killed: everybody gets “off”"
-    assert said(simple(), archived=True) == "Archived"
-    assert said(None) == "Not initiated"
+    assert described(simple(30)) == "On for 70 %"
+    assert described(simple(rules=(ANY,))) == "On with 1 rule"
+    assert described(simple(rules=(ANY, ANY))) == "On with 2 rules"
+    assert described(simple(), killed=True) == "Killed: everybody gets “off”"
+    assert described(simple(), archived=True) == "Archived"
+    assert described(None) == "Not initiated"
 
 
 def test_a_killed_flag_whose_default_treatment_is_on_names_it_to_people_and_to_jira() -> None:
@@ -96,11 +97,11 @@ def test_a_killed_prerequisite_that_gives_the_wanted_treatment_blocks_nothing() 
     assert flag_state(needs("base", "off"), killed=False, others=others).words.text == "On for 100 %"
 
 
-def test_plain_words_count_what_limit_exposure_leaves_out() -> None:
-    assert said(replace(simple(30), traffic_allocation=50)) == "On for 35 %"
-    assert said(replace(simple(30), traffic_allocation=33, default_treatment="on")) == "On for 90.1 %"
+def test_descriptions_include_limit_exposure() -> None:
+    assert described(replace(simple(30), traffic_allocation=50)) == "On for 35 %"
+    assert described(replace(simple(30), traffic_allocation=33, default_treatment="on")) == "On for 90.1 %"
 
 
-def test_plain_words_name_treatments_that_are_not_on_and_off() -> None:
+def test_descriptions_name_treatments_that_are_not_on_and_off() -> None:
     colours = Definition((Treatment("red"), Treatment("blue")), "red", (Bucket("blue", 25), Bucket("red", 75)))
-    assert said(colours) == "On: 75 % red, 25 % blue"
+    assert described(colours) == "On: 75 % red, 25 % blue"

@@ -11,7 +11,7 @@ from flagpost.actions.access import Actor
 from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flags
 from flagpost.actions.flags.definitions import Draft
-from flagpost.actions.jira import credentials, integration, issue_links
+from flagpost.actions.jira import credentials, integration, issue_links, status
 from flagpost.actions.projects import environments, projects
 from flagpost.flags.definition_json import parse
 from flagpost.jira.delivery import Delivery
@@ -40,7 +40,7 @@ class Site:
 
     def deliver(self) -> None:
         Delivery(
-            self.ctx.db, self.ctx.jira, self.ctx.issues.keyring, self.ctx.issues.limits, self.clock, "http://flagpost"
+            self.ctx.db, self.ctx.jira, self.ctx.issues.keyring, self.ctx.issues.limiter, self.clock, "http://flagpost"
         ).deliver(self.actor.account_id)
 
     def issues(self) -> dict[str, Issue]:
@@ -133,7 +133,7 @@ def test_answers_to_a_token_that_expired_are_not_believed(site: Site) -> None:
     with site.ctx.db.read() as tx:
         given = stored_credentials.of_account(tx, site.actor.account_id)
     assert given is not None
-    assert "does not accept the API token" in str(given.api_refused)
+    assert "does not accept the API token" in str(given.api_refusal)
 
 
 def test_the_budget_bounds_what_is_asked_for_in_an_hour(site: Site) -> None:
@@ -165,7 +165,7 @@ def test_an_address_that_leads_elsewhere_is_noted_for_a_person(site: Site) -> No
     site.sandbox.settings(moved_to="https://renamed.atlassian.net")
     site.clock.forward(seconds=7 * HOURS)
     site.refresher.run()
-    found = integration.get_integration(site.ctx, site.actor)
+    found = status.get_integration(site.ctx, site.actor)
     assert found.site is not None
     assert str(found.site.moved_to).startswith("https://renamed.atlassian.net")
     assert "Confirm the new address" in found.reason

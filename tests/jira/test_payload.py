@@ -30,7 +30,7 @@ def told(draw: st.DrawFn) -> JiraFlagState:
         state=flag_state(definition, killed=draw(st.booleans()), archived=draw(st.booleans())),
         url="https://flags.example.com/projects/p/flags/f?environment=e",
         last_updated=draw(st.integers(0, 4_000_000_000_000)),
-        sequence=draw(st.integers(0, 2**53)),
+        version=draw(st.integers(0, 2**53)),
         issues=tuple(draw(st.lists(st.integers(1, 10**9).map(str), min_size=1, max_size=600, unique=True))),
     )
 
@@ -67,7 +67,7 @@ def test_every_request_holds_to_atlassians_schema(flags: list[JiraFlagState]) ->
 
 def broken(draw: st.DrawFn, value: Any) -> Any:
     """The same with one value somewhere replaced by another kind of thing, or left out."""
-    junk = draw(st.sampled_from([None, 5, -1, True, "", "x" * 3000, [], {}, "not a date"]))
+    junk: Any = draw(st.sampled_from([None, 5, -1, True, "", "x" * 3000, [], {}, "not a date"]))
     if isinstance(value, dict) and value and draw(st.booleans()):
         name = draw(st.sampled_from(sorted(value)))
         if draw(st.booleans()):

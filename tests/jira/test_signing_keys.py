@@ -98,7 +98,12 @@ def test_made_up_key_ids_fetch_once_in_half_a_minute_though_many_come_at_once(
 def test_nobody_who_has_a_key_waits_for_a_slow_fetch(keys: SigningKeys, atlassian: Atlassian) -> None:
     keys.find("old")
     began, go_on = threading.Event(), threading.Event()
-    atlassian.before = lambda: (began.set(), go_on.wait(20))
+
+    def hold() -> None:
+        began.set()
+        go_on.wait(20)
+
+    atlassian.before = hold
     atlassian.keys = [OLD, NEW]
     with ThreadPoolExecutor(2) as threads:
         slow = threads.submit(keys.find, "new")

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -20,6 +21,9 @@ class Listener:
     def __init__(self) -> None:
         self.calls: list[tuple[dict[str, str], bytes]] = []
         self.statuses: list[int] = []
+
+    def has_calls(self, count: int) -> bool:
+        return len(self.calls) == count
 
     def wait_for(self, holds: Callable[[], bool]) -> None:
         end = time.monotonic() + 20
@@ -130,15 +134,15 @@ def test_apps_hear_of_projects_and_of_issues_that_come_back(sandbox: Sandbox, li
     heard, url = listener
     known = ("created:issue", "deleted:issue", "updated:project", "deleted:project")
     sandbox.install(app_that_hears(url, *(f"avi:jira:{one}" for one in known)))
-    changes = (
-        lambda: sandbox.delete_issue("PAY-1"),
-        lambda: sandbox.restore_issue("PAY-1"),
-        lambda: sandbox.rename_project("PAY", "CASH"),
-        lambda: sandbox.delete_project("CASH"),
+    changes: tuple[Callable[[], object], ...] = (
+        partial(sandbox.delete_issue, "PAY-1"),
+        partial(sandbox.restore_issue, "PAY-1"),
+        partial(sandbox.rename_project, "PAY", "CASH"),
+        partial(sandbox.delete_project, "CASH"),
     )
     for number, change in enumerate(changes, start=1):
         change()
-        heard.wait_for(lambda number=number: len(heard.calls) == number)
+        heard.wait_for(partial(heard.has_calls, number))
     told = [heard.said(number)["eventType"].removeprefix("avi:jira:") for number in range(4)]
     assert told == ["deleted:issue", "created:issue", "updated:project", "deleted:project"]
     assert heard.said(2)["project"]["key"] == "CASH"

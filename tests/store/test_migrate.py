@@ -1,6 +1,7 @@
 """The migrations, on both stores."""
 
 import re
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -33,7 +34,9 @@ def test_the_migrations_build_exactly_the_tables_of_the_code(database: Database)
         assert compare_metadata(context, metadata) == [], _HINT
 
 
-def test_on_sqlite_every_statement_is_what_the_tables_of_the_code_say(sqlite_database: Database, tmp_path) -> None:
+def test_on_sqlite_every_statement_is_what_the_tables_of_the_code_say(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
     """Defaults, conditions of partial indexes and actions of foreign keys too, which Alembic does not compare."""
     other = Database(f"sqlite:///{tmp_path}/metadata.db")
     with other.engine.begin() as connection:
@@ -77,7 +80,7 @@ def test_a_migrated_database_is_current_and_migrating_again_changes_nothing(data
     assert migrate.is_current(database)
 
 
-def test_an_empty_database_is_not_current_until_it_is_migrated(tmp_path) -> None:
+def test_an_empty_database_is_not_current_until_it_is_migrated(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/new.db")
     assert migrate.current_revision(database) is None
     assert not migrate.is_current(database)

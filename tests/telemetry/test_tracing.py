@@ -62,7 +62,7 @@ def test_requests_deliveries_and_calls_to_jira_are_spans(spans: Any, sandbox: Sa
 
 def test_an_address_that_is_a_secret_is_in_no_span(spans: Any, sandbox: Sandbox, sqlite_url: str) -> None:
     for world in started(sandbox, sqlite_url):
-        httpx2.get(f"{world.url}/invite/one-time-secret", params={"q": "other-secret"}, trust_env=False)
+        httpx2.get(f"{world.url}/invite/one-time-secret", params={"q": "other-secret"}, trust_env=False, timeout=60)
     assert [span for span in spans.get_finished_spans() if span.kind.name == "SERVER"]
     said = " ".join(span.to_json() for span in spans.get_finished_spans())
     assert "secret" not in said
@@ -86,7 +86,9 @@ def test_switched_off_nothing_is_loaded_recorded_or_sent(sandbox: Sandbox, sqlit
         world.connect_jira()
         world.new_flag("pay", "PAY-1")
         world.settled()
-        assert httpx2.get(f"{world.url}/healthz", headers={"traceparent": CALLER}, trust_env=False).is_success
+        assert httpx2.get(
+            f"{world.url}/healthz", headers={"traceparent": CALLER}, trust_env=False, timeout=60
+        ).is_success
     assert {one["traceparent"] for one in sandbox.requests(FEATURE_FLAGS)} == {None}
     code = "import sys, flagpost.app; sys.exit(any(m.startswith('opentelemetry.sdk') for m in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

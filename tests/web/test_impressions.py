@@ -7,7 +7,6 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from flagpost.actions.access import system
@@ -52,17 +51,12 @@ class Application:
     flag_id: str
     server: str
     client: str
+    buffer: ImpressionBuffer
 
     def post(self, path: str, body: Any, key: str | None = None, **headers: str) -> int:
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers |= {"Authorization": f"Bearer {key or self.server}"}
         return self.http.post(path, content=sent, headers=headers).status_code
-
-    @property
-    def buffer(self) -> ImpressionBuffer:
-        assert isinstance(self.http.app, FastAPI)
-        found: ImpressionBuffer = self.http.app.parts.impressions
-        return found
 
     def now(self) -> int:
         return self.ctx.clock()
@@ -88,7 +82,8 @@ def application(console: Console) -> Application:
         kind: api_keys.create_api_key(ctx, actor, name=kind, kind=kind, scope=api_keys.KeyScope(home, [place.id]))[1]
         for kind in ("server_side", "client_side")
     }
-    return Application(ctx, TestClient(console.app), place.id, flag.id, keys["server_side"], keys["client_side"])
+    http, buffer = TestClient(console.app), console.app.parts.impressions
+    return Application(ctx, http, place.id, flag.id, keys["server_side"], keys["client_side"], buffer)
 
 
 def _account(console: Console) -> str:

@@ -1,12 +1,13 @@
 """`/metrics`: who may read it, and that nothing a caller sends becomes a label."""
 
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from flagpost.actions import metrics_page
+from flagpost.store import health
 from tests.web.conftest import Console
 
 pytestmark = pytest.mark.slow
@@ -53,7 +54,7 @@ def test_with_a_token_whoever_has_it_reads_them(console: Console) -> None:
     reader = TestClient(console.app, client=("192.0.2.7", 50_000))
     assert reader.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
     for wrong in (f"Bearer {TOKEN}x", f"Basic {TOKEN}", "Bearer ", f"Bearer {TOKEN[:-1]}é".encode()):
-        assert reader.get("/metrics", headers={"Authorization": wrong}).status_code == 401
+        assert reader.get("/metrics", headers=cast(Any, {"Authorization": wrong})).status_code == 401
     assert from_here(console).get("/metrics").status_code == 401
 
 
@@ -90,7 +91,7 @@ def test_a_database_that_is_away_is_a_figure_and_not_an_error(
     def away(_database: object) -> None:
         raise RuntimeError("away")
 
-    monkeypatch.setattr(metrics_page.health, "trouble", away)
+    monkeypatch.setattr(health, "trouble", away)
     answer = from_here(console).get("/metrics")
     found = samples(answer.text)
     assert (answer.status_code, found["flagpost_database_up",]) == (200, 0.0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -50,7 +50,10 @@ def document() -> dict[str, Any]:
     return app.openapi()
 
 
-OPERATIONS = {found.ok().label: found.ok() for found in schemathesis.openapi.from_dict(document()).get_all_operations()}
+OPERATIONS = {
+    cast(Any, found).ok().label: cast(Any, found).ok()
+    for found in schemathesis.openapi.from_dict(document()).get_all_operations()
+}
 
 
 def furnish(address: str) -> None:

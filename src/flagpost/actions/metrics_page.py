@@ -1,4 +1,4 @@
-"""What an operator's monitoring reads: how things stand, from the database, when it is asked for."""
+"""The metrics page: the metrics of this process, and the state of the database at each scrape."""
 
 from collections.abc import Iterator
 
@@ -6,22 +6,22 @@ import structlog
 
 from flagpost.actions.context import Context
 from flagpost.store import health
-from flagpost.store.jira import metrics as watching
+from flagpost.store.jira import metrics as stored
 from flagpost.store.jira.integrations import Site
 from flagpost.store.jira.metrics import Queue, SiteFigures
 from flagpost.telemetry import metrics
-from flagpost.telemetry.metrics import Figure, Samples
+from flagpost.telemetry.metrics import DatabaseGauge, Samples
 
 log = structlog.get_logger(__name__)
 
-_Sample = tuple[Figure, tuple[str, ...], float]
+_Sample = tuple[DatabaseGauge, tuple[str, ...], float]
 
 
 def page(ctx: Context, engine_alive: bool, queue: Queue | None) -> bytes:
     """The metrics of this process and of the database, for Prometheus.
 
-    `queue` is the engine's own where it is in this process; None where it is in the database. A database that does
-    not answer is a figure too, and the other figures are there all the same.
+    `queue` is None if the queue is in the database. If the database cannot be used, that is a metric too, and the
+    metrics of the process are still there.
     """
     try:
         samples = list(_from_database(ctx, queue))
@@ -36,8 +36,8 @@ def _from_database(ctx: Context, queue: Queue | None) -> Samples:
         return [(metrics.DATABASE_UP, (), 0.0)]
     now = ctx.clock()
     with ctx.db.read() as tx:
-        found = watching.site_figures(tx, now)
-        queue = queue or watching.queue(tx)
+        found = stored.site_figures(tx, now)
+        queue = queue or stored.queue(tx)
     of_sites = [sample for one in found for sample in _of_site(one, now)]
     return [(metrics.DATABASE_UP, (), 1.0), *_of_queue(queue), *of_sites]
 
@@ -53,11 +53,12 @@ def _of_site(one: SiteFigures, now: int) -> Iterator[_Sample]:
     name = (site.site_url,)
     for state in metrics.SITE_STATES:
         yield metrics.SITE_STATE, (*name, state), float(state == _state(site, now))
-    yield metrics.BEHIND, name, one.behind
-    yield metrics.OLDEST, name, 0.0 if one.oldest_wanted_at is None else max(0, now - one.oldest_wanted_at) / 1000
-    yield metrics.REFUSED, name, one.refused
-    under_way = site.backfill_started_at is not None and site.backfill_finished_at is None
-    yield metrics.BACKFILL, name, min(one.behind, site.backfill_total) if under_way else 0
+    yield metrics.FLAGS_PENDING, name, one.pending
+    oldest = now if one.pending_since is None else one.pending_since
+    yield metrics.OLDEST_PENDING_SECONDS, name, max(0, now - oldest) / 1000
+    yield metrics.FLAGS_REFUSED, name, one.refused
+    under_way = site.resync_started_at is not None and site.resync_finished_at is None
+    yield metrics.RESYNC_REMAINING, name, min(one.pending, site.resync_total) if under_way else 0
     yield metrics.ISSUES_DUE, name, one.issues_due
     yield metrics.SITE_MOVED, name, float(site.moved_to is not None)
     if site.last_success_at is not None:
@@ -67,11 +68,11 @@ def _of_site(one: SiteFigures, now: int) -> Iterator[_Sample]:
 
 
 def _state(site: Site, now: int) -> str:
-    """The one that decides: of several, the one that lasts longest."""
+    """The state of a site. If several apply, the one that lasts longest."""
     if site.disconnected_at:
         return "disconnected"
-    if site.stopped_reason:
-        return "stopped"
-    if (site.quiet_until or 0) > now:
-        return "quiet"
+    if site.suspended_reason:
+        return "suspended"
+    if (site.quota_resets_at or 0) > now:
+        return "quota_exceeded"
     return "paused" if (site.paused_until or 0) > now else "delivering"

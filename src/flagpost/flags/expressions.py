@@ -18,7 +18,7 @@ from functools import lru_cache
 
 import regex
 
-from flagpost.telemetry.metrics import EXPRESSIONS_GIVEN_UP
+from flagpost.telemetry.metrics import EXPRESSIONS_TIMED_OUT
 
 MAX_SECONDS = 0.01  # of processor time, for one search
 _MAX_STEPS = 200_000  # of Python's engine: a few milliseconds
@@ -64,7 +64,7 @@ class Expression:
             return False
 
     def _give_up(self) -> None:
-        EXPRESSIONS_GIVEN_UP.inc()
+        EXPRESSIONS_TIMED_OUT.inc()
         if not self._is_logged:
             self._is_logged = True
             log.warning("expression.given_up: “%s” takes too long for some texts, which do not match it", self.source)

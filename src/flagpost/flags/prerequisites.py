@@ -1,7 +1,7 @@
-"""Whether a flag's prerequisites can be met at all, by what is known without a key: kills, and rules for everybody.
+"""Whether any key can meet a flag's prerequisites, computed without a key.
 
-A prerequisite that gives everybody one treatment, such as a killed flag, decides for every key. Where that treatment
-is not one of those asked for, the flag that asks serves its default treatment to everybody, whatever its own rules say.
+A flag that gives all keys one treatment, for example because it is killed, decides for every key. Where a prerequisite
+does not accept that treatment, the dependent flag serves its default treatment to all keys, whatever its own rules are.
 """
 
 from collections.abc import Mapping
@@ -28,46 +28,46 @@ class UnmetPrerequisite:
 
 
 Prerequisites = Mapping[str, PrerequisiteState]
-"""By name, the flags of one environment that a flag asks for, and those that these ask for in turn.
+"""By name, the flags of one environment that a flag depends on, directly or through others.
 
-A name that is missing has no definition there.
+A flag without a definition there is missing.
 """
 
 
 def unmet_prerequisite(definition: Definition, others: Prerequisites) -> UnmetPrerequisite | None:
     """The first prerequisite that no key meets; None where some key may meet all of them.
 
-    None, too, where flags ask for each other in a circle: the evaluator serves `control` there.
+    None, too, where flags depend on each other in a cycle: the evaluator serves `control` there.
     """
     try:
         return _unmet(definition, others, frozenset())
-    except _Circle:
+    except _Cycle:
         return None
 
 
-class _Circle(Exception):
-    """A flag leads back to itself by its prerequisites."""
+class _Cycle(Exception):
+    """A flag depends on itself through its prerequisites."""
 
 
-def _unmet(definition: Definition, others: Prerequisites, asking: frozenset[str]) -> UnmetPrerequisite | None:
-    for wanted in definition.prerequisites:
-        found = _served_to_everybody(wanted.flag, others, asking)
-        if found is not None and found[0] not in wanted.treatments:
-            return UnmetPrerequisite(wanted.flag, found[1])
+def _unmet(definition: Definition, others: Prerequisites, path: frozenset[str]) -> UnmetPrerequisite | None:
+    for prerequisite in definition.prerequisites:
+        found = _served_to_all_keys(prerequisite.flag, others, path)
+        if found is not None and found[0] not in prerequisite.treatments:
+            return UnmetPrerequisite(prerequisite.flag, found[1])
     return None
 
 
-def _served_to_everybody(name: str, others: Prerequisites, asking: frozenset[str]) -> tuple[str, str] | None:
+def _served_to_all_keys(name: str, others: Prerequisites, path: frozenset[str]) -> tuple[str, str] | None:
     """The one treatment that every key gets, and why; None where it depends on the key."""
-    if name in asking:
-        raise _Circle
+    if name in path:
+        raise _Cycle
     found = others.get(name)
     if found is None:
         return CONTROL, "is not initiated"
     definition = found.definition
     if found.killed:
         return definition.default_treatment, "is killed"
-    unmet = _unmet(definition, others, asking | {name})
+    unmet = _unmet(definition, others, path | {name})
     treatment = definition.default_treatment if unmet else only_treatment(definition)
     return (treatment, f"gives everybody “{treatment}”") if treatment else None
 

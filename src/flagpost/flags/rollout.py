@@ -1,9 +1,9 @@
-"""How a flag stands in one environment: for Jira as its API has it, and in words for every page that shows it.
+"""The state of a flag in one environment: for Jira as its API has it, and in words for every page that shows it.
 
-The rollout that Jira shows follows Harness FME's rule: where only the default rule is used, the percentage it gives to
-the treatment that is also the default treatment; otherwise the number of rules. Individual targets count as one rule,
-because they too decide before the default rule does. Where everybody gets the default treatment for another reason,
-the rollout says so in a text, since a percentage or a number of rules would contradict what applications are served.
+The rollout that Jira shows follows Harness FME's rule. Where a definition uses only the default rule, it is the
+percentage that this rule gives to the default treatment; otherwise it is the number of rules. Individual targets count
+as one rule, because they decide before the default rule does. Where all keys get the default treatment for another
+reason, the rollout is a text: a percentage or a number of rules would contradict what applications are served.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class StateKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StateWords:
-    """A state in words: a short label, and what follows it where the label alone would not say what is served."""
+    """A state in words: a short label, and a detail where the label does not say which treatment is served."""
 
     label: str
     detail: str = ""
@@ -34,7 +34,7 @@ class StateWords:
 
     @property
     def text(self) -> str:
-        """Both together, for example “Killed: everybody gets “off””."""
+        """Label and detail, for example “Killed: everybody gets “off””."""
         return f"{self.label}{self.separator}{self.detail}" if self.detail else self.label
 
 
@@ -49,7 +49,7 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class FlagState:
-    """How a flag stands in one environment.
+    """The state of a flag in one environment.
 
     `enabled`, `default_value` and `rollout` are what Jira shows; `default_value` is the default treatment, None where
     there is no definition. `words` say what applications are served.
@@ -67,7 +67,7 @@ def flag_state(
 ) -> FlagState:
     """The state of a flag with this definition, None where it is not initiated in the environment.
 
-    `others` are the flags that its prerequisites lead to; without them, prerequisites count as met.
+    `others` are the flags that it depends on; without them, prerequisites count as met.
     """
     default = definition.default_treatment if definition else None
     if archived:

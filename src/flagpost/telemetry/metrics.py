@@ -1,10 +1,10 @@
-"""Every metric of Flagpost, as Prometheus reads them: what is counted while it runs, and what is asked at each scrape.
+"""Every metric of Flagpost, in Prometheus' format: those that a process counts, and those of the database.
 
-Counted here are things that happen in this process, in `REGISTRY`; a label's values come from a short list of the
-code's own words, never from what somebody sent. How things stand in the database, which is the same for all
-processes, is no counter: `FIGURES` describes it, and `flagpost.actions.metrics_page` reads it when it is asked for.
+A process counts what happens in it, in `REGISTRY`. The values of a label come from a short list in the code and never
+from a request. The state of the database is the same for all processes, so it is not counted: `DATABASE_GAUGES`
+describes these metrics, and `flagpost.actions.metrics_page` reads them at each scrape.
 
-Series whose labels are known beforehand are there from the start, at 0, so that a first failure is seen as a rise.
+Series with known labels start at 0, so that Prometheus sees the first failure as an increase.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -32,70 +32,70 @@ REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
 
-_QUICK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
-_PATIENT = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21_600)
+_REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
+_LAG_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21_600)
 
 BUILD = Gauge("flagpost_build_info", "Always 1; the label is Flagpost's version.", ["version"], registry=REGISTRY)
 BUILD.labels(__version__).set(1)
 
 HTTP_REQUESTS = Counter(
     "flagpost_http_requests_total",
-    "HTTP requests answered, by method, route template and status.",
+    "HTTP requests, by method, route template and status.",
     ["method", "route", "status"],
     registry=REGISTRY,
 )
 HTTP_SECONDS = Histogram(
     "flagpost_http_request_seconds",
-    "How long an HTTP request took, to the last byte of the answer.",
+    "Duration of an HTTP request, until the last byte of the response.",
     ["method", "route"],
-    buckets=_QUICK,
+    buckets=_REQUEST_BUCKETS,
     registry=REGISTRY,
 )
 DATABASE_SECONDS = Histogram(
     "flagpost_database_transaction_seconds",
-    "How long a transaction took, with the wait for a connection; kind is read or write.",
+    "Duration of a transaction, with the wait for a connection; kind is read or write.",
     ["kind"],
-    buckets=(0.001, *_QUICK),
+    buckets=(0.001, *_REQUEST_BUCKETS),
     registry=REGISTRY,
 )
 JIRA_REQUESTS = Counter(
     "flagpost_jira_requests_total",
-    "Requests to Atlassian, by endpoint and status; status none where no answer came.",
+    "Requests to Atlassian, by endpoint and status; the status is none if there was no response.",
     ["endpoint", "status"],
     registry=REGISTRY,
 )
 JIRA_SECONDS = Histogram(
     "flagpost_jira_request_seconds",
-    "How long Atlassian took to answer, by endpoint.",
+    "Duration of a request to Atlassian, by endpoint.",
     ["endpoint"],
-    buckets=_QUICK,
+    buckets=_REQUEST_BUCKETS,
     registry=REGISTRY,
 )
 DELIVERIES = Counter(
     "flagpost_jira_deliveries_total",
-    "Deliveries that ended, by outcome: done, stopped early by a limit or a shutdown, failed, or crashed.",
+    "Finished deliveries, by outcome: done, stopped early by a limit or a shutdown, failed, or crashed.",
     ["outcome"],
     registry=REGISTRY,
 )
-FLAGS = Counter(
+FLAGS_SENT = Counter(
     "flagpost_jira_flags_total",
-    "Flags that Jira answered for, by outcome: accepted, refused or removed.",
+    "Flags that were sent to Jira, by outcome: accepted, refused or removed.",
     ["outcome"],
     registry=REGISTRY,
 )
-FAILURES = Counter(
+DELIVERY_FAILURES = Counter(
     "flagpost_jira_failures_total",
-    "What kept a delivery from ending well, by kind.",
+    "Failed deliveries, by kind of failure.",
     ["kind"],
     registry=REGISTRY,
 )
-CHANGE_TO_JIRA = Histogram(
-    "flagpost_jira_change_to_answer_seconds",
-    "Time from a change's commit to Jira's answer for the flag; of several changes sent as one, from the first.",
-    buckets=_PATIENT,
+DELIVERY_LAG_SECONDS = Histogram(
+    "flagpost_jira_delivery_lag_seconds",
+    "Time from the commit of a change to Jira's response for the flag; of several changes sent as one, from the first.",
+    buckets=_LAG_BUCKETS,
     registry=REGISTRY,
 )
-ISSUES = Counter(
+ISSUE_LOOKUPS = Counter(
     "flagpost_issue_lookups_total",
     "Issues that were looked up in Jira, by outcome: found or absent.",
     ["outcome"],
@@ -103,32 +103,40 @@ ISSUES = Counter(
 )
 ENGINE_FAILURES = Counter(
     "flagpost_engine_failures_total",
-    "Errors that the engine survived, by what failed: delivery, sweep, or a periodic task by its name.",
+    "Errors that the job engine survived, by part: delivery, sweep, or the name of a periodic task.",
     ["part"],
     registry=REGISTRY,
 )
 
 IMPRESSIONS = Counter(
     "flagpost_impressions_total",
-    "Impressions that were heard of, by outcome: kept, or refused for now, to be sent again.",
+    "Impressions that were received, by outcome: kept, or refused for now, so that the SDK sends them again.",
     ["outcome"],
     registry=REGISTRY,
 )
 IMPRESSIONS_DROPPED = Counter(
     "flagpost_impressions_dropped_total",
-    "Impressions that were not counted, by reason: an unknown flag, a time far off, a treatment too long, or no room.",
+    "Impressions that were not counted, by reason: unknown flag, implausible time, treatment too long, or no room.",
     ["reason"],
     registry=REGISTRY,
 )
-EXPRESSIONS_GIVEN_UP = Counter(
-    "flagpost_expressions_given_up_total",
-    "Texts that a flag's regular expression was not searched for to the end, as it takes too long: they do not match.",
+EXPRESSIONS_TIMED_OUT = Counter(
+    "flagpost_expressions_timed_out_total",
+    "Searches for a flag's regular expression that took too long and were cancelled: they count as no match.",
     registry=REGISTRY,
 )
 
-COUNTED = (
-    *(BUILD, HTTP_REQUESTS, HTTP_SECONDS, DATABASE_SECONDS, JIRA_REQUESTS, JIRA_SECONDS, DELIVERIES, FLAGS),
-    *(FAILURES, CHANGE_TO_JIRA, ISSUES, ENGINE_FAILURES, IMPRESSIONS, IMPRESSIONS_DROPPED, EXPRESSIONS_GIVEN_UP),
+PROCESS_METRICS = (
+    *(BUILD, HTTP_REQUESTS, HTTP_SECONDS, DATABASE_SECONDS, JIRA_REQUESTS, JIRA_SECONDS, DELIVERIES, FLAGS_SENT),
+    *(
+        DELIVERY_FAILURES,
+        DELIVERY_LAG_SECONDS,
+        ISSUE_LOOKUPS,
+        ENGINE_FAILURES,
+        IMPRESSIONS,
+        IMPRESSIONS_DROPPED,
+        EXPRESSIONS_TIMED_OUT,
+    ),
 )
 
 FAILURE_KINDS = (
@@ -149,9 +157,9 @@ FAILURE_KINDS = (
 def _start_at_zero() -> None:
     for counter, values in (
         (DELIVERIES, ("done", "stopped", "failed", "crashed")),
-        (FLAGS, ("accepted", "refused", "removed")),
-        (FAILURES, FAILURE_KINDS),
-        (ISSUES, ("found", "absent")),
+        (FLAGS_SENT, ("accepted", "refused", "removed")),
+        (DELIVERY_FAILURES, FAILURE_KINDS),
+        (ISSUE_LOOKUPS, ("found", "absent")),
         (ENGINE_FAILURES, ("sweep", "delivery")),
         (IMPRESSIONS, ("kept", "refused")),
         (IMPRESSIONS_DROPPED, ("flag", "time", "treatment", "room")),
@@ -162,88 +170,94 @@ def _start_at_zero() -> None:
 
 _start_at_zero()
 
-SITE_STATES = ("delivering", "paused", "quiet", "stopped", "disconnected")
+SITE_STATES = ("delivering", "paused", "quota_exceeded", "suspended", "disconnected")
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A gauge that is read from the database when it is asked for."""
+class DatabaseGauge:
+    """A gauge that is read from the database at each scrape."""
 
     name: str
     help: str
     labels: tuple[str, ...] = ()
 
 
-DATABASE_UP = Figure("flagpost_database_up", "1 where the database answers, at this version's schema; else 0.")
-ENGINE_UP = Figure("flagpost_engine_up", "1 where the engine of deliveries runs in this process; else 0.")
-WORKERS = Figure("flagpost_queue_workers", "Processes that deliver to Jira and showed a sign of life just now.")
-JOBS = Figure("flagpost_queue_jobs", "Deliveries in the queue, by state: waiting or running.", ("state",))
-SITE_STATE = Figure(
+DATABASE_UP = DatabaseGauge(
+    "flagpost_database_up", "1 if the database can be used and has the schema of this version; else 0."
+)
+ENGINE_UP = DatabaseGauge("flagpost_engine_up", "1 if the job engine of this process runs; else 0.")
+WORKERS = DatabaseGauge("flagpost_queue_workers", "Processes that deliver to Jira and sent a heartbeat just now.")
+JOBS = DatabaseGauge("flagpost_queue_jobs", "Deliveries in the queue, by state: waiting or running.", ("state",))
+SITE_STATE = DatabaseGauge(
     "flagpost_jira_site_state", f"1 for the state a site is in, else 0: {', '.join(SITE_STATES)}.", ("site", "state")
 )
-BEHIND = Figure("flagpost_jira_flags_behind", "Flags that Jira has yet to hear of (wanted > delivered).", ("site",))
-OLDEST = Figure(
-    "flagpost_jira_oldest_undelivered_seconds",
-    "Age of the oldest change that Jira has yet to hear of; 0 where there is none.",
+FLAGS_PENDING = DatabaseGauge(
+    "flagpost_jira_flags_pending", "Flags with a change that Jira has not received (wanted > delivered).", ("site",)
+)
+OLDEST_PENDING_SECONDS = DatabaseGauge(
+    "flagpost_jira_oldest_pending_seconds",
+    "Age of the oldest change that Jira has not received; 0 if there is none.",
     ("site",),
 )
-REFUSED = Figure("flagpost_jira_flags_refused", "Flags that Jira refused in the version it heard last.", ("site",))
-BACKFILL = Figure("flagpost_jira_backfill_remaining", "Flags that a back-fill under way has yet to send.", ("site",))
-LAST_SUCCESS = Figure(
-    "flagpost_jira_last_success_timestamp_seconds", "When Jira last took something from Flagpost.", ("site",)
+FLAGS_REFUSED = DatabaseGauge("flagpost_jira_flags_refused", "Flags whose last sent version Jira refused.", ("site",))
+RESYNC_REMAINING = DatabaseGauge(
+    "flagpost_jira_resync_remaining", "Flags that the resync in progress has not sent yet.", ("site",)
 )
-TOKEN_EXPIRES = Figure(
+LAST_SUCCESS = DatabaseGauge(
+    "flagpost_jira_last_success_timestamp_seconds", "Time of the last request that Jira accepted.", ("site",)
+)
+TOKEN_EXPIRES = DatabaseGauge(
     "flagpost_jira_token_expires_timestamp_seconds",
-    "When the app's token runs out; its app brings a new one every hour. Absent with OAuth credentials.",
+    "Time when the app's token expires; the app sends a new one every hour. Absent with OAuth credentials.",
     ("site",),
 )
-ISSUES_DUE = Figure("flagpost_issues_due", "Issues that are due to be looked up again.", ("site",))
-SITE_MOVED = Figure("flagpost_jira_site_moved", "1 where the site's address leads elsewhere now; else 0.", ("site",))
-FIGURES = (
+ISSUES_DUE = DatabaseGauge("flagpost_issues_due", "Issues that are due to be looked up again.", ("site",))
+SITE_MOVED = DatabaseGauge("flagpost_jira_site_moved", "1 if the site has moved to another address; else 0.", ("site",))
+DATABASE_GAUGES = (
     DATABASE_UP,
     ENGINE_UP,
     WORKERS,
     JOBS,
     SITE_STATE,
-    BEHIND,
-    OLDEST,
-    REFUSED,
-    BACKFILL,
+    FLAGS_PENDING,
+    OLDEST_PENDING_SECONDS,
+    FLAGS_REFUSED,
+    RESYNC_REMAINING,
     LAST_SUCCESS,
     TOKEN_EXPIRES,
     ISSUES_DUE,
     SITE_MOVED,
 )
 
-Samples = Iterable[tuple[Figure, tuple[str, ...], float]]
-"""What was read: a figure, its labels' values, and its value."""
+Samples = Iterable[tuple[DatabaseGauge, tuple[str, ...], float]]
+"""A gauge, the values of its labels, and its value."""
 
 
-class _Read(Collector):
-    """Samples that were read just now, as the library wants them."""
+class _DatabaseCollector(Collector):
+    """Gives samples of the database to the Prometheus library."""
 
     def __init__(self, samples: Samples) -> None:
         self._samples = samples
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         families: dict[str, GaugeMetricFamily] = {}
-        for figure, labels, value in self._samples:
-            family = families.setdefault(figure.name, GaugeMetricFamily(figure.name, figure.help, labels=figure.labels))
+        for gauge, labels, value in self._samples:
+            family = families.setdefault(gauge.name, GaugeMetricFamily(gauge.name, gauge.help, labels=gauge.labels))
             family.add_metric(labels, value)
         yield from families.values()
 
 
 def exposition(samples: Samples) -> bytes:
-    """Everything this process counted, and what was read just now, in Prometheus' text format."""
-    just_now = CollectorRegistry()
-    just_now.register(_Read(list(samples)))
-    return generate_latest(REGISTRY) + generate_latest(just_now)
+    """The metrics of this process and these samples, in Prometheus' text format."""
+    database = CollectorRegistry()
+    database.register(_DatabaseCollector(list(samples)))
+    return generate_latest(REGISTRY) + generate_latest(database)
 
 
-def described() -> dict[str, str]:
-    """Every metric of Flagpost's own by the name Prometheus knows it by, and what it says."""
-    counted = {_exposed_name(family): family.documentation for one in COUNTED for family in one.describe()}
-    return counted | {one.name: one.help for one in FIGURES}
+def documented() -> dict[str, str]:
+    """The help text of every metric of Flagpost, by the name in Prometheus."""
+    counted = {_exposed_name(family): family.documentation for one in PROCESS_METRICS for family in one.describe()}
+    return counted | {one.name: one.help for one in DATABASE_GAUGES}
 
 
 def _exposed_name(family: Metric) -> str:
@@ -252,7 +266,7 @@ def _exposed_name(family: Metric) -> str:
 
 @contextmanager
 def timed(observe: Callable[[float], None]) -> Iterator[None]:
-    """Give how long the block took, in seconds, to `observe`; also where it raises."""
+    """Pass the duration of the block in seconds to `observe`, also if the block raises."""
     begun = perf_counter()
     try:
         yield

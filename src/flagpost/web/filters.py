@@ -1,4 +1,4 @@
-"""How values are shown on pages."""
+"""Filters of the templates: how pages show times."""
 
 import time
 
@@ -6,17 +6,16 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from flagpost import formatting
-from flagpost.flags.rollout import describe
 from flagpost.formatting import exactly, iso, lasting
 
 
 def install(environment: Environment) -> None:
     """Give templates these filters."""
-    environment.filters.update(ago=ago, exactly=exactly, when=when, state_in_words=describe, lasting=lasting)
+    environment.filters.update(ago=ago, exactly=exactly, when=when, lasting=lasting)
 
 
 def ago(moment: int, now: int | None = None) -> str:
-    """How long ago a time was, or how far ahead it is, as people say it."""
+    """How long ago a time (ms) was, or how far ahead it is, for example “3 minutes ago”."""
     return formatting.ago(moment, now or time.time_ns() // 1_000_000)
 
 

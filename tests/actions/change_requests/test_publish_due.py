@@ -38,11 +38,17 @@ PERMANENT = [errors.Conflict("It has changed since."), errors.NotFound(), errors
 def database(database_url: str) -> Iterator[Database]:
     """A database that waits for locks for a moment only."""
     if database_url.startswith("postgresql"):
-        with _autocommit(database_url) as connection:
-            name = connection.dialect.identifier_preparer.quote(str(connection.engine.url.database))
-            connection.exec_driver_sql(f"ALTER DATABASE {name} SET lock_timeout = {round(BUSY_SECONDS * 1000)}")
+        _alter(database_url, f"SET lock_timeout = {round(BUSY_SECONDS * 1000)}")
     with closing(Database(database_url, busy_seconds=BUSY_SECONDS)) as database:
         yield database
+    if database_url.startswith("postgresql"):
+        _alter(database_url, "RESET lock_timeout")  # the next test has the same database
+
+
+def _alter(url: str, what: str) -> None:
+    with _autocommit(url) as connection:
+        name = connection.dialect.identifier_preparer.quote(str(connection.engine.url.database))
+        connection.exec_driver_sql(f"ALTER DATABASE {name} {what}")
 
 
 @contextmanager
@@ -97,7 +103,8 @@ def test_a_change_whose_connection_is_cut_while_it_is_published_is_published_in_
         def cut(connection: sa.Connection, _cursor: Any, statement: str, *_: Any) -> None:
             if statement.startswith("UPDATE"):
                 sa.event.remove(ctx.db.engine, "before_cursor_execute", cut)
-                pid = connection.connection.dbapi_connection.info.backend_pid
+                dbapi: Any = connection.connection.dbapi_connection
+                pid = dbapi.info.backend_pid
                 killer.execute(sa.text("SELECT pg_terminate_backend(:pid, 10000)"), {"pid": pid})
 
         sa.event.listen(ctx.db.engine, "before_cursor_execute", cut)

@@ -240,7 +240,8 @@ def test_nobody_makes_a_key_that_may_more_than_they_may(ctx: Context, admin: Act
     bound = holder(ctx, admin, "API_ALL_GRANTED", project="Shop", environments=["Staging"])
     for scope in ({}, {"project": "Shop"}):
         with pytest.raises(NotAllowed):
-            api_keys.create_api_key(ctx, bound, name="x", roles=("API_FEATURE_FLAG_VIEWER",), **scope)
+            key_scope = api_keys.KeyScope(**scope)
+            api_keys.create_api_key(ctx, bound, name="x", roles=("API_FEATURE_FLAG_VIEWER",), scope=key_scope)
 
 
 def test_a_restricted_project_does_not_exist_for_those_not_listed(ctx: Context, admin: Actor) -> None:

@@ -1,6 +1,7 @@
 """The panel on an issue: who sees which flags, who may do what, and who is who. On both stores."""
 
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.slow
 PAY_1 = InvokedIssue("10001", "PAY-1")
 
 
-def invocation(person: str | None = "557058:eli", issue: InvokedIssue | None = PAY_1, **changed: str) -> Invocation:
+def invocation(person: str | None = "557058:eli", issue: InvokedIssue | None = PAY_1, **changed: Any) -> Invocation:
     call = Invocation("installed-here", "cloud-1", "http://127.0.0.1:9", "https://a.atlassian.net", person, None, issue)
     return replace(call, **changed)
 
@@ -110,9 +111,9 @@ def test_somebody_without_an_account_sees_what_jira_shows_anyway_and_may_change_
     assert (names(shown), shown.hidden) == (["pay"], 1)
     assert (shown.connected, shown.user, shown.may_edit) == (True, None, False)
     flag = id_of(ctx, admin, "Shop", "pay")
-    for act in (lambda: issue_panel.connect(ctx, ELI, flag), lambda: issue_panel.disconnect(ctx, ELI, flag)):
+    for act in (issue_panel.connect, issue_panel.disconnect):
         with pytest.raises(NotAllowed, match="Link your Flagpost account"):
-            act()
+            act(ctx, ELI, flag)
     with pytest.raises(NotAllowed):
         issue_panel.search(ctx, ELI, "")
 
@@ -145,7 +146,9 @@ def test_every_environment_stands_in_plain_words_and_the_last_save_is_said(
     definitions.kill(ctx, replace(admin, name="Zoe"), "Shop", "pay", "Staging")
     shown = issue_panel.show(ctx, ELI)
     (flag,) = shown.flags
-    assert [(one.environment, one.state.words.text, one.environment_id in shown.primary) for one in flag.standings] == [
+    assert [
+        (one.environment, one.state.words.text, one.environment_id in shown.primary) for one in flag.environments
+    ] == [
         ("Demo", "Not initiated", False),
         ("Staging", "Killed: everybody gets “off”", False),
         ("Production", "On for 90 %", True),
@@ -159,13 +162,13 @@ def test_a_killed_prerequisite_is_named_with_what_everybody_gets_in_the_panel_an
 ) -> None:
     connect(ctx, admin, ("Shop", "pay"))
     for place in ("Production", "Staging"):
-        definitions.create_definition(ctx, admin, "Shop", "basket", place, definition(100))
+        definitions.create_definition(ctx, admin, "Shop", "basket", place, Draft(definition(100)))
         needs = replace(definition(100), prerequisites=(Depends("basket", ("on",)),))
-        definitions.create_definition(ctx, admin, "Shop", "pay", place, needs)
+        definitions.create_definition(ctx, admin, "Shop", "pay", place, Draft(needs))
     definitions.kill(ctx, admin, "Shop", "basket", "Production")
     (flag,) = issue_panel.show(ctx, ELI).flags
     words = "On, but its prerequisite “basket” is killed: everybody gets “off”"
-    assert {one.environment: one.state.words.text for one in flag.standings} == {
+    assert {one.environment: one.state.words.text for one in flag.environments} == {
         "Production": words,
         "Staging": "On for 100 %",
     }
@@ -195,7 +198,7 @@ def test_an_installation_that_is_not_the_connected_sites_sees_nothing(
 ) -> None:
     connect(ctx, admin, *ALL)
     linked(ctx, admin)
-    elsewhere = invocation(**other)
+    elsewhere = replace(invocation(), **cast(Any, other))
     assert issue_panel.show(ctx, elsewhere) == Panel(PAY_1)
     for act in (issue_panel.link, issue_panel.search, issue_panel.connect, issue_panel.disconnect):
         with pytest.raises(Conflict, match="not connected"):
@@ -239,6 +242,23 @@ def test_a_linked_editor_connects_and_disconnects_as_in_the_console_and_the_log_
         ("user", "Eli (in Jira)", "disconnected_issue"),
         ("user", "Eli (in Jira)", "connected_issue"),
     ]
+
+
+def test_an_issue_that_is_connected_from_its_own_page_is_not_asked_for_and_known_by_its_id(
+    ctx: Context, admin: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linked(ctx, admin)
+    asked: list[str] = []
+    monkeypatch.setattr(issue_links, "look_up_issues", lambda *_: asked.append("issue"))
+    flag = id_of(ctx, admin, "Shop", "pay")
+    assert names(issue_panel.connect(ctx, ELI, flag)) == ["pay"]
+    assert asked == []
+    with ctx.db.read() as tx:
+        known = issues.find(tx, admin.account_id, PAY_1.id)
+    assert known
+    assert (known.key, known.state, known.due_at) == ("PAY-1", "unchecked", 0)
+    moved = invocation(issue=InvokedIssue("10001", "WEB-7"))
+    assert names(issue_panel.show(ctx, moved)) == ["pay"]
 
 
 def test_a_linked_viewer_searches_and_changes_nothing(ctx: Context, admin: Actor) -> None:
@@ -285,7 +305,7 @@ def test_an_archived_flag_is_shown_and_not_found(ctx: Context, admin: Actor) -> 
     flags.archive_flag(ctx, admin, "Shop", "pay")
     flags.archive_flag(ctx, admin, "Shop", "basket")
     (flag,) = issue_panel.show(ctx, ELI).flags
-    assert {one.state.words.text for one in flag.standings} == {"Archived"}
+    assert {one.state.words.text for one in flag.environments} == {"Archived"}
     assert issue_panel.search(ctx, ELI, "") == ([], False)
     with pytest.raises(Conflict, match="archived"):
         issue_panel.connect(ctx, ELI, id_of(ctx, admin, "Shop", "basket"))

@@ -21,7 +21,7 @@ def with_keys(ctx: Context, *keys: str) -> Context:
 
 def keep_secrets(ctx: Context, account: AccountFixture) -> None:
     with ctx.db.write() as tx:
-        integrations.remember_installation(
+        integrations.save_installation(
             tx, "one", 1, cloud_id="c", api_base_url="https://x", system_token=ctx.box.encrypt("system")
         )
         given = credentials.save(
@@ -37,7 +37,7 @@ def keep_secrets(ctx: Context, account: AccountFixture) -> None:
         credentials.update(tx, given.id, api_token=ctx.box.encrypt("api"), webhook_secret=ctx.box.encrypt("hook"))
 
 
-def secrets_of(ctx: Context) -> list[str | None]:
+def secrets_of(ctx: Context) -> list[str]:
     with ctx.db.read() as tx:
         return sorted(ctx.box.decrypt(stored) or "?" for _, _, stored in credentials.encrypted(tx))
 

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def _install(wanted: Path, folder: Path) -> None:
         pytest.skip(f"npm cannot install {', '.join(json.loads(wanted.read_text())['dependencies'])} on this machine")
 
 
-def built_app(folder: Path, cache: Path, base_url: str = "https://flags.example.com", **how: bool) -> Path:
+def built_app(folder: Path, cache: Path, base_url: str = "https://flags.example.com", **how: Any) -> Path:
     """The app for an address with its pages bundled, as `npm install` leaves it."""
     write_app(base_url, folder, **how)
     (folder / "node_modules").symlink_to(packages(folder / "package.json", cache))

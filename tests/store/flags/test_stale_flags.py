@@ -7,8 +7,9 @@ import sqlalchemy as sa
 from tests.conftest import AccountFixture, Clock
 
 from flagpost.actions.context import Context
-from flagpost.actions.flags import definitions, flags
+from flagpost.actions.flags import definitions, flags, pages
 from flagpost.actions.flags.definitions import Draft
+from flagpost.actions.flags.pages import FlagQuery
 from flagpost.actions.projects import environments, projects
 from flagpost.flags.definition_json import parse
 from flagpost.store.flags import impressions
@@ -54,16 +55,8 @@ class Shop:
 
     def marked(self, kind: str | None = None) -> dict[str, str]:
         """The mark of each candidate, by its name, as the list of flags shows it."""
-        rows = flags.list_rows(
-            self.ctx,
-            self.actor,
-            "Shop",
-            self.production,
-            FlagFilter(archived=None),
-            candidates=kind,  # type: ignore[arg-type]
-            offset=0,
-            limit=1000,
-        )
+        query = FlagQuery(FlagFilter(archived=None), self.production, kind, limit=1000)  # type: ignore[arg-type]
+        rows = pages.load_flag_list(self.ctx, self.actor, "Shop", query).page
         if kind:
             assert all(row.only is not None for row in rows.items)
         return {row.flag.name: row.only for row in rows.items if row.only is not None}

@@ -1,5 +1,6 @@
 """Segments of every kind, as Split's own client from PyPI (unmodified) sees them, and as its documents say."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,8 @@ def test_a_segment_that_a_flag_uses_stays_with_the_list_of_flags(split: Any, wor
         "treatments": [{"name": "on", "segments": ["staff"]}, {"name": "off"}],
     }
     workspace.add_split({"name": "search"}, "user").add_to_environment(live, targets)
-    for attempt in (lambda: made.remove_from_environment(live), lambda: split.segments.delete("staff", workspace.id)):
+    attempts = (partial(made.remove_from_environment, live), partial(split.segments.delete, "staff", workspace.id))
+    for attempt in attempts:
         with pytest.raises(HTTPResponseError, match=r"used by pay \(Production\), search \(Production\)"):
             attempt()
     flag.remove_from_environment(live, "", "")

@@ -70,10 +70,10 @@ def test_a_change_is_asked_for_discussed_and_approved_by_somebody_else(
     assert "Default rule" in page
     assert "bob@example.com" in page
     assert 'value="APPROVED"' not in page
-    assert "waiting in Production" in console.viewer.get(flag).text
+    assert "waits for approval in Production" in console.viewer.get(flag).text
     assert "new_checkout" in console.viewer.get(f"/projects/{console.project}/change-requests").text
     refused = console.admin.post(url, data={"act": "APPROVED"})
-    assert (refused.status_code, "Somebody else has to decide" in refused.text) == (403, True)
+    assert (refused.status_code, "Another user has to decide" in refused.text) == (403, True)
     assert bob.post(url, data={"act": "comment", "comment": "Why 30?"}).status_code == 303
     assert console.viewer.post(url, data={"act": "APPROVED"}).status_code == 403
     assert bob.post(url, data={"act": "APPROVED", "comment": "Fine"}).status_code == 303
@@ -81,7 +81,7 @@ def test_a_change_is_asked_for_discussed_and_approved_by_somebody_else(
     for text in ("Why 30?", "Fine", "Published"):
         assert text in decided
     assert "Ada, approved by Bob" in console.viewer.get(f"{flag}/definition").text
-    assert "waiting in Production" not in console.viewer.get(flag).text
+    assert "waits for approval in Production" not in console.viewer.get(flag).text
     assert "new_checkout" in console.viewer.get(f"/projects/{console.project}/change-requests?state=decided").text
 
 

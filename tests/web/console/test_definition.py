@@ -62,7 +62,7 @@ def test_a_prerequisite_is_added_its_treatments_offered_and_it_is_saved_and_seen
     assert send(console, flag, form, found).status_code == 303
     seen = console.viewer.get(flag).text
     assert 'value="new_checkout"' in seen
-    assert "Whoever gets another treatment" in seen
+    assert "Keys that get another treatment" in seen
     assert "Add prerequisite" not in seen
     dropped = console.admin.post(f"{flag}/definition", data=form | {"button": "drop-prerequisite 0"}).text
     assert "prerequisites[0]" not in dropped

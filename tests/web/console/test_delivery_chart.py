@@ -31,7 +31,7 @@ def test_one_among_very_many_is_still_seen_and_none_is_not() -> None:
     found = chart([hour(0, 1_000_000), hour(1, 1)], SINCE, "day", 24)
     assert found.bars[1].accepted_height >= 1
     assert found.bars[1].refused_height == 0
-    assert chart([], SINCE, "day", 24).told == []
+    assert chart([], SINCE, "day", 24).filled == []
 
 
 def test_what_is_outside_of_the_period_is_left_out() -> None:

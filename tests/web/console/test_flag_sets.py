@@ -87,7 +87,7 @@ def test_a_flag_set_is_made_listed_with_its_flags_and_removed(console: Console, 
     assert "These are in “backend”: new_checkout (Production), new_checkout (Staging)." in refused.text
     for name in ("Production", "Staging"):
         save(console, flag, fields(place(console.admin, flag, name), "1", ["0", "100"]) | in_sets())
-    assert "No flag is in it" in console.admin.get(page).text
+    assert "It has no flags." in console.admin.get(page).text
     assert console.admin.post(f"{page}/{backend}/delete").status_code == 303
     assert "No flag sets yet" in console.admin.get(page).text
 

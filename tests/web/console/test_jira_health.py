@@ -48,19 +48,19 @@ def test_without_a_site_the_page_says_so_and_where_to_begin(console: Console) ->
     page = console.admin.get(HEALTH).text
     assert "No Jira site is connected" in page
     assert "<svg" not in page.partition('id="content"')[2]
-    assert "Jira was told nothing yet" in console.admin.get(LOG).text
+    assert "Nothing was sent yet" in console.admin.get(LOG).text
 
 
 def test_the_pages_are_for_those_who_manage_integrations(console: Console) -> None:
     for page in (HEALTH, LOG):
         assert console.viewer.get(page).status_code == 403
-    assert console.viewer.post(HEALTH, data={"act": "check"}).status_code == 403
+    assert console.viewer.post(HEALTH, data={"act": "compare"}).status_code == 403
 
 
 def test_deliveries_are_drawn_and_listed(console: Console, flag: str) -> None:
     page = console.admin.get(HEALTH).text
     assert page.count('<svg class="chart') == 2
-    assert "The same as a table" in page
+    assert "Show as a table" in page
     assert "1 accepted" in page
     for period in ("week", "month", "nonsense"):
         assert "1 accepted" in console.admin.get(f"{HEALTH}?period={period}").text
@@ -72,13 +72,13 @@ def test_deliveries_are_drawn_and_listed(console: Console, flag: str) -> None:
 def test_a_day_in_which_nothing_was_told_says_so(console: Console, flag: str) -> None:
     ctx, _ = world(console)
     with ctx.db.write() as tx:
-        tx.execute(sa.update(t.push_hours).values(hour=t.push_hours.c.hour - 48 * HOUR_MS))
-    assert "Jira was told of no flag in this day" in console.admin.get(HEALTH).text
+        tx.execute(sa.update(t.delivery_hours).values(hour=t.delivery_hours.c.hour - 48 * HOUR_MS))
+    assert "Flagpost sent Jira no flag in this day" in console.admin.get(HEALTH).text
     assert "1 accepted" in console.admin.get(f"{HEALTH}?period=week").text
 
 
 def test_a_site_that_was_stopped_says_why(console: Console, flag: str) -> None:
-    set_site(console, stopped_reason="Enter new credentials.")
+    set_site(console, suspended_reason="Enter new credentials.")
     page = console.admin.get(HEALTH).text
     assert ">Stopped<" in page
     assert "Enter new credentials." in page
@@ -88,20 +88,26 @@ def test_very_many_that_wait_or_were_refused_are_counted_and_the_first_are_shown
     ctx, account = world(console)
     set_site(console, paused_until=ctx.clock() + 3_600_000)
     home = flag.split("/")[2]
-    common = {"account_id": account, "project_id": home, "held": True, "delivered_at": ctx.clock()}
+    common = {"account_id": account, "project_id": home, "may_exist_remotely": True, "delivered_at": ctx.clock()}
     rows = [
-        {**common, "flag_id": f"f{n:05}", "flag_name": f"flag_{n}", "wanted": 9, "wanted_at": ctx.clock() - n * 1000}
+        {
+            **common,
+            "flag_id": f"f{n:05}",
+            "flag_name": f"flag_{n}",
+            "latest_version": 9,
+            "pending_since": ctx.clock() - n * 1000,
+        }
         | (
-            {"delivered": 9, "refused": "Jira knows none of its issues: PAY-9."}
+            {"delivered_version": 9, "refusal": "Jira knows none of its issues: PAY-9."}
             if n % 2
-            else {"delivered": 1, "refused": None}
+            else {"delivered_version": 1, "refusal": None}
         )
         for n in range(3000)
     ]
     with ctx.db.write() as tx:
         tx.execute(sa.insert(t.outbox_entries), rows)
     page = console.admin.get(HEALTH).text
-    assert "Pausing, as Jira asked" in page
+    assert "Paused, as Jira asked" in page
     assert "1500 flags, the first since" in page
     assert "And 1490 more." in page
     assert "And 1450 that are not listed here" in page
@@ -109,48 +115,46 @@ def test_very_many_that_wait_or_were_refused_are_counted_and_the_first_are_shown
 
 
 def test_the_buttons_read_back_send_again_and_cancel(console: Console, flag: str, sandbox: Sandbox) -> None:
-    assert console.admin.post(HEALTH, data={"act": "check"}).status_code == 303
+    assert console.admin.post(HEALTH, data={"act": "compare"}).status_code == 303
     until(lambda: ">Done<" in console.admin.get(HEALTH).text, "it was read back")
     project, flag_id = flag.split("/")[2], flag.split("/")[4]
-    back = console.admin.post(HEALTH, data={"act": "resend", "project": project, "back": "configured"})
+    back = console.admin.post(HEALTH, data={"act": "resync", "project": project, "back": "configured"})
     assert back.headers["location"] == "/admin/integrations?tab=configured"
     until(lambda: len(sandbox.history(flag_id)) == 2, "it was sent again")
-    until(
-        lambda: "was sent again: 1 of 1" in console.admin.get("/admin/integrations?tab=configured").text, "it is over"
-    )
+    until(lambda: "finished: 1 of 1" in console.admin.get("/admin/integrations?tab=configured").text, "it is over")
     set_site(console, paused_until=world(console)[0].clock() + 3_600_000)
-    console.admin.post(HEALTH, data={"act": "resend", "project": project})
+    console.admin.post(HEALTH, data={"act": "resync", "project": project})
     page = console.admin.get(HEALTH).text
     assert "0 of 1 flags" in page
-    backfill = page.split('name="backfill" value="')[1].split('"')[0]
-    assert console.admin.post(HEALTH, data={"act": "cancel", "backfill": backfill}).status_code == 303
+    running = page.split('name="resync" value="')[1].split('"')[0]
+    assert console.admin.post(HEALTH, data={"act": "cancel", "resync": running}).status_code == 303
     assert ">Cancelled<" in console.admin.get(HEALTH).text
-    assert console.admin.post(HEALTH, data={"act": "cancel", "backfill": backfill}).status_code == 409
+    assert console.admin.post(HEALTH, data={"act": "cancel", "resync": running}).status_code == 409
 
 
 def test_a_flags_page_has_its_own_log_and_buttons(console: Console, flag: str, sandbox: Sandbox) -> None:
     page = console.admin.get(f"{flag}/integrations").text
-    assert "What Jira was told" in page
-    assert console.admin.post(f"{flag}/integrations/act", data={"act": "resend"}).status_code == 303
+    assert "Delivery log" in page
+    assert console.admin.post(f"{flag}/integrations/act", data={"act": "resync"}).status_code == 303
     until(lambda: len(sandbox.history(flag.split("/")[4])) == 2, "it was sent again")
-    assert console.admin.post(f"{flag}/integrations/act", data={"act": "check"}).status_code == 303
+    assert console.admin.post(f"{flag}/integrations/act", data={"act": "compare"}).status_code == 303
     until(lambda: ">Done<" in console.admin.get(HEALTH).text, "it was read back")
     assert "Accepted" in console.viewer.get(f"{flag}/integrations/log").text
-    assert "Send again" not in console.viewer.get(f"{flag}/integrations").text
-    assert console.viewer.post(f"{flag}/integrations/act", data={"act": "resend"}).status_code == 403
+    assert "Resync" not in console.viewer.get(f"{flag}/integrations").text
+    assert console.viewer.post(f"{flag}/integrations/act", data={"act": "resync"}).status_code == 403
 
 
 def test_a_flag_that_was_never_connected_has_nothing_to_send(console: Console, flag: str) -> None:
     alone = new_flag(console, "alone")
-    assert "What Jira was told" not in console.admin.get(f"{alone}/integrations").text
-    refused = console.admin.post(f"{alone}/integrations/act", data={"act": "resend"})
+    assert "Delivery log" not in console.admin.get(f"{alone}/integrations").text
+    refused = console.admin.post(f"{alone}/integrations/act", data={"act": "resync"})
     assert (refused.status_code, "never connected" in refused.text) == (409, True)
 
 
 def test_the_log_is_searched_and_bad_times_are_named(console: Console, flag: str) -> None:
     assert "new_checkout" in console.admin.get(f"{LOG}?flag=new_checkout&outcome=accepted").text
-    assert "Nothing was found" in console.admin.get(f"{LOG}?flag=nobody").text
-    assert "Nothing was found" in console.admin.get(f"{LOG}?since=2100-01-01T00:00").text
+    assert "No entry fits" in console.admin.get(f"{LOG}?flag=nobody").text
+    assert "No entry fits" in console.admin.get(f"{LOG}?since=2100-01-01T00:00").text
     assert "Accepted" in console.admin.get(f"{LOG}?since=2020-01-01T00:00&until=2100-01-01T00:00").text
     for address in (LOG, f"{flag}/integrations/log"):
         wrong = console.admin.get(f"{address}?since=yesterday")
@@ -164,7 +168,7 @@ def test_what_was_read_back_and_differed_is_shown_on_the_flag(console: Console, 
     with ctx.db.write() as tx:
         tx.execute(sa.update(t.outbox_entries).values(delivered_at=ctx.clock() - 120_000))
     sandbox.spoil_flag(flag_id, displayName="<b>other</b>")
-    console.admin.post(f"{flag}/integrations/act", data={"act": "check"})
-    until(lambda: "It was sent again." in console.admin.get(f"{flag}/integrations").text, "it is shown")
+    console.admin.post(f"{flag}/integrations/act", data={"act": "compare"})
+    until(lambda: "Flagpost sent it again." in console.admin.get(f"{flag}/integrations").text, "it is shown")
     assert "&lt;b&gt;other" in console.admin.get(f"{flag}/integrations").text
     until(lambda: sandbox.flags()[flag_id]["displayName"] == "new_checkout", "it is mended")

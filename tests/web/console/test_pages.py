@@ -135,9 +135,11 @@ def test_killing_asks_for_the_name_and_restoring_undoes_it(console: Console) -> 
     environment = initiate(console, url)
     assert console.admin.post(f"{url}/kill", data={"environment": environment, "confirm": "x"}).status_code == 400
     console.admin.post(f"{url}/kill", data={"environment": environment, "confirm": "new_checkout"})
-    assert ">Killed<" in console.admin.get(url).text
+    killed = console.admin.get(url).text
+    assert ">Killed<" in killed
+    assert "everybody gets “off”" in killed
     console.admin.post(f"{url}/restore", data={"environment": environment})
-    assert ">Active<" in console.admin.get(url).text
+    assert ">On for 0 %<" in console.admin.get(url).text
 
 
 @pytest.mark.parametrize("button", ["add-treatment", "add-rule", "drop-treatment 0", "drop-rule 9", "nonsense 1 2 3"])

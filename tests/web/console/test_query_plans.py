@@ -9,32 +9,15 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from fastapi.testclient import TestClient
 
-from flagpost.actions.accounts import bootstrap, sessions, users
-from flagpost.actions.change_requests import requests as change_requests
-from flagpost.actions.context import Context
-from flagpost.actions.flags import definitions, flags
-from flagpost.actions.flags.definitions import Draft
-from flagpost.actions.jira import integration, issue_links
-from flagpost.actions.projects import environments, projects
-from flagpost.actions.segments import segments
-from flagpost.app import create_app
-from flagpost.flags.definition_json import parse
-from flagpost.flags.targeting import SegmentKind
-from flagpost.settings import Settings
 from flagpost.store.db import Database, Transaction
-from flagpost.store.jira import delivery_log, integrations, outbox, reconciliations, resyncs
+from flagpost.store.jira import comparison_candidates, delivery_log, outbox, reconciliations, resyncs
 from flagpost.store.schema import core
-from flagpost.web.guard import person
-from tests.store.jira.test_delivery_log import told
-from tests.web.conftest import PASSWORD
-from tests.web.test_guard import guards_of, routes_of
+from tests.web.console.conftest import Filled
 
 pytestmark = pytest.mark.slow
 
@@ -53,68 +36,25 @@ GROWS = [
     "identities",
     "impression_sums",
     "issues",
-    "jira_backfills",
-    "jira_drift_checks",
-    "jira_drift_findings",
+    "resyncs",
+    "reconciliations",
+    "reconciliation_findings",
     "jira_removals",
-    "push_hours",
-    "push_log",
-    "pushes",
+    "delivery_hours",
+    "delivery_log",
+    "outbox_entries",
     "recent_impressions",
-    "seen_tokens",
+    "used_invocation_tokens",
     "segment_definitions",
     "segment_keys",
     "segments",
     "sessions",
     "treatments_served",
 ]
-BODY = {
-    "treatments": [{"name": "on"}, {"name": "off"}],
-    "defaultTreatment": "off",
-    "defaultRule": [{"treatment": "off", "size": 100}],
-}
-#: What a page can be asked for beside its address.
-ASKED = {
-    "/projects/{project}/flags": [
-        "?q=fla",
-        "?tag=tag1",
-        "?connected=yes",
-        "?state=killed",
-        "?state=none",
-        "?sort=-updated",
-        "?sort=created",
-        "?archived=yes",
-        "?owner={admin}",
-        "?rollout_status=Ramping",
-        "?traffic_type={traffic_type}",
-    ],
-    "/projects/{project}/flags/{flag}/integrations/log": ["?outcome=refused", "?since=2020-01-01T00:00", "?after=9-9"],
-    "/projects/{project}/flags/{flag}/traffic": ["?span=month", "?live=yes"],
-    "/projects/{project}/flags/{flag}/traffic/tail": ["?environment=Production"],
-    "/admin/integrations": ["?tab=configured"],
-    "/admin/integrations/health": ["?period=month"],
-    "/admin/integrations/log": [
-        "?flag=flag1",
-        "?outcome=refused",
-        "?since=2020-01-01T00:00&until=2030-01-01T00:00",
-        "?outcome=refused&after=9999999999999-1",
-    ],
-}
-NEEDS_MORE = {"/projects/{project}/flags/{flag}/traffic/tail"}
 #: Asked by the counter of traffic, in the background: whose live tail somebody looks at, and the oldest hour to prune.
 NO_PAGE = ("FROM watched_flags", "min(impression_sums.hour)")
 #: Counted for the pager over an account's whole audit log; by its index alone.
 COUNTS_ALL = "SELECT count(*) AS count_1 \nFROM audit_entries \nWHERE audit_entries.account_id = "
-
-
-@dataclass
-class Filled:
-    """The application with a little of everything in its store, and a browser of its admin."""
-
-    ctx: Context
-    browser: TestClient
-    names: dict[str, str]
-    pages: list[str]
 
 
 @contextmanager
@@ -139,84 +79,6 @@ def caught(database: Database) -> Iterator[list[tuple[str, Any]]]:
 def postgres_url(fresh_postgres_url: str) -> str:
     """The planner knows nothing of the tables yet."""
     return fresh_postgres_url
-
-
-@pytest.fixture
-def filled(database_url: str) -> Iterator[Filled]:
-    settings = Settings(
-        database_url=database_url,
-        atlassian_api_url="http://127.0.0.1:9",
-        allow_insecure_jira=True,
-        sweep_seconds=60,
-        secret_keys=["JhY3s0kF2YwT1Z1m0nq8x1i7c5Q9v6b4e2A0d8G6f4E="],
-    )
-    app = create_app(settings, works=False)
-    with TestClient(app, headers={"sec-fetch-site": "same-origin"}, follow_redirects=False) as browser:
-        ctx: Context = app.parts.context
-        bootstrap.ensure_account(ctx)
-        link = sessions.first_admin_link(ctx)
-        assert link
-        form = {"name": "Ada", "email": "ada@example.com", "password": PASSWORD}
-        browser.post(link.partition("/setup/")[1] + link.rpartition("/")[2], data=form)
-        who = sessions.signed_in(ctx, browser.cookies["flagpost_session"])
-        assert who
-        names = fill(ctx, who.actor)
-        known = [
-            route.path
-            for route in routes_of(app.routes)
-            if hasattr(route, "dependant") and "GET" in route.methods and person in guards_of(route.dependant)
-        ]
-        pages = [page + more for page in known for more in ["", *ASKED.get(page, [])] if more or page not in NEEDS_MORE]
-        yield Filled(ctx, browser, names, pages)
-
-
-def fill(ctx: Context, actor: Any) -> dict[str, str]:
-    project = projects.list_projects(ctx, actor, limit=1).items[0]
-    users.create_group(ctx, actor, "Team", "", [actor.id])
-    integration.set_up_integration(ctx, actor, [(project.id, "Production")])
-    flag = ""
-    for number in range(8):
-        made = flags.create_flag(
-            ctx,
-            actor,
-            project.id,
-            name=f"flag{number}",
-            traffic_type="user",
-            tags=[f"tag{number}"],
-            owners=[("user", actor.id)],
-        )
-        definitions.create_definition(ctx, actor, project.id, made.id, "Production", Draft(parse(BODY)))
-        issue_links.connect_issues(ctx, actor, project.id, made.id, [f"PAY-{number + 1}"])
-        flag = made.id
-    with ctx.db.write() as tx:
-        fill_deliveries(tx, ctx, actor.account_id, flag)
-    kinds = environments.list_traffic_types(ctx, actor, project.id)
-    segment = segments.create_segment(ctx, actor, project.id, SegmentKind.STANDARD, name="staff", traffic_type="user")
-    live = environments.get_environment(ctx, actor, project.id, "Production")
-    kill = change_requests.Proposal("flag", "flag1", "KILL")
-    asked = change_requests.submit(ctx, actor, project.id, live.id, kill)
-    return {
-        "project": project.id,
-        "flag": flag,
-        "admin": actor.id,
-        "traffic_type": kinds[0].id,
-        "segment": segment.id,
-        "id": asked.request.id,
-    }
-
-
-def fill_deliveries(tx: Transaction, ctx: Context, account: str, flag: str) -> None:
-    now = ctx.clock()
-    site = integrations.save_site(
-        tx, account, cloud_id="cloud", site_url="https://x.atlassian.net", way="oauth", now=now
-    )
-    integrations.update_site(tx, site.id, resend_wanted_at=None, backfill_started_at=now)
-    delivery_log.write(tx, account, [told(flag, refused="No") for _ in range(5)], now)
-    refused = outbox.Answer(flag, now + 10_000, True, "No")
-    outbox.record_answers(tx, [refused], now)
-    resyncs.begin(tx, resyncs.insert(tx, account, "it", now, "Ada"), now)
-    check = reconciliations.request(tx, account, reconciliations.ASKED, "it", now, "Ada")
-    reconciliations.add_findings(tx, check, [reconciliations.Finding(flag, "p", "flag", now, "missing", "Gone.", True)])
 
 
 def test_no_page_reads_the_whole_of_a_table_that_grows(filled: Filled) -> None:
@@ -256,11 +118,11 @@ def _bounded(line: str, statement: str) -> bool:
 
 
 PARTIAL = (
-    "ix_pushes_waiting",
-    "ix_pushes_refused",
-    "ix_pushes_resent",
-    "ix_pushes_read_back",
-    "ix_push_log_refused",
+    "ix_outbox_entries_pending",
+    "ix_outbox_entries_refused",
+    "ix_outbox_entries_resync",
+    "ix_outbox_entries_compare",
+    "ix_delivery_log_refused",
     "_open",
 )
 
@@ -301,14 +163,14 @@ def test_what_deliveries_and_checks_ask_has_an_index_behind_it(filled: Filled) -
         outbox.pending_since(tx, account)
         outbox.refused(tx, account, 20)
         outbox.accounts_with_pending(tx, now)
-        reconciliations.candidates(tx, account, "", "", 20)
-        reconciliations.candidates(tx, account, flag, flag, 20)
-        reconciliations.due(tx, account, now, 20)
+        comparison_candidates.after(tx, account, "", "", 20)
+        comparison_candidates.after(tx, account, flag, flag, 20)
+        comparison_candidates.due(tx, account, now, 20)
         reconciliations.unfinished(tx, account)
         reconciliations.accounts_with_unfinished(tx)
-        reconciliations.accounts_asked_nightly(tx, now)
-        reconciliations.accounts_to_read_back(tx, now)
-        resyncs.waiting_for_site(tx, account)
+        reconciliations.accounts_with_nightly_run(tx, now)
+        comparison_candidates.accounts_with_due(tx, now)
+        resyncs.requested_of_site(tx, account)
         for one in resyncs.latest(tx, account, 10):
             resyncs.progress(tx, one, now)
         delivery_log.time_of_nth(tx, account, 1_000_000)
@@ -316,16 +178,16 @@ def test_what_deliveries_and_checks_ask_has_an_index_behind_it(filled: Filled) -
     with filled.ctx.db.read() as tx:
         problems = [f"{what}\n{query}" for query, values in queries for what in explain(tx, query, values)]
         assert problems == [], "\n\n".join(problems)
-        (first,) = [(query, values) for query, values in queries if "ORDER BY pushes.wanted" in query]
+        (first,) = [(query, values) for query, values in queries if "ORDER BY outbox_entries.latest_version" in query]
         plan = str(list(tx.exec_driver_sql(f"EXPLAIN {'QUERY PLAN ' * filled.ctx.db.is_sqlite}{first[0]}", first[1])))
-        assert "ix_pushes_waiting" in plan
+        assert "ix_outbox_entries_pending" in plan
         assert "TEMP B-TREE" not in plan
 
 
 def test_a_query_without_an_index_would_be_found(database: Database) -> None:
-    bad = "SELECT * FROM push_log WHERE trace_id = 'x'"
-    good = "SELECT * FROM push_log WHERE flag_id = 'x' ORDER BY at DESC, id DESC"
-    whole = "SELECT * FROM push_log WHERE account_id = 'x'"
+    bad = "SELECT * FROM delivery_log WHERE trace_id = 'x'"
+    good = "SELECT * FROM delivery_log WHERE flag_id = 'x' ORDER BY at DESC, id DESC"
+    whole = "SELECT * FROM delivery_log WHERE account_id = 'x'"
     explain = _sqlite if database.is_sqlite else _postgresql
     with database.read() as tx:
         assert explain(tx, bad, ())

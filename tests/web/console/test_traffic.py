@@ -6,8 +6,8 @@ import pytest
 
 from flagpost.actions.context import Context
 from flagpost.store.flags import impressions
-from flagpost.store.flags.impressions import DAY_MS, HOUR_MS, UNKNOWN, RecentImpression, Sum, SumKey
-from flagpost.web.console.traffic_chart import MOST_SERIES, Chart, Column
+from flagpost.store.flags.impressions import DAY_MS, HOUR_MS, UNKNOWN, Column, RecentImpression, Sum, SumKey
+from flagpost.web.console.traffic_chart import MAX_SERIES, Chart
 from tests.web.conftest import Console
 from tests.web.console.test_pages import initiate, new_flag
 
@@ -75,7 +75,7 @@ def test_a_live_tail_shows_who_got_what_and_is_followed_only_while_somebody_look
     with ctx.db.read() as tx:
         assert impressions.watched(tx, ctx.clock()) == {}
     page = console.admin.get(f"{url}/traffic?environment={place}&live=yes").text
-    assert "Nothing has come yet" in page
+    assert "No impression arrived yet" in page
     with ctx.db.write() as tx:
         ((_, name),) = watched = impressions.watched(tx, ctx.clock())
         assert name == "new_checkout"
@@ -135,7 +135,7 @@ def test_a_chart_shows_what_does_not_fit_together_and_its_scale_is_round() -> No
     names = [one.name for one in chart.series]
     assert names[:2] == ["t00", "t01"]
     assert names[-2:] == ["Others", "Treatment not known"]
-    assert len(names) == MOST_SERIES + 1
+    assert len(names) == MAX_SERIES + 1
     assert chart.total == sum(30 - number for number in range(20)) + 3
     assert abs(sum(one.share for one in chart.series) - 100) < 0.001
     assert chart.top == 600

@@ -64,8 +64,13 @@ def possible_owners(ctx: Context, actor: Actor) -> list[Owner]:
     """Users and groups that a flag can belong to, by name."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        users = [Owner("user", one.id, one.name) for one in people.list_users(tx, actor.account_id) if _works(one)]
-        groups = [Owner("group", one.id, one.name) for one in people.list_groups(tx, actor.account_id)]
+        return read_possible_owners(tx, actor.account_id)
+
+
+def read_possible_owners(tx: Transaction, account_id: str) -> list[Owner]:
+    """Within a transaction: the active users and the groups that a flag can belong to, by name."""
+    users = [Owner("user", one.id, one.name) for one in people.list_users(tx, account_id) if _works(one)]
+    groups = [Owner("group", one.id, one.name) for one in people.list_groups(tx, account_id)]
     return [*users, *groups]
 
 

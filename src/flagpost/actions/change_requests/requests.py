@@ -37,7 +37,7 @@ from flagpost.store.db import Transaction
 from flagpost.store.flags.flag_sets import names_of
 from flagpost.store.locks import Lock
 from flagpost.store.projects import projects
-from flagpost.store.records import Environment, FlagDefinition, Page, Project
+from flagpost.store.records import Environment, FlagDefinition, Project
 from flagpost.store.schema.change_requests import OPEN
 
 STATUSES = (*OPEN, "PUBLISHED", "REJECTED", "WITHDRAWN")
@@ -143,26 +143,16 @@ def list_after(
     """Change requests of every project the actor can see, the newest first, after the one of this time and id."""
     if unknown := [one for one in statuses if one not in STATUSES]:
         raise InvalidInput(f"{unknown[0]} is none of {', '.join(STATUSES)}.", "status")
-    kinds = [kind for kind in OPERATIONS if actor.may(_view_right(kind))]
+    kinds = [kind for kind in OPERATIONS if actor.may(view_right(kind))]
     with ctx.db.read() as tx:
         return change_requests.after_marker(tx, visible_projects(actor), kinds, statuses, environment_id, marker, limit)
-
-
-def list_of_project(
-    ctx: Context, actor: Actor, project: str, statuses: Collection[str], *, offset: int = 0, limit: int = 20
-) -> Page[ChangeRequest]:
-    """A project's change requests, the newest first."""
-    actor.require(Right.VIEW_FLAGS)
-    actor.require(Right.VIEW_SEGMENTS)
-    with ctx.db.read() as tx:
-        return change_requests.page(tx, get_visible_project(tx, actor, project).id, statuses, offset, limit)
 
 
 def get_change_request(ctx: Context, actor: Actor, id: str) -> ChangeRequest:
     """One change request."""
     with ctx.db.read() as tx:
         found = get_visible_change_request(tx, actor, id)
-    actor.require(_view_right(found.object_type))
+    actor.require(view_right(found.object_type))
     return found
 
 
@@ -232,7 +222,8 @@ def subject_of(request: ChangeRequest) -> Subject:
     return Subject(kind, request.object_id, request.object_name, request.project_id, request.environment_id)
 
 
-def _view_right(object_type: str) -> Right:
+def view_right(object_type: str) -> Right:
+    """The right that it takes to see such a thing, and the change requests about it."""
     return Right.VIEW_FLAGS if object_type == "flag" else Right.VIEW_SEGMENTS
 
 

@@ -68,14 +68,6 @@ def get_definition(ctx: Context, actor: Actor, project: str, flag: str, environm
         return _visible(tx, actor, found, (flag, environment), place).require_definition()
 
 
-def definitions_of_flag(ctx: Context, actor: Actor, project: str, flag: str) -> dict[str, FlagDefinition]:
-    """All of a flag's definitions, by environment id; for a key bound to environments, those."""
-    actor.require(Right.VIEW_FLAGS)
-    with ctx.db.read() as tx:
-        found = definitions.of_flag(tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id)
-    return {id: one for id, one in found.items() if not actor.environment_ids or id in actor.environment_ids}
-
-
 def list_definitions(
     ctx: Context, actor: Actor, project: str, environment: str, *, offset: int = 0, limit: int = 20
 ) -> Page[FlagDefinition]:

@@ -2,8 +2,7 @@
 
 from collections.abc import Collection
 
-from flagpost.actions.access import Actor, Right
-from flagpost.actions.context import Context
+from flagpost.actions.access import Right
 from flagpost.actions.flags.flag_sets import require_flag_sets
 from flagpost.actions.lookup import get_visible_environment, get_visible_flag, get_visible_project
 from flagpost.actions.segments.usage import missing_segments
@@ -13,7 +12,7 @@ from flagpost.flags.definition_json import dump
 from flagpost.flags.dependency_graph import flag_dependencies, reaches
 from flagpost.flags.model import Definition, FlagStatus
 from flagpost.store.db import Transaction
-from flagpost.store.flags import definitions, dependencies, flags
+from flagpost.store.flags import dependencies, flags
 from flagpost.store.records import Environment, Project
 
 
@@ -33,18 +32,6 @@ def check_dependencies(
     require_flag_sets(change.tx, found, flag_sets)
 
 
-def treatments_of(
-    ctx: Context, actor: Actor, project: str, environment: str, names: Collection[str]
-) -> dict[str, list[str]]:
-    """The treatments that these flags (by name) have in an environment; one that is not set up there is left out."""
-    actor.require(Right.VIEW_FLAGS)
-    with ctx.db.read() as tx:
-        found = get_visible_project(tx, actor, project)
-        place = get_visible_environment(tx, actor, found, environment)
-        there = definitions.by_flag(tx, found.id, place.id, names)
-    return {name: [treatment.name for treatment in one.treatments] for name, one in there.items()}
-
-
 def require_dependencies(
     tx: Transaction, project: Project, environment: Environment, flag: str, definition: Definition
 ) -> None:
@@ -52,7 +39,7 @@ def require_dependencies(
 
     A flag that it depends on has to be active, and must not depend on this one, directly or through others. A segment
     has to be in the environment. All of these, and the flag itself, stay locked until the commit: two saves at once
-    cannot close a circle, and nothing that the definition depends on is archived or removed meanwhile.
+    cannot close a cycle, and nothing that the definition depends on is archived or removed meanwhile.
     """
     named = list(flag_dependencies(definition))
     found = flags.lock_with_dependencies(tx, project.id, flag, {name for _, name in named}) if named else {}

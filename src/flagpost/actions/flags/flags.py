@@ -1,7 +1,7 @@
 """Feature flags: finding, creating, describing, archiving, deleting. Their definitions have a module of their own."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NotRequired, TypedDict, Unpack
 
 from flagpost.actions.access import Actor, ActorType, Right
@@ -9,16 +9,12 @@ from flagpost.actions.context import Context
 from flagpost.actions.lookup import get_visible_flag, get_visible_project, visible_projects
 from flagpost.actions.unit_of_work import Change, Summary, transactional
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVersion
-from flagpost.flags.model import Definition, FlagStatus
+from flagpost.flags.model import FlagStatus
 from flagpost.flags.naming_rules import flag_name_problem, title_problem
-from flagpost.flags.rollout import FlagState, flag_state
 from flagpost.store.change_requests import requests as change_requests
 from flagpost.store.db import Transaction
 from flagpost.store.flags import definitions, dependencies, flags
 from flagpost.store.flags.flags import SORTS, FlagFilter
-from flagpost.store.flags.impressions import DAY_MS
-from flagpost.store.flags.stale_flags import Candidates, Kind
-from flagpost.store.jira import issues
 from flagpost.store.locks import Lock
 from flagpost.store.projects import projects
 from flagpost.store.records import Flag, Owner, Page, Project, RolloutStatus, TrafficType
@@ -50,57 +46,6 @@ def list_flags(
         return flags.page(tx, get_visible_project(tx, actor, project).id, wanted, offset, limit)
 
 
-@dataclass(frozen=True, slots=True)
-class FlagRow:
-    """A flag in a list, how it stands in one environment, and its issues' keys.
-
-    `only` marks a stale flag: the one treatment that it serves in the environment, or empty where it has no traffic.
-    """
-
-    flag: Flag
-    state: FlagState
-    killed: bool
-    issues: tuple[str, ...]
-    only: str | None = None
-
-
-def list_rows(
-    ctx: Context,
-    actor: Actor,
-    project: str,
-    environment: str | None,
-    wanted: FlagFilter,
-    *,
-    candidates: Kind | None = None,
-    offset: int,
-    limit: int,
-) -> Page[FlagRow]:
-    """A page of a project's flags, each with what a list shows of it in this environment (by id)."""
-    judged = _candidates(ctx, actor, project, environment)
-    if candidates:
-        wanted = replace(wanted, also=judged.condition(candidates))
-    found = list_flags(ctx, actor, project, wanted, offset=offset, limit=limit)
-    ids = [flag.id for flag in found.items]
-    with ctx.db.read() as tx:
-        there = definitions.states_in(tx, ids, environment) if environment else {}
-        keys = issues.keys_of_flags(tx, ids)
-        marks = judged.marks(tx, ids)
-    rows = [_row(flag, there.get(flag.id), keys.get(flag.id, ()), marks.get(flag.id)) for flag in found.items]
-    return Page(rows, found.offset, found.limit, found.total)
-
-
-def _candidates(ctx: Context, actor: Actor, project: str, environment: str | None) -> Candidates:
-    with ctx.db.read() as tx:
-        home = get_visible_project(tx, actor, project)
-    return Candidates(home.id, environment or "", ctx.clock() - ctx.settings.removal_days * DAY_MS)
-
-
-def _row(flag: Flag, there: tuple[Definition, bool] | None, keys: Sequence[str], only: str | None) -> FlagRow:
-    definition, killed = there or (None, False)
-    state = flag_state(definition, killed=killed, archived=flag.status is FlagStatus.ARCHIVED)
-    return FlagRow(flag, state, killed, tuple(keys), only)
-
-
 def get_flag(ctx: Context, actor: Actor, project: str, flag: str) -> Flag:
     """One flag, by name or id."""
     actor.require(Right.VIEW_FLAGS)
@@ -114,8 +59,15 @@ def find_flags(
     """Active flags whose name contains `text`, of those of these projects that the actor can see."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        names = {p.id: p.name for p in projects.list_by_id(tx, visible_projects(actor), project_ids)}
-        rows = flags.names_containing(tx, list(names), text, limit)
+        return read_found_flags(tx, actor, text, project_ids, limit)
+
+
+def read_found_flags(
+    tx: Transaction, actor: Actor, text: str, project_ids: Sequence[str], limit: int
+) -> list[FoundFlag]:
+    """Within a transaction: active flags whose name contains `text`, of those of these projects that can be seen."""
+    names = {p.id: p.name for p in projects.list_by_id(tx, visible_projects(actor), project_ids)}
+    rows = flags.names_containing(tx, list(names), text, limit)
     return [FoundFlag(row.id, row.name, row.project_id, names[row.project_id]) for row in rows]
 
 
@@ -285,12 +237,6 @@ def list_tags(ctx: Context, actor: Actor, project: str) -> list[str]:
     """Every tag in use in a project."""
     with ctx.db.read() as tx:
         return flags.tags_of_project(tx, get_visible_project(tx, actor, project).id)
-
-
-def list_owners(ctx: Context, actor: Actor, project: str) -> list[Owner]:
-    """Everybody who owns a flag of a project."""
-    with ctx.db.read() as tx:
-        return flags.owners_of_project(tx, get_visible_project(tx, actor, project).id)
 
 
 def _traffic_type(tx: Transaction, project: Project, described: NewFlag) -> TrafficType:

@@ -49,11 +49,16 @@ class Traffic:
 
 def get_traffic(ctx: Context, actor: Actor, project: str, flag: str, environment: str, period: Period) -> Traffic:
     """What was served in a period, widened to whole steps. InvalidInput where it is empty or has too many steps."""
-    start, end, step = _whole_steps(period, ctx.clock())
     with ctx.db.read() as tx:
         place, found = _get_visible(tx, actor, project, flag, environment)
-        columns = impressions.sums(tx, place.id, found.id, start, end, step)
-        return Traffic(place, start, end, step, columns, impressions.last_traffic(tx, found.id).get(place.id))
+        return read_traffic(tx, place, found.id, period, ctx.clock())
+
+
+def read_traffic(tx: Transaction, place: Environment, flag_id: str, period: Period, now: int) -> Traffic:
+    """Within a transaction: what was served of a flag in a period, as in `get_traffic`."""
+    start, end, step = _whole_steps(period, now)
+    columns = impressions.sums(tx, place.id, flag_id, start, end, step)
+    return Traffic(place, start, end, step, columns, impressions.last_traffic(tx, flag_id).get(place.id))
 
 
 def _whole_steps(period: Period, now: int) -> tuple[int, int, int]:
@@ -69,13 +74,6 @@ def _whole_steps(period: Period, now: int) -> tuple[int, int, int]:
     if end - start > MAX_STEPS * step:
         raise InvalidInput(f"Ask for {MAX_STEPS} {period.by}s at most.", "start")
     return start, end, step
-
-
-def last_traffic(ctx: Context, actor: Actor, project: str, flag: str) -> dict[str, int]:
-    """When a flag was served last, by the id of the environment; environments without traffic are left out."""
-    actor.require(Right.VIEW_FLAGS)
-    with ctx.db.read() as tx:
-        return impressions.last_traffic(tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id)
 
 
 @transactional

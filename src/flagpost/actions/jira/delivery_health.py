@@ -1,6 +1,6 @@
 """How delivery to Jira fares: over time, what waits and for how long, what was refused and what to do; and the log."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
@@ -9,7 +9,7 @@ from flagpost.actions.lookup import get_visible_flag, get_visible_project
 from flagpost.errors import InvalidInput
 from flagpost.store.db import Transaction
 from flagpost.store.jira import delivery_log, outbox, reconciliations
-from flagpost.store.jira.delivery_log import HOUR_MS, OUTCOMES, Entry, Hour, LogFilter
+from flagpost.store.jira.delivery_log import HOUR_MS, OUTCOMES, Hour, LogEntry, LogFilter
 from flagpost.store.jira.outbox import OutboxEntry
 from flagpost.store.jira.reconciliations import Finding
 
@@ -38,7 +38,7 @@ _OTHERWISE = (
 
 @dataclass(frozen=True, slots=True)
 class RefusedFlag:
-    """A flag that Jira would not take, in Jira's words (`push.refused`), and what can be done about it."""
+    """A flag that Jira would not take, in Jira's words (`push.refusal`), and what can be done about it."""
 
     push: OutboxEntry
     to_do: str
@@ -46,10 +46,10 @@ class RefusedFlag:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How delivery fares. `hours`: sums, only of those in which Jira was told something, since `since` (ms).
+    """The state of delivery. `hours`: sums of the hours in which something was sent, since `since` (ms).
 
-    `waiting`: the next to be told, up to fifty of `state.behind`; `waiting_since`: when the one was changed that has
-    waited longest, None where none waits. `refused`: up to fifty.
+    `waiting`: the next entries to send, up to fifty of `state.behind`; `waiting_since`: since when the oldest is
+    pending, None where none is. `refused`: up to fifty.
     """
 
     state: IntegrationState
@@ -65,7 +65,7 @@ class Health:
 class LogPage:
     """A page of the log, the newest first. `next`: the cursor of the page after it; None on the last."""
 
-    entries: list[Entry]
+    entries: list[LogEntry]
     next: str | None
 
 
@@ -74,19 +74,23 @@ def delivery_health(ctx: Context, actor: Actor, period: str = "day") -> Health:
     actor.require(Right.MANAGE_INTEGRATIONS)
     if period not in PERIODS:
         raise InvalidInput(f"Choose one of {', '.join(PERIODS)}.", "period")
-    now = ctx.clock()
-    since = (now // HOUR_MS + 1 - PERIODS[period]) * HOUR_MS
     with ctx.db.read() as tx:
-        refused = outbox.refused(tx, actor.account_id, MOST_SHOWN)
-        return Health(
-            state=read_state(tx, actor.account_id, now),
-            since=since,
-            now=now,
-            hours=delivery_log.hours(tx, actor.account_id, since),
-            waiting=outbox.pending(tx, actor.account_id, MOST_SHOWN),
-            waiting_since=outbox.pending_since(tx, actor.account_id),
-            refused=[RefusedFlag(push, what_to_do(push.refused or "")) for push in refused],
-        )
+        return read_health(tx, actor.account_id, period, ctx.clock())
+
+
+def read_health(tx: Transaction, account_id: str, period: str, now: int) -> Health:
+    """Within a transaction: how delivery fares, over one of PERIODS that ends now."""
+    since = (now // HOUR_MS + 1 - PERIODS[period]) * HOUR_MS
+    refused = outbox.refused(tx, account_id, MOST_SHOWN)
+    return Health(
+        state=read_state(tx, account_id, now),
+        since=since,
+        now=now,
+        hours=delivery_log.hours(tx, account_id, since),
+        waiting=outbox.pending(tx, account_id, MOST_SHOWN),
+        waiting_since=outbox.pending_since(tx, account_id),
+        refused=[RefusedFlag(push, what_to_do(push.refusal or "")) for push in refused],
+    )
 
 
 def what_to_do(words: str) -> str:
@@ -97,10 +101,10 @@ def what_to_do(words: str) -> str:
 def list_log(
     ctx: Context, actor: Actor, wanted: LogFilter | None = None, *, after: str | None = None, limit: int = 50
 ) -> LogPage:
-    """What Jira was told of any flag. `after`: the cursor of the page before."""
+    """The delivery log of all flags. `after`: the cursor of the page before."""
     actor.require(Right.MANAGE_INTEGRATIONS)
     with ctx.db.read() as tx:
-        return _page(tx, actor, wanted or LogFilter(), after, limit)
+        return read_log(tx, actor.account_id, wanted or LogFilter(), after, limit)
 
 
 def flag_log(
@@ -113,28 +117,29 @@ def flag_log(
     after: str | None = None,
     limit: int = 50,
 ) -> LogPage:
-    """What Jira was told of one flag."""
+    """The delivery log of one flag."""
     actor.require(Right.VIEW_FLAGS)
     given = wanted or LogFilter()
     with ctx.db.read() as tx:
         one = get_visible_flag(tx, get_visible_project(tx, actor, project), flag)
-        return _page(tx, actor, LogFilter(one.id, given.outcome, given.since, given.until), after, limit)
+        return read_log(tx, actor.account_id, replace(given, flag=one.id), after, limit)
 
 
 def flag_findings(ctx: Context, actor: Actor, project: str, flag: str) -> list[Finding]:
-    """What was found when the flag was last read back from Jira and was not as it should be, the newest first."""
+    """The differences that comparisons of the flag with Jira found, the newest first."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        return reconciliations.latest_of_flag(
+        return reconciliations.findings_of_flag(
             tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id, 5
         )
 
 
-def _page(tx: Transaction, actor: Actor, wanted: LogFilter, after: str | None, limit: int) -> LogPage:
+def read_log(tx: Transaction, account_id: str, wanted: LogFilter, after: str | None, limit: int) -> LogPage:
+    """Within a transaction: a page of the log. InvalidInput for an unknown outcome, or a cursor that is none."""
     if wanted.outcome is not None and wanted.outcome not in OUTCOMES:
         raise InvalidInput(f"Choose one of {', '.join(OUTCOMES)}.", "outcome")
     limit = min(max(limit, 1), MOST_ENTRIES)
-    found = delivery_log.page(tx, actor.account_id, wanted, _cursor(after) if after else None, limit + 1)
+    found = delivery_log.page(tx, account_id, wanted, _cursor(after) if after else None, limit + 1)
     return LogPage(found[:limit], found[limit - 1].cursor if len(found) > limit else None)
 
 

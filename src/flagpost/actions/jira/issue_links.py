@@ -12,9 +12,10 @@ from flagpost.actions.unit_of_work import Change, transactional
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound, Problem
 from flagpost.flags.issue_keys import parse_issue_refs
 from flagpost.flags.model import FlagStatus
-from flagpost.jira.issues import WHILE_SOMEBODY_WAITS, Answers, Patience
+from flagpost.jira.issues import INTERACTIVE, Answers, Patience
 from flagpost.jira.payload import MAX_ASSOCIATIONS
 from flagpost.store.accounts import accounts
+from flagpost.store.db import Transaction
 from flagpost.store.jira import integrations, issues, outbox
 from flagpost.store.jira.integrations import ChosenProject, Site
 from flagpost.store.jira.issues import Connection, Issue
@@ -66,7 +67,7 @@ def check_issues(ctx: Context, actor: Actor, refs: Sequence[str]) -> list[Issue]
 
 
 def look_up_issues(
-    ctx: Context, actor: Actor, refs: Sequence[str], patience: Patience = WHILE_SOMEBODY_WAITS
+    ctx: Context, actor: Actor, refs: Sequence[str], patience: Patience = INTERACTIVE
 ) -> dict[str, Issue | None]:
     """What Jira has for each of these keys or numeric ids; None where it shows nothing.
 
@@ -80,7 +81,7 @@ def look_up_issues(
         result = ctx.issues.look_up(site, refs, patience)
     except JiraError:
         return _as_typed(refs)
-    return {ref: result.found.get(ref) for ref in refs} | _as_typed(sorted(result.unasked))
+    return {ref: result.found.get(ref) for ref in refs} | _as_typed(sorted(result.not_asked))
 
 
 def _as_typed(refs: Sequence[str]) -> dict[str, Issue | None]:
@@ -180,35 +181,46 @@ def list_connections(ctx: Context, actor: Actor, project: str, flag: str) -> lis
         one = get_visible_flag(tx, get_visible_project(tx, actor, project), flag)
         connected = issues.connections_of(tx, one.id)
         site = integrations.site_of_account(tx, actor.account_id)
-    if _refresh(ctx, actor, [one.issue for one in connected]):
+    if refresh_issues(ctx, actor, site, [one.issue for one in connected]):
         with ctx.db.read() as tx:
             connected = issues.connections_of(tx, one.id)
-    return [_shown(connection, site) for connection in connected]
+    return [connected_issue(connection, site) for connection in connected]
 
 
 def delivery_status(ctx: Context, actor: Actor, project: str, flag: str) -> DeliveryStatus:
     """How far Jira has a flag."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        entry = outbox.find(tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id)
-        site = integrations.site_of_account(tx, actor.account_id)
+        one = get_visible_flag(tx, get_visible_project(tx, actor, project), flag)
+        return read_delivery_status(tx, actor.account_id, one.id)
+
+
+def read_delivery_status(tx: Transaction, account_id: str, flag_id: str) -> DeliveryStatus:
+    """Within a transaction: how far Jira has a flag."""
+    entry = outbox.find(tx, flag_id)
+    site = integrations.site_of_account(tx, account_id)
     if entry is None or (site and site.disconnected_at):  # Jira deletes an app's flags with the app
         return DeliveryStatus("none")
-    if site and site.resend_wanted_at is not None:
-        return DeliveryStatus("waiting", since=site.resend_wanted_at)
-    if entry.waiting:
-        return DeliveryStatus("waiting", since=entry.wanted_at)
-    if entry.refused:
-        return DeliveryStatus("refused", entry.refused, entry.delivered_at)
-    return DeliveryStatus("delivered" if entry.held else "none", since=entry.delivered_at)
+    if site and site.resync_requested_at is not None:
+        return DeliveryStatus("waiting", since=site.resync_requested_at)
+    if entry.pending:
+        return DeliveryStatus("waiting", since=entry.pending_since)
+    if entry.refusal:
+        return DeliveryStatus("refused", entry.refusal, entry.delivered_at)
+    return DeliveryStatus("delivered" if entry.may_exist_remotely else "none", since=entry.delivered_at)
 
 
 def projects_for_connect(ctx: Context, actor: Actor) -> list[ChosenProject]:
     """The projects of the integration that the actor can see: only their flags can be connected from Jira."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        chosen = integrations.chosen_projects(tx, actor.account_id)
-        visible = projects.list_by_id(tx, visible_projects(actor), [one.project.id for one in chosen])
+        return read_projects_for_connect(tx, actor)
+
+
+def read_projects_for_connect(tx: Transaction, actor: Actor) -> list[ChosenProject]:
+    """Within a transaction: the projects of the integration that the actor can see."""
+    chosen = integrations.chosen_projects(tx, actor.account_id)
+    visible = projects.list_by_id(tx, visible_projects(actor), [one.project.id for one in chosen])
     visible_ids = {project.id for project in visible}
     return [one for one in chosen if one.project.id in visible_ids]
 
@@ -216,18 +228,17 @@ def projects_for_connect(ctx: Context, actor: Actor) -> list[ChosenProject]:
 # Asking Jira ------------------------------------------------------------------------------------------------------
 
 
-def _refresh(ctx: Context, actor: Actor, known: Sequence[Issue]) -> bool:
-    """Look up again what is no longer fresh; False where nothing was, or Jira did not answer within seconds.
+def refresh_issues(ctx: Context, actor: Actor, site: Site | None, known: Sequence[Issue]) -> bool:
+    """Look up again in the account's site what is no longer fresh; False where nothing was, or Jira did not answer.
 
     An issue that was moved or renamed gets its new key; one that is gone is marked so, and its flags are sent again.
     """
     now = ctx.clock()
     stale = [issue for issue in known if now - (issue.checked_at or 0) > FRESH_MS]
-    site = _site_to_ask(ctx, actor.account_id) if stale else None
-    if site is None:
+    if not stale or site is None or not _may_be_asked(site, now):
         return False
     try:
-        answers = ctx.issues.look_up_known(site, stale, WHILE_SOMEBODY_WAITS)
+        answers = ctx.issues.look_up_known(site, stale, INTERACTIVE)
     except JiraError:
         return False
     _store(ctx, actor, answers)
@@ -245,10 +256,15 @@ def _site_to_ask(ctx: Context, account_id: str) -> Site | None:
     now = ctx.clock()
     with ctx.db.read() as tx:
         site = integrations.site_of_account(tx, account_id)
-    return site if site and site.may_be_asked(now) and (site.paused_until or 0) <= now else None
+    return site if site and _may_be_asked(site, now) else None
 
 
-def _shown(connection: Connection, site: Site | None) -> ConnectedIssue:
+def _may_be_asked(site: Site, now: int) -> bool:
+    return site.may_call(now) and (site.paused_until or 0) <= now
+
+
+def connected_issue(connection: Connection, site: Site | None) -> ConnectedIssue:
+    """A connection as the flag's page shows it, with the issue's address in the site, where there is one."""
     there = site is not None and not site.disconnected_at and site.site_url.startswith("http")
     there = there and connection.issue.state != "deleted" and not connection.issue.key_passed_on
     url = f"{site.site_url}/browse/{connection.issue.key}" if site and there else ""

@@ -73,17 +73,6 @@ def list_in_environment(
         return segments.definitions_page(tx, place.id, kinds, offset, limit)
 
 
-def definitions_of_segment(ctx: Context, actor: Actor, project: str, segment: str) -> dict[str, SegmentDefinition]:
-    """What a segment is in each environment it is in, by the environment's id."""
-    actor.require(Right.VIEW_SEGMENTS)
-    with ctx.db.read() as tx:
-        found = segments.definitions_of(
-            tx, get_visible_segment(tx, get_visible_project(tx, actor, project), segment, EVERY_KIND).id
-        )
-    seen = [one for one in found if not actor.environment_ids or one.environment_id in actor.environment_ids]
-    return {one.environment_id: one for one in seen}
-
-
 def kinds_in_environment(
     ctx: Context, actor: Actor, project: str, environment: str, names: Collection[str]
 ) -> dict[str, SegmentKind]:

@@ -34,12 +34,12 @@ def list_uses(ctx: Context, actor: Actor, project: str, segment: str) -> list[Se
     """Everything that uses a segment (by name), in every environment."""
     actor.require(Right.VIEW_SEGMENTS)
     with ctx.db.read() as tx:
-        return _uses(tx, get_visible_project(tx, actor, project), segment, None)
+        return read_uses(tx, get_visible_project(tx, actor, project), segment)
 
 
 def require_unused(tx: Transaction, project: Project, segment: str, environment: Environment | None) -> None:
     """Conflict, with the list, where something uses the segment: in this environment, or in any."""
-    uses = _uses(tx, project, segment, environment)
+    uses = read_uses(tx, project, segment, environment)
     if not uses:
         return
     shown = ", ".join(f"{one.name} ({one.environment})" for one in uses[:20])
@@ -47,7 +47,10 @@ def require_unused(tx: Transaction, project: Project, segment: str, environment:
     raise Conflict(f"“{segment}” is used by {shown}{more}. Change their rules first.")
 
 
-def _uses(tx: Transaction, project: Project, segment: str, environment: Environment | None) -> list[SegmentUse]:
+def read_uses(
+    tx: Transaction, project: Project, segment: str, environment: Environment | None = None
+) -> list[SegmentUse]:
+    """Within a transaction: everything that uses a segment (by name), in one environment or in every one."""
     found = [
         SegmentUse("flag", row.flag, row.environment)
         for row in places_referring_to(tx, project.id, "segment", [segment])

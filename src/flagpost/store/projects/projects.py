@@ -161,6 +161,16 @@ def list_environments(tx: Transaction, project_id: str) -> list[Environment]:
     return [rows.environment(row) for row in found]
 
 
+def environments_of(tx: Transaction, project_ids: Collection[str]) -> dict[str, list[Environment]]:
+    """The environments of these projects by the project's id, production ones last, otherwise by name."""
+    found: dict[str, list[Environment]] = {id: [] for id in project_ids}
+    query = sa.select(*rows.ENVIRONMENT).where(environments.c.project_id.in_(list(project_ids)))
+    for row in tx.execute(query.order_by(environments.c.production, environments.c.name)):
+        one = rows.environment(row)
+        found[one.project_id].append(one)
+    return found
+
+
 def find_environment(tx: Transaction, project_id: str, ref: str) -> Environment | None:
     """The environment with this id or name."""
     mine = environments.c.project_id == project_id

@@ -1,32 +1,31 @@
-"""Admin settings: projects and who may view them, environments, API keys, users and groups."""
+"""Admin settings: projects and who may view them, environments, users, groups, and the audit log of the account."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import Response
 
-from flagpost.actions import audit
-from flagpost.actions.access import Right
-from flagpost.actions.accounts import api_keys, users
-from flagpost.actions.accounts.sessions import SignedIn
-from flagpost.actions.context import Context
-from flagpost.actions.projects import environments, projects
+from flagpost.actions.accounts import pages as account_pages
+from flagpost.actions.accounts import users
+from flagpost.actions.console import ConsolePage
+from flagpost.actions.projects import environments, pages, projects
 from flagpost.errors import FlagpostError
 from flagpost.flags.model import JiraEnvironmentType
-from flagpost.store.records import Owner
-from flagpost.web.console.page import MOST_PROJECTS, Form, form_list, form_text, problems_of, redirect, render_page
-from flagpost.web.guard import Person
-from flagpost.web.state import Ctx
+from flagpost.web.console.page import PAGE_SIZE, Console, Form, form_list, form_owners, form_text, redirect
 
 router = APIRouter(prefix="/admin")
-_KINDS = [("admin", "Admin API"), ("server_side", "SDK, server side"), ("client_side", "SDK, client side")]
-_OF_A_KEY = ("name", "kind", "role", "scope", "days")
-_LIVES = [("", "Never"), ("30", "In 30 days"), ("90", "In 90 days"), ("365", "In a year")]
+
+
+def render_settings(
+    console: Console, name: str, page: ConsolePage, error: FlagpostError | None = None, **values: Any
+) -> Response:
+    """A page of the admin settings, from the template ``admin_<name>.html``."""
+    return console.render(f"admin_{name}.html", page, error=error, nav=f"admin-{name}", **values)
 
 
 def _attempt(act: Callable[[], Any], page: Callable[[FlagpostError], Response], target: str) -> Response:
-    """Do something and go on to a page; where that fails, show the page it came from with what was wrong."""
+    """Run an action and go on to `target`; where it fails, show the page that it came from with the error."""
     try:
         act()
     except FlagpostError as error:
@@ -34,282 +33,187 @@ def _attempt(act: Callable[[], Any], page: Callable[[FlagpostError], Response], 
     return redirect(target)
 
 
-def _page(
-    request: Request, ctx: Context, who: SignedIn, name: str, error: FlagpostError | None = None, **values: Any
-) -> Response:
-    status, problems = (error.status, problems_of(error)) if error else (200, [])
-    nav = f"admin-{name}"
-    return render_page(request, ctx, who, f"admin_{name}.html", nav=nav, status=status, problems=problems, **values)
-
-
 # Projects -----------------------------------------------------------------------------------------------------------
 
 
 @router.get("/projects")
-def projects_page(request: Request, ctx: Ctx, who: Person) -> Response:
+def projects_page(console: Console) -> Response:
     """Every project, who may view it, and a form for a new one."""
-    return _projects(request, ctx, who)
+    return _projects(console)
 
 
-def _projects(request: Request, ctx: Context, who: SignedIn, error: FlagpostError | None = None) -> Response:
-    who.actor.require(Right.MANAGE_PROJECTS)
-    visible = projects.list_projects(ctx, who.actor, limit=MOST_PROJECTS).items
-    restrictions = {one.id: projects.get_restriction(ctx, who.actor, one.id) for one in visible}
-    return _page(
-        request,
-        ctx,
-        who,
-        "projects",
-        error,
-        every=visible,
-        restrictions=restrictions,
-        grantees=[(f"{one.type}:{one.id}", f"{one.name} ({one.type})") for one in _grantees(ctx, who)],
-    )
-
-
-def _grantees(ctx: Context, who: SignedIn) -> list[Owner]:
-    keys = [one for one in api_keys.list_api_keys(ctx, who.actor) if one.revoked_at is None]
-    return [*users.possible_owners(ctx, who.actor), *(Owner("api_key", one.id, one.name) for one in keys)]
+def _projects(console: Console, error: FlagpostError | None = None) -> Response:
+    page = pages.load_projects(console.ctx, console.actor)
+    grantees = [(f"{one.type}:{one.id}", f"{one.name} ({one.type})") for one in page.grantees]
+    return render_settings(console, "projects", page, error, grantees=grantees)
 
 
 @router.post("/projects")
-def create_project(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
+def create_project(console: Console, form: Form) -> Response:
     """A new project, with Staging and Production."""
-    asks = form_text(form, "requires") == "yes"
+    asks, name = form_text(form, "requires") == "yes", form_text(form, "name")
     return _attempt(
-        lambda: projects.create_project(ctx, who.actor, form_text(form, "name"), requires_title_and_comments=asks),
-        lambda error: _projects(request, ctx, who, error),
+        lambda: projects.create_project(console.ctx, console.actor, name, requires_title_and_comments=asks),
+        lambda error: _projects(console, error),
         "/admin/projects",
     )
 
 
 @router.post("/projects/{project}")
-def change_project(request: Request, ctx: Ctx, who: Person, project: str, form: Form) -> Response:
-    """Rename, ask for titles and comments, choose who may view it, or delete."""
+def change_project(console: Console, project: str, form: Form) -> Response:
+    """Rename a project, require titles and comments, choose who may view it, or delete it."""
+    where = (console.ctx, console.actor, project)
 
     def act() -> None:
         if form_text(form, "act") == "delete":
-            projects.delete_project(ctx, who.actor, project)
+            projects.delete_project(*where)
             return
-        asks = form_text(form, "requires") == "yes"
-        name = form_text(form, "name")
-        projects.update_project(ctx, who.actor, project, name=name, requires_title_and_comments=asks)
-        grants = [(kind, id) for kind, _, id in (text.partition(":") for text in form_list(form, "grants"))]
-        projects.set_restriction(
-            ctx, who.actor, project, restricted=form_text(form, "restricted") == "yes", grants=grants
-        )
+        asks, name = form_text(form, "requires") == "yes", form_text(form, "name")
+        projects.update_project(*where, name=name, requires_title_and_comments=asks)
+        restricted = form_text(form, "restricted") == "yes"
+        projects.set_restriction(*where, restricted=restricted, grants=form_owners(form, "grants"))
 
-    return _attempt(act, lambda error: _projects(request, ctx, who, error), "/admin/projects")
+    return _attempt(act, lambda error: _projects(console, error), "/admin/projects")
 
 
 # Environments -------------------------------------------------------------------------------------------------------
 
 
 @router.get("/environments")
-def environments_page(request: Request, ctx: Ctx, who: Person, project: str | None = None) -> Response:
+def environments_page(console: Console, project: str | None = None) -> Response:
     """A project's environments and traffic types."""
-    return _environments(request, ctx, who, project)
+    return _environments(console, project)
 
 
-def _environments(
-    request: Request, ctx: Context, who: SignedIn, project: str | None, error: FlagpostError | None = None
-) -> Response:
-    who.actor.require(Right.MANAGE_PROJECTS)
-    visible = projects.list_projects(ctx, who.actor, limit=MOST_PROJECTS).items
-    chosen = projects.get_project(ctx, who.actor, project) if project else next(iter(visible), None)
-    return _page(
-        request,
-        ctx,
-        who,
-        "environments",
-        error,
-        project=chosen,
-        every=visible,
-        chosen=chosen,
-        environments=environments.list_environments(ctx, who.actor, chosen.id) if chosen else [],
-        traffic_types=environments.list_traffic_types(ctx, who.actor, chosen.id) if chosen else [],
-        types=[(kind.value, kind.value.capitalize()) for kind in JiraEnvironmentType],
-    )
+def _environments(console: Console, project: str | None, error: FlagpostError | None = None) -> Response:
+    page = pages.load_environment_settings(console.ctx, console.actor, project)
+    types = [(kind.value, kind.value.capitalize()) for kind in JiraEnvironmentType]
+    return render_settings(console, "environments", page, error, types=types)
 
 
 @router.post("/environments")
-def change_environments(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
+def change_environments(console: Console, form: Form) -> Response:
     """Create, change or delete an environment or a traffic type."""
     project = form_text(form, "project")
-
-    def act() -> None:
-        values: dict[str, Any] = {"production": form_text(form, "production") == "yes"}
-        values["jira_type"] = form_text(form, "jira_type") or None
-        values["permissions"] = _permissions(ctx, who, project, form)
-        match form_text(form, "act"):
-            case "delete":
-                environments.delete_environment(ctx, who.actor, project, form_text(form, "environment"))
-            case "update":
-                place = form_text(form, "environment")
-                environments.update_environment(ctx, who.actor, project, place, name=form_text(form, "name"), **values)
-            case "add-type":
-                environments.create_traffic_type(ctx, who.actor, project, form_text(form, "name"))
-            case "delete-type":
-                environments.delete_traffic_type(ctx, who.actor, form_text(form, "type"))
-            case _:
-                environments.create_environment(ctx, who.actor, project, form_text(form, "name"), **values)
-
-    target = f"/admin/environments?project={project}"
-    return _attempt(act, lambda error: _environments(request, ctx, who, project, error), target)
+    return _attempt(
+        lambda: _change_environment(console, project, form),
+        lambda error: _environments(console, project, error),
+        f"/admin/environments?project={project}",
+    )
 
 
-def _permissions(ctx: Context, who: SignedIn, project: str, form: Form) -> dict[str, Any] | None:
-    """An environment's permissions with what the form says of approvals; None where it says nothing new."""
+def _change_environment(console: Console, project: str, form: Form) -> None:
+    where, place, name = (console.ctx, console.actor, project), form_text(form, "environment"), form_text(form, "name")
+    match form_text(form, "act"):
+        case "delete":
+            environments.delete_environment(*where, place)
+        case "update":
+            environments.update_environment(*where, place, name=name, **_environment_values(console, project, form))
+        case "add-type":
+            environments.create_traffic_type(*where, name)
+        case "delete-type":
+            environments.delete_traffic_type(console.ctx, console.actor, form_text(form, "type"))
+        case _:
+            environments.create_environment(*where, name, **_environment_values(console, project, form))
+
+
+def _environment_values(console: Console, project: str, form: Form) -> dict[str, Any]:
+    return {
+        "production": form_text(form, "production") == "yes",
+        "jira_type": form_text(form, "jira_type") or None,
+        "permissions": _permissions(console, project, form),
+    }
+
+
+def _permissions(console: Console, project: str, form: Form) -> dict[str, Any] | None:
+    """An environment's permissions with the form's fields about approvals; None where these change nothing."""
     place = form_text(form, "environment")
-    kept = environments.get_environment(ctx, who.actor, project, place).permissions if place else {}
+    kept = environments.get_environment(console.ctx, console.actor, project, place).permissions if place else {}
     present = kept.get("changePermissions") or {}
     wanted = {
         "areApprovalsRequired": form_text(form, "approvals") == "yes",
         "allowKills": form_text(form, "kills") == "yes",
     }
     before = {"areApprovalsRequired": False, "allowKills": True} | present
-    if {name: before[name] for name in wanted} == wanted or form_text(form, "act") not in ("update", "create"):
+    if {name: before[name] for name in wanted} == wanted:
         return None
     return {**kept, "changePermissions": {**present, **wanted}}
-
-
-# API keys -----------------------------------------------------------------------------------------------------------
-
-
-@router.get("/api-keys")
-def keys_page(request: Request, ctx: Ctx, who: Person) -> Response:
-    """Every key, and a form for a new one."""
-    return _keys(request, ctx, who)
-
-
-def _keys(
-    request: Request,
-    ctx: Context,
-    who: SignedIn,
-    error: FlagpostError | None = None,
-    secret: str = "",
-    typed: Mapping[str, str] | None = None,
-) -> Response:
-    visible = projects.list_projects(ctx, who.actor, limit=MOST_PROJECTS).items
-    places = [(one, at) for one in visible for at in environments.list_environments(ctx, who.actor, one.id)]
-    return _page(
-        request,
-        ctx,
-        who,
-        "api-keys",
-        error,
-        keys=api_keys.list_api_keys(ctx, who.actor),
-        secret=secret,
-        now=ctx.clock(),
-        kinds=_KINDS,
-        roles=[(role, role) for role in api_keys.ROLES],
-        scopes=[("", "Everything"), *((one.id, f"{one.name}, all of it") for one in visible)]
-        + [(f"{one.id}:{at.id}", f"{one.name} · {at.name}") for one, at in places],
-        lives=_LIVES,
-        typed=typed or dict.fromkeys(_OF_A_KEY, ""),
-    )
-
-
-@router.post("/api-keys")
-def create_key(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
-    """A new key, shown once."""
-    project, _, environment = form_text(form, "scope").partition(":")
-    kind, days = form_text(form, "kind", "admin"), form_text(form, "days")
-    try:
-        _, secret = api_keys.create_api_key(
-            ctx,
-            who.actor,
-            name=form_text(form, "name"),
-            kind=kind,
-            roles=[form_text(form, "role")] if kind == "admin" else [],
-            scope=api_keys.KeyScope(project or None, [environment] if environment else []),
-            expires_at=ctx.clock() + int(days) * 86_400_000 if days in dict(_LIVES) and days else None,
-        )
-    except FlagpostError as error:
-        typed = {field: form_text(form, field) for field in _OF_A_KEY}
-        return _keys(request, ctx, who, error, typed=typed)
-    return _keys(request, ctx, who, secret=secret)
-
-
-@router.post("/api-keys/{key}/revoke")
-def revoke_key(ctx: Ctx, who: Person, key: str) -> Response:
-    """End a key at once."""
-    api_keys.revoke_api_key(ctx, who.actor, key)
-    return redirect("/admin/api-keys")
 
 
 # Users and groups ---------------------------------------------------------------------------------------------------
 
 
 @router.get("/users")
-def users_page(request: Request, ctx: Ctx, who: Person) -> Response:
-    """Everybody of the account, and a form to invite somebody."""
-    return _users(request, ctx, who)
+def users_page(console: Console) -> Response:
+    """The users of the account, and a form for an invitation."""
+    return _users(console)
 
 
-def _users(
-    request: Request, ctx: Context, who: SignedIn, error: FlagpostError | None = None, link: str = ""
-) -> Response:
-    return _page(
-        request, ctx, who, "users", error, users=users.list_users(ctx, who.actor), link=link, roles=users.ROLES
-    )
+def _users(console: Console, error: FlagpostError | None = None, link: str = "") -> Response:
+    page = account_pages.load_users(console.ctx, console.actor)
+    return render_settings(console, "users", page, error, link=link, roles=users.ROLES)
 
 
 @router.post("/users")
-def change_users(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
-    """Invite somebody, make a new link, change a role, deactivate or bring back."""
-    user, link = form_text(form, "user"), ""
+def change_users(console: Console, form: Form) -> Response:
+    """Invite a user, make a new link, change a role, deactivate or bring back."""
     try:
-        match form_text(form, "act"):
-            case "role":
-                users.update_user(ctx, who.actor, user, role=form_text(form, "role"))
-            case "deactivate":
-                users.update_user(ctx, who.actor, user, active=False)
-            case "activate":
-                users.update_user(ctx, who.actor, user, active=True)
-            case "link":
-                link = users.new_password_link(ctx, who.actor, user).url
-            case _:
-                email, name, role = (form_text(form, field) for field in ("email", "name", "role"))
-                link = users.invite_user(ctx, who.actor, email=email, name=name, role=role).url
+        link = _change_user(console, form)
     except FlagpostError as error:
-        return _users(request, ctx, who, error)
-    return _users(request, ctx, who, link=link) if link else redirect("/admin/users")
+        return _users(console, error)
+    return _users(console, link=link) if link else redirect("/admin/users")
+
+
+def _change_user(console: Console, form: Form) -> str:
+    """Do what the button says; the link to show, where there is one."""
+    who, user = (console.ctx, console.actor), form_text(form, "user")
+    match form_text(form, "act"):
+        case "role":
+            users.update_user(*who, user, role=form_text(form, "role"))
+        case "deactivate":
+            users.update_user(*who, user, active=False)
+        case "activate":
+            users.update_user(*who, user, active=True)
+        case "link":
+            return users.new_password_link(*who, user).url
+        case _:
+            email, name, role = (form_text(form, field) for field in ("email", "name", "role"))
+            return users.invite_user(*who, email=email, name=name, role=role).url
+    return ""
 
 
 @router.get("/groups")
-def groups_page(request: Request, ctx: Ctx, who: Person) -> Response:
+def groups_page(console: Console) -> Response:
     """The groups and their members."""
-    return _groups(request, ctx, who)
+    return _groups(console)
 
 
-def _groups(request: Request, ctx: Context, who: SignedIn, error: FlagpostError | None = None) -> Response:
-    every = [users.get_group(ctx, who.actor, one.id) for one in users.list_groups(ctx, who.actor)]
-    return _page(request, ctx, who, "groups", error, groups=every, users=users.list_users(ctx, who.actor))
+def _groups(console: Console, error: FlagpostError | None = None) -> Response:
+    return render_settings(console, "groups", account_pages.load_groups(console.ctx, console.actor), error)
 
 
 @router.post("/groups")
-def change_groups(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
+def change_groups(console: Console, form: Form) -> Response:
     """Create a group, choose its members, or delete it."""
+    who, group, members = (console.ctx, console.actor), form_text(form, "group"), form_list(form, "members")
 
     def act() -> None:
         match form_text(form, "act"):
             case "delete":
-                users.delete_group(ctx, who.actor, form_text(form, "group"))
+                users.delete_group(*who, group)
             case "members":
-                users.set_members(ctx, who.actor, form_text(form, "group"), form_list(form, "members"))
+                users.set_members(*who, group, members)
             case _:
-                name = form_text(form, "name")
-                users.create_group(ctx, who.actor, name, form_text(form, "description"), form_list(form, "members"))
+                users.create_group(*who, form_text(form, "name"), form_text(form, "description"), members)
 
-    return _attempt(act, lambda error: _groups(request, ctx, who, error), "/admin/groups")
+    return _attempt(act, lambda error: _groups(console, error), "/admin/groups")
 
 
 # Audit log ----------------------------------------------------------------------------------------------------------
 
 
 @router.get("/audit")
-def audit_page(request: Request, ctx: Ctx, who: Person, offset: int = 0) -> Response:
+def audit_page(console: Console, offset: int = 0) -> Response:
     """What changed in the whole account, the newest first."""
-    page = audit.list_account_audit(ctx, who.actor, offset=max(offset, 0))
-    return render_page(request, ctx, who, "audit.html", nav="admin-audit", page=page, places=[])
+    page = pages.load_account_audit(console.ctx, console.actor, offset=max(offset, 0), limit=PAGE_SIZE)
+    return console.render("audit.html", page, nav="admin-audit")

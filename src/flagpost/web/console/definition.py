@@ -1,141 +1,117 @@
-"""The Definition tab: editing, the change summary, and saving without overwriting what somebody else saved."""
+"""The Definition tab: editing, the change summary, and saving without overwriting what another person saved."""
 
 import json
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import Response
 
 from flagpost.actions import approvals
 from flagpost.actions.access import Right
-from flagpost.actions.accounts.sessions import SignedIn
 from flagpost.actions.change_requests.requests import Proposal
-from flagpost.actions.context import Context
-from flagpost.actions.flags import definitions, dependencies, flag_sets, flags
-from flagpost.actions.projects import projects
-from flagpost.actions.segments import segments
+from flagpost.actions.flags import definitions, dependencies, pages
+from flagpost.actions.flags.pages import FlagAddress, FlagView
 from flagpost.actions.unit_of_work import Summary
 from flagpost.errors import FlagpostError, InvalidInput, StaleVersion
 from flagpost.flags.definition_json import dump
 from flagpost.flags.diff import describe
-from flagpost.flags.matchers import DATE_MATCHERS, MATCHERS
 from flagpost.store.flags.flag_sets import FlagSet
-from flagpost.store.records import FlagDefinition
 from flagpost.web.console import editor
-from flagpost.web.console.editor import Draft
-from flagpost.web.console.flag import OneFlag, ask, load, show_tab
-from flagpost.web.console.page import SUGGESTED, Form, form_text, listed, problems_of, redirect
-from flagpost.web.guard import Person
-from flagpost.web.state import Ctx
+from flagpost.web.console.editor import EDITOR_VALUES, Draft
+from flagpost.web.console.flag import FLAG, FlagAt, in_form_environment, render_tab, request_change
+from flagpost.web.console.page import Console, Form, form_fields, form_text, problems_of, redirect, split_list
 
 router = APIRouter()
-_ONE = "/projects/{project}/flags/{flag}"
-MATCHER_GROUPS = [
-    (group, [kind for kind in MATCHERS.values() if kind.group == group])
-    for group in dict.fromkeys(kind.group for kind in MATCHERS.values())
-]
+_SUMMARY_FIELDS = ("title", "comment", "rollout_status", "approvers", "scheduled_for")
 
 
-@router.get(_ONE)
-@router.get(_ONE + "/definition")
-def tab(
-    request: Request,
-    ctx: Ctx,
-    who: Person,
-    project: str,
-    flag: str,
-    environment: str | None = None,
-    initiate: str | None = None,
-) -> Response:
+@router.get(FLAG)
+@router.get(FLAG + "/definition")
+def tab(console: Console, at: FlagAt, initiate: str | None = None) -> Response:
     """A flag's definition in one environment; `initiate` begins one, empty or as a copy of another environment's."""
-    one = load(ctx, who, project, flag, environment)
-    present = one.definition
-    if present:
-        return _edit(request, ctx, who, one, Draft.of(present).body(), present.version)
-    if initiate:
-        source = one.definitions.get(initiate)
-        body = Draft.of(source).body() if source else editor.new_definition()
-        return _edit(request, ctx, who, one, body, 0, copied=source)
-    return show_tab(request, ctx, who, one, "definition", body=None, base=0)
+    page = pages.load_definition(console.ctx, console.actor, at, copied_from=initiate or "")
+    one = page.one
+    if one.definition:
+        return _render(console, page, Draft.of(one.definition).body(), one.definition.version)
+    source = one.definitions.get(initiate or "")
+    if source:
+        return _render(console, page, Draft.of(source).body(), 0, copied=source)
+    return _render(console, page, editor.new_definition() if initiate else None, 0)
 
 
-@router.post(_ONE + "/definition")
-def change(request: Request, ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
+@router.post(FLAG + "/definition")
+def change(console: Console, at: FlagAt, form: Form) -> Response:
     """A button of the editor: one that changes the form, or *Review changes*."""
-    one = load(ctx, who, project, flag, form_text(form, "environment"))
-    who.actor.require(Right.EDIT_FLAGS)
-    base = _base(form)
-    body = editor.from_form((name, value) for name, value in form.multi_items() if isinstance(value, str))
-    body = editor.with_unseen(body, Draft.of(one.definition).body() if one.definition else None)
-    button = form_text(form, "button")
+    console.actor.require(Right.EDIT_FLAGS)
+    at, base, button = in_form_environment(at, form), _base(form), form_text(form, "button")
+    body = editor.from_form(form_fields(form))
+    page = pages.load_definition(console.ctx, console.actor, at, asked=editor.flag_names(body))
+    body = editor.with_hidden(body, Draft.of(page.one.definition).body() if page.one.definition else None)
     if button != "review":
-        return _edit(request, ctx, who, one, editor.press(body, button) if button else body, base)
+        return _render(console, page, editor.press(body, button) if button else body, base)
     try:
         draft = Draft.read(body)
-        place = (one.project.id, one.flag.id, form_text(form, "environment"))
-        dependencies.check_dependencies(ctx, who.actor, *place, draft.definition, draft.flag_sets)
+        place = (page.one.project.id, page.one.flag.id, at.environment or "")
+        dependencies.check_dependencies(console.ctx, console.actor, *place, draft.definition, draft.flag_sets)
     except FlagpostError as error:
-        return _edit(request, ctx, who, one, body, base, error)
-    return _summary(request, ctx, who, one, draft, base)
+        return _render(console, page, body, base, error=error)
+    return _review(console, at, draft, base)
 
 
-@router.post(_ONE + "/definition/save")
-def save(request: Request, ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
-    """Save what the change summary showed."""
-    one = load(ctx, who, project, flag, form_text(form, "environment"))
+@router.post(FLAG + "/definition/save")
+def save(console: Console, at: FlagAt, form: Form) -> Response:
+    """Save what the change summary showed, or ask for approval of it."""
+    at, base, button = in_form_environment(at, form), _base(form), form_text(form, "button")
     draft = Draft.read(_json(form_text(form, "body")))
-    base = _base(form)
-    if form_text(form, "button") == "back":
-        return _edit(request, ctx, who, one, draft.body(), base)
-    said: dict[str, Any] = {name: form_text(form, name) for name in ("title", "comment", "rollout_status")}
-    asked = {name: form_text(form, name) for name in ("approvers", "scheduled_for")}
+    if button == "back":
+        return _edit(console, at, draft, base)
+    one = pages.load_flag(console.ctx, console.actor, at).one
+    typed = {name: form_text(form, name) for name in _SUMMARY_FIELDS}
     try:
-        if form_text(form, "button") == "ask":
-            return _ask(ctx, who, one, draft, form)
-        _save(ctx, who, one, draft, base, form_text(form, "environment"), said)
+        if button == "ask":
+            return request_change(console, one, _proposal(one, draft, typed))
+        _save(console, one, draft, base, typed)
     except StaleVersion as error:
-        return _summary(request, ctx, who, one, draft, error.current_version, error, said)
+        return _review(console, at, draft, error.current_version, typed, error)
     except FlagpostError as error:
         if any(problem.path.startswith(editor.FIELDS) for problem in problems_of(error)):
-            return _edit(request, ctx, who, one, draft.body(), base, error)
-        return _summary(request, ctx, who, one, draft, base, error, said | asked)
+            return _edit(console, at, draft, base, error)
+        return _review(console, at, draft, base, typed, error)
     return redirect(one.url + one.here)
 
 
-def _save(
-    ctx: Context, who: SignedIn, one: OneFlag, draft: Draft, base: int, environment: str, said: dict[str, Any]
-) -> None:
-    place = (ctx, who.actor, one.project.id, one.flag.id, environment)
-    wanted = definitions.Draft(draft.definition, draft.flag_sets, said.get("rollout_status"))
-    summary = Summary(said.get("title", ""), said.get("comment", ""))
+def _save(console: Console, one: FlagView, draft: Draft, base: int, typed: dict[str, str]) -> None:
+    flag = (console.ctx, console.actor, one.project.id, one.flag.id, one.environment.id if one.environment else "")
+    wanted = definitions.Draft(draft.definition, draft.flag_sets, typed["rollout_status"])
+    summary = Summary(typed["title"], typed["comment"])
     if base:
-        definitions.save_definition(*place, wanted, summary, base)
+        definitions.save_definition(*flag, wanted, summary, base)
     else:
-        definitions.create_definition(*place, wanted, summary)
+        definitions.create_definition(*flag, wanted, summary)
 
 
-def _ask(ctx: Context, who: SignedIn, one: OneFlag, draft: Draft, form: Form) -> Response:
-    """Ask for what the change summary showed, to be approved by somebody else."""
-    at = editor.read_date(form_text(form, "scheduled_for"))
+def _proposal(one: FlagView, draft: Draft, typed: dict[str, str]) -> Proposal:
+    """The change of the summary as a change request. InvalidInput where its time cannot be read."""
+    at = editor.read_date(typed["scheduled_for"])
     if isinstance(at, str):
         raise InvalidInput("This is not a time.", "scheduled_for")
-    proposal = Proposal(
+    return Proposal(
         "flag",
         one.flag.name,
         "UPDATE" if one.definition else "CREATE",
-        dump(draft.definition),
-        form_text(form, "title"),
-        form_text(form, "comment"),
-        listed(form_text(form, "approvers")),
-        form_text(form, "rollout_status") or None,
-        at,
-        "UTC" if at else None,
-        draft.flag_sets,
+        wanted=dump(draft.definition),
+        title=typed["title"],
+        comment=typed["comment"],
+        approvers=split_list(typed["approvers"]),
+        rollout_status=typed["rollout_status"] or None,
+        scheduled_for=at,
+        scheduled_timezone="UTC" if at else None,
+        flag_sets=draft.flag_sets,
     )
-    return ask(ctx, who, one, proposal)
 
 
 def _base(form: Form) -> int:
+    """The version that the form was made from; 0 where the flag had no definition."""
     text = form_text(form, "base", "0")
     return int(text) if text.isdigit() and len(text) < 10 else 0
 
@@ -147,67 +123,48 @@ def _json(text: str) -> Any:
         return None
 
 
-def _edit(
-    request: Request,
-    ctx: Context,
-    who: SignedIn,
-    one: OneFlag,
-    body: dict[str, Any],
+def _edit(console: Console, at: FlagAddress, draft: Draft, base: int, error: FlagpostError | None = None) -> Response:
+    body = draft.body()
+    page = pages.load_definition(console.ctx, console.actor, at, asked=editor.flag_names(body))
+    return _render(console, page, body, base, error=error)
+
+
+def _render(
+    console: Console,
+    page: pages.DefinitionPage,
+    body: dict[str, Any] | None,
     base: int,
+    *,
     error: FlagpostError | None = None,
-    copied: FlagDefinition | None = None,
+    copied: object = None,
 ) -> Response:
-    place = one.environment.id if one.environment else ""
-    asked = editor.flags_asked(body)
-    return show_tab(
-        request,
-        ctx,
-        who,
-        one,
-        "definition",
-        error,
-        body=body,
-        base=base,
-        copied=copied,
-        editor_url=f"{one.url}/definition",
-        matchers=MATCHERS,
-        groups=MATCHER_GROUPS,
-        dates=DATE_MATCHERS,
-        date_field=editor.date_field,
-        segment_names=segments.list_segments(ctx, who.actor, one.project.id, limit=SUGGESTED).items,
-        flag_names=flags.find_flags(ctx, who.actor, "", project_ids=[one.project.id], limit=SUGGESTED),
-        known_treatments=dependencies.treatments_of(ctx, who.actor, one.project.id, place, asked),
-        flag_sets=flag_sets.list_flag_sets(ctx, who.actor, one.project.id, limit=None),
-    )
+    """The editor with this definition; None: the flag is not initiated, and nothing is edited."""
+    values = EDITOR_VALUES | {"body": body, "base": base, "copied": copied}
+    return render_tab(console, "definition", page, error=error, editor_url=f"{page.one.url}/definition", **values)
 
 
-def _summary(
-    request: Request,
-    ctx: Context,
-    who: SignedIn,
-    one: OneFlag,
+def _review(
+    console: Console,
+    at: FlagAddress,
     draft: Draft,
     base: int,
+    typed: dict[str, str] | None = None,
     error: FlagpostError | None = None,
-    said: dict[str, Any] | None = None,
 ) -> Response:
-    sets = flag_sets.list_flag_sets(ctx, who.actor, one.project.id, limit=None)
+    page = pages.load_review(console.ctx, console.actor, at)
+    one, sets = page.one, page.flag_sets
     before = _with_names(Draft.of(one.definition), sets) if one.definition else None
-    return show_tab(
-        request,
-        ctx,
-        who,
-        one,
+    return render_tab(
+        console,
         "review",
-        error,
+        page,
+        error=error,
         base=base,
         wanted=json.dumps(draft.body()),
         changes=describe(before, _with_names(draft, sets)),
         stale=error if isinstance(error, StaleVersion) else None,
-        said=said or {"title": "", "comment": "", "rollout_status": one.flag.rollout_status.id},
-        approval=one.environment is not None and approvals.must_ask(who.actor, one.environment),
-        asked={name: (said or {}).get(name, "") for name in ("approvers", "scheduled_for")},
-        statuses=projects.list_rollout_statuses(ctx, who.actor, one.project.id),
+        typed=typed or dict.fromkeys(_SUMMARY_FIELDS, "") | {"rollout_status": one.flag.rollout_status.id},
+        approval=one.environment is not None and approvals.must_ask(console.actor, one.environment),
     )
 
 

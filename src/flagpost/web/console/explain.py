@@ -1,46 +1,37 @@
-"""The tab *Try it* of a flag's page."""
+"""The tab *Try it* of a flag's page: what a key would get, and why."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import Response
 
+from flagpost.actions.flags import pages
 from flagpost.errors import FlagpostError
 from flagpost.serving.explain import Subject, explain_flag, read_attributes
-from flagpost.web.console.flag import load, show_tab
-from flagpost.web.console.page import Form, form_text
-from flagpost.web.guard import Person
-from flagpost.web.state import Ctx, Served
+from flagpost.web.console.flag import FLAG, FlagAt, render_tab
+from flagpost.web.console.page import Console, Form, form_text
+from flagpost.web.state import Served
 
 router = APIRouter()
-_TRY = "/projects/{project}/flags/{flag}/try"
 _FIELDS = ("key", "attributes", "bucketing_key")
 
 
-@router.get(_TRY)
-def form(request: Request, ctx: Ctx, who: Person, project: str, flag: str, environment: str | None = None) -> Response:
+@router.get(FLAG + "/try")
+def explain_form(console: Console, at: FlagAt) -> Response:
     """The empty form."""
-    one = load(ctx, who, project, flag, environment)
-    return show_tab(request, ctx, who, one, "try", typed=dict.fromkeys(_FIELDS, ""), tried=None)
+    page = pages.load_flag(console.ctx, console.actor, at)
+    return render_tab(console, "explain", page, typed=dict.fromkeys(_FIELDS, ""), explained=None)
 
 
-@router.post(_TRY)
-def evaluate(
-    request: Request,
-    ctx: Ctx,
-    served: Served,
-    who: Person,
-    project: str,
-    flag: str,
-    form: Form,
-    environment: str | None = None,
-) -> Response:
-    """Who was typed, and what they get."""
-    one = load(ctx, who, project, flag, environment)
+@router.post(FLAG + "/try")
+def explain(console: Console, served: Served, at: FlagAt, form: Form) -> Response:
+    """What the key that was typed gets, and why."""
+    page = pages.load_flag(console.ctx, console.actor, at)
     typed = {name: form_text(form, name) for name in _FIELDS}
-    place = one.environment.id if one.environment else ""
+    place = page.one.environment.id if page.one.environment else ""
     try:
         attributes = read_attributes(typed["attributes"])
         subject = Subject(typed["key"], attributes, typed["bucketing_key"] or None)
-        tried = explain_flag(ctx, served, who.actor, one.project.id, one.flag.id, place, subject)
+        flag = (page.one.project.id, page.one.flag.id, place)
+        explained = explain_flag(console.ctx, served, console.actor, *flag, subject)
     except FlagpostError as error:
-        return show_tab(request, ctx, who, one, "try", error, typed=typed, tried=None)
-    return show_tab(request, ctx, who, one, "try", typed=typed, tried=tried)
+        return render_tab(console, "explain", page, error=error, typed=typed, explained=None)
+    return render_tab(console, "explain", page, typed=typed, explained=explained)

@@ -1,262 +1,192 @@
-"""A flag's page: kill and restore, and the tabs Integrations, Audit log and Settings."""
+"""A flag's page: kill and restore, and the tabs *Integrations*, *Audit log* and *Settings*.
+
+The tabs *Definition*, *Traffic* and *Try it* have modules of their own.
+"""
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends
 from fastapi.responses import Response
 
-from flagpost.actions import audit
-from flagpost.actions.accounts import users
-from flagpost.actions.accounts.sessions import SignedIn
 from flagpost.actions.change_requests import requests as change_requests
 from flagpost.actions.change_requests.requests import Proposal
-from flagpost.actions.context import Context
-from flagpost.actions.flags import definitions, flags, impressions
-from flagpost.actions.jira import delivery_health, issue_links, payload_preview, reconciliation, resync
-from flagpost.actions.projects import projects
-from flagpost.actions.unit_of_work import Summary
+from flagpost.actions.flags import definitions, flags, pages
+from flagpost.actions.flags.pages import FlagAddress, FlagPage, FlagView
+from flagpost.actions.jira import issue_links, reconciliation, resync
+from flagpost.actions.jira import pages as jira_pages
 from flagpost.errors import ApprovalRequired, FlagpostError, InvalidInput
-from flagpost.store.records import Flag, FlagDefinition, Project
-from flagpost.web.console.environment_picker import InEnvironment, choose
-from flagpost.web.console.jira_health import asked_of_log, filter_of_log, shown_log
-from flagpost.web.console.page import Form, form_list, form_text, listed, problems_of, redirect, render_page
-from flagpost.web.guard import Person
-from flagpost.web.state import Ctx
+from flagpost.web.console.jira_health import log_query, log_values
+from flagpost.web.console.page import (
+    PAGE_SIZE,
+    Console,
+    Form,
+    change_summary,
+    form_owners,
+    form_text,
+    redirect,
+    split_list,
+)
 
 router = APIRouter()
-_ONE = "/projects/{project}/flags/{flag}"
-_TOLD_SHOWN = 5
+FLAG = "/projects/{project}/flags/{flag}"
+FlagAt = Annotated[FlagAddress, Depends()]
 
 
-@dataclass(frozen=True, slots=True)
-class OneFlag(InEnvironment[FlagDefinition]):
-    """What the head of a flag's page needs, whatever the tab."""
-
-    project: Project
-    flag: Flag
-    last_traffic: dict[str, int]
-
-    @property
-    def served_at(self) -> int | None:
-        """When an application was last served the flag in the chosen environment."""
-        return self.last_traffic.get(self.environment.id) if self.environment else None
-
-    @property
-    def url(self) -> str:
-        """The page's own address, without the environment."""
-        return f"/projects/{self.project.id}/flags/{self.flag.id}"
-
-
-def load(ctx: Context, who: SignedIn, project: str, flag: str, environment: str | None) -> OneFlag:
-    """The flag; `environment` by id or name, else production where there is one."""
-    found = projects.get_project(ctx, who.actor, project)
-    one = flags.get_flag(ctx, who.actor, found.id, flag)
-    places, place = choose(ctx, who, found.id, environment)
-    set_up = definitions.definitions_of_flag(ctx, who.actor, found.id, one.id)
-    served = impressions.last_traffic(ctx, who.actor, found.id, one.id)
-    return OneFlag(places, place, set_up, project=found, flag=one, last_traffic=served)
-
-
-def show_tab(
-    request: Request, ctx: Context, who: SignedIn, one: OneFlag, tab: str, error: Exception | None = None, **values: Any
+def render_tab(
+    console: Console, tab: str, page: FlagPage, *, error: FlagpostError | None = None, **values: Any
 ) -> Response:
-    """A tab of a flag's page."""
-    known = error if isinstance(error, FlagpostError) else None
-    place = one.environment
-    waiting = (
-        change_requests.open_in_environment(ctx, who.actor, one.project.id, place.id, [one.flag.id]) if place else {}
-    )
-    return render_page(
-        request,
-        ctx,
-        who,
-        f"flag_{tab}.html",
-        project=one.project,
-        nav="flags",
-        one=one,
-        tab=tab,
-        waiting=waiting.get(one.flag.id),
-        problems=problems_of(known) if known else [],
-        status=known.status if known else 200,
-        **values,
-    )
+    """A tab of a flag's page, from the template ``flag_<tab>.html``."""
+    return console.render(f"flag_{tab}.html", page, error=error, nav="flags", tab=tab, **values)
 
 
-@router.post(_ONE + "/kill")
-def kill(ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
+def in_form_environment(at: FlagAddress, form: Form) -> FlagAddress:
+    """The flag in the environment that a form names."""
+    return replace(at, environment=form_text(form, "environment") or None)
+
+
+@router.post(FLAG + "/kill")
+def kill(console: Console, at: FlagAt, form: Form) -> Response:
     """Kill, once the flag's name or KILL was typed."""
-    one = load(ctx, who, project, flag, form_text(form, "environment"))
+    one = pages.load_flag(console.ctx, console.actor, in_form_environment(at, form)).one
     if form_text(form, "confirm") not in (one.flag.name, "KILL"):
         raise InvalidInput(f"To kill “{one.flag.name}”, type its name or KILL.")
-    try:
-        definitions.kill(ctx, who.actor, project, flag, form_text(form, "environment"), Summary(**_summary(form)))
-    except ApprovalRequired:
-        return ask(ctx, who, one, Proposal("flag", one.flag.name, "KILL", **_summary(form)))
-    return redirect(one.url + one.here)
+    return _set_killed(console, one, form, killed=True)
 
 
-@router.post(_ONE + "/restore")
-def restore(ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
+@router.post(FLAG + "/restore")
+def restore(console: Console, at: FlagAt, form: Form) -> Response:
     """Undo a kill."""
-    one = load(ctx, who, project, flag, form_text(form, "environment"))
+    one = pages.load_flag(console.ctx, console.actor, in_form_environment(at, form)).one
+    return _set_killed(console, one, form, killed=False)
+
+
+def _set_killed(console: Console, one: FlagView, form: Form, *, killed: bool) -> Response:
+    act, operation = (definitions.kill, "KILL") if killed else (definitions.restore, "RESTORE")
+    place, summary = form_text(form, "environment"), change_summary(form)
     try:
-        definitions.restore(ctx, who.actor, project, flag, form_text(form, "environment"), Summary(**_summary(form)))
+        act(console.ctx, console.actor, one.project.id, one.flag.id, place, summary)
     except ApprovalRequired:
-        return ask(ctx, who, one, Proposal("flag", one.flag.name, "RESTORE", **_summary(form)))
+        proposal = Proposal("flag", one.flag.name, operation, title=summary.title, comment=summary.comment)
+        return request_change(console, one, proposal)
     return redirect(one.url + one.here)
 
 
-def ask(ctx: Context, who: SignedIn, one: OneFlag, proposal: Proposal) -> Response:
-    """Where a change has to be approved first, ask for it, and show the request."""
+def request_change(console: Console, one: FlagView, proposal: Proposal) -> Response:
+    """Submit a change request, and show it."""
     place = one.environment.id if one.environment else ""
-    new = change_requests.submit(ctx, who.actor, one.project.id, place, proposal)
+    new = change_requests.submit(console.ctx, console.actor, one.project.id, place, proposal)
     return redirect(f"/projects/{one.project.id}/change-requests/{new.request.id}")
 
 
-def _summary(form: Form) -> dict[str, Any]:
-    return {"title": form_text(form, "title"), "comment": form_text(form, "comment")}
+# Integrations -----------------------------------------------------------------------------------------------------
 
 
-@router.get(_ONE + "/integrations")
-def integrations_tab(
-    request: Request, ctx: Ctx, who: Person, project: str, flag: str, environment: str | None = None
-) -> Response:
-    """The issues of a flag, and what Jira knows of it."""
-    return _integrations(request, ctx, who, load(ctx, who, project, flag, environment))
+@router.get(FLAG + "/integrations")
+def integrations_tab(console: Console, at: FlagAt) -> Response:
+    """The issues of a flag, and what Jira has of it."""
+    return _integrations(console, at)
 
 
-@router.get(_ONE + "/integrations/preview")
-def preview(request: Request, ctx: Ctx, who: Person, project: str, flag: str) -> Response:
+def _integrations(console: Console, at: FlagAddress, error: FlagpostError | None = None, typed: str = "") -> Response:
+    page = jira_pages.load_flag_integrations(console.ctx, console.actor, at)
+    return render_tab(console, "integrations", page, error=error, typed=typed)
+
+
+@router.get(FLAG + "/integrations/preview")
+def preview(console: Console, at: FlagAt) -> Response:
     """Exactly what Jira would be sent of the flag now."""
-    one = load(ctx, who, project, flag, None)
-    found = payload_preview.preview(ctx, who.actor, one.project.id, one.flag.id)
-    body = json.dumps(found.body, indent=2, ensure_ascii=False) if found.body else ""
-    return show_tab(request, ctx, who, one, "jira_preview", found=found, body=body)
+    page = jira_pages.load_flag_preview(console.ctx, console.actor, at)
+    body = json.dumps(page.found.body, indent=2, ensure_ascii=False) if page.found.body else ""
+    return render_tab(console, "jira_preview", page, body=body)
 
 
-@router.get(_ONE + "/integrations/log")
-def log_tab(request: Request, ctx: Ctx, who: Person, project: str, flag: str) -> Response:
-    """What Jira was told of a flag, and answered."""
-    one = load(ctx, who, project, flag, None)
-    asked = {name: value for name, value in asked_of_log(request).items() if name != "flag"}
-    place = (ctx, who.actor, one.project.id, one.flag.id)
+@router.get(FLAG + "/integrations/log")
+def log_tab(console: Console, at: FlagAt) -> Response:
+    """The delivery log of a flag."""
+    query = log_query(console.request, with_flag=False)
+    page = jira_pages.load_flag_log(console.ctx, console.actor, at, query.wanted, query.after)
+    return render_tab(console, "delivery_log", page, error=query.error or page.error, **log_values(query, page.log))
+
+
+@router.post(FLAG + "/integrations/act")
+def act_on_jira(console: Console, at: FlagAt, form: Form) -> Response:
+    """Resync a flag, or compare it with Jira, as the button says."""
+    act = resync.send_again if form_text(form, "act") == "resync" else reconciliation.ask_for_check
     try:
-        found = delivery_health.flag_log(*place, filter_of_log(asked), after=asked.get("after"))
+        act(console.ctx, console.actor, at.project, at.flag)
     except FlagpostError as error:
-        return show_tab(request, ctx, who, one, "jira_log", error, **shown_log(asked, None))
-    return show_tab(request, ctx, who, one, "jira_log", **shown_log(asked, found))
+        return _integrations(console, at, error)
+    return redirect(_address(at) + "/integrations")
 
 
-@router.post(_ONE + "/integrations/act")
-def act_on_jira(request: Request, ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
-    """Send a flag again, or have it read back from Jira, as the button says."""
-    one = load(ctx, who, project, flag, None)
-    ask = resync.send_again if form_text(form, "act") == "resend" else reconciliation.ask_for_check
-    try:
-        ask(ctx, who.actor, one.project.id, one.flag.id)
-    except FlagpostError as error:
-        return _integrations(request, ctx, who, one, error)
-    return redirect(one.url + "/integrations")
-
-
-@router.post(_ONE + "/issues")
-def connect(request: Request, ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
+@router.post(FLAG + "/issues")
+def connect(console: Console, at: FlagAt, form: Form) -> Response:
     """Connect with one or more issues."""
-    one = load(ctx, who, project, flag, None)
+    typed = form_text(form, "issues")
     try:
-        issue_links.connect_issues(ctx, who.actor, one.project.id, one.flag.id, [form_text(form, "issues")])
+        issue_links.connect_issues(console.ctx, console.actor, at.project, at.flag, [typed])
     except FlagpostError as error:
-        return _integrations(request, ctx, who, one, error, form_text(form, "issues"))
-    return redirect(one.url + "/integrations")
+        return _integrations(console, at, error, typed)
+    return redirect(_address(at) + "/integrations")
 
 
-@router.post(_ONE + "/issues/{issue}/disconnect")
-def disconnect(ctx: Ctx, who: Person, project: str, flag: str, issue: str) -> Response:
-    """Take a connection away."""
-    issue_links.disconnect_issue(ctx, who.actor, project, flag, issue)
-    return redirect(f"/projects/{project}/flags/{flag}/integrations")
+@router.post(FLAG + "/issues/{issue}/disconnect")
+def disconnect(console: Console, at: FlagAt, issue: str) -> Response:
+    """Disconnect an issue."""
+    issue_links.disconnect_issue(console.ctx, console.actor, at.project, at.flag, issue)
+    return redirect(_address(at) + "/integrations")
 
 
-def _integrations(
-    request: Request, ctx: Context, who: SignedIn, one: OneFlag, error: FlagpostError | None = None, typed: str = ""
-) -> Response:
-    chosen = issue_links.projects_for_connect(ctx, who.actor)
-    return show_tab(
-        request,
-        ctx,
-        who,
-        one,
-        "integrations",
-        error,
-        typed=typed,
-        connected=issue_links.list_connections(ctx, who.actor, one.project.id, one.flag.id),
-        push=issue_links.delivery_status(ctx, who.actor, one.project.id, one.flag.id),
-        told=delivery_health.flag_log(ctx, who.actor, one.project.id, one.flag.id, limit=_TOLD_SHOWN).entries,
-        findings=delivery_health.flag_findings(ctx, who.actor, one.project.id, one.flag.id)[:1],
-        primary=next((at.environment for at in chosen if at.project.id == one.project.id), None),
-    )
+def _address(at: FlagAddress) -> str:
+    return FLAG.format(project=at.project, flag=at.flag)
 
 
-@router.get(_ONE + "/audit")
-def audit_tab(request: Request, ctx: Ctx, who: Person, project: str, flag: str, offset: int = 0) -> Response:
+# Audit log and settings -------------------------------------------------------------------------------------------
+
+
+@router.get(FLAG + "/audit")
+def audit_tab(console: Console, at: FlagAt, offset: int = 0) -> Response:
     """What changed on a flag, the newest first."""
-    one = load(ctx, who, project, flag, None)
-    page = audit.list_audit(ctx, who.actor, one.project.id, flag=one.flag.id, offset=max(offset, 0))
-    return show_tab(request, ctx, who, one, "audit", page=page)
+    page = pages.load_flag_audit(console.ctx, console.actor, at, offset=max(offset, 0), limit=PAGE_SIZE)
+    return render_tab(console, "audit", page)
 
 
-@router.get(_ONE + "/settings")
-def settings_tab(request: Request, ctx: Ctx, who: Person, project: str, flag: str) -> Response:
-    """What is said about a flag, and archiving and deleting it."""
-    return _settings(request, ctx, who, load(ctx, who, project, flag, None))
+@router.get(FLAG + "/settings")
+def settings_tab(console: Console, at: FlagAt) -> Response:
+    """A flag's description, tags, owners and rollout status; archiving and deleting it."""
+    return render_tab(console, "settings", pages.load_settings(console.ctx, console.actor, at))
 
 
-@router.post(_ONE + "/settings")
-def save_settings(request: Request, ctx: Ctx, who: Person, project: str, flag: str, form: Form) -> Response:
+@router.post(FLAG + "/settings")
+def save_settings(console: Console, at: FlagAt, form: Form) -> Response:
     """Save, archive, bring back, or delete, as the button says."""
-    one = load(ctx, who, project, flag, None)
     try:
-        return _act(ctx, who, one, form)
+        return _act(console, at, form)
     except FlagpostError as error:
-        return _settings(request, ctx, who, one, error)
+        return render_tab(console, "settings", pages.load_settings(console.ctx, console.actor, at), error=error)
 
 
-def _act(ctx: Context, who: SignedIn, one: OneFlag, form: Form) -> Response:
-    place = (ctx, who.actor, one.project.id, one.flag.id)
+def _act(console: Console, at: FlagAddress, form: Form) -> Response:
+    flag = (console.ctx, console.actor, at.project, at.flag)
     match form_text(form, "act"):
         case "archive":
-            flags.archive_flag(*place)
+            flags.archive_flag(*flag)
         case "unarchive":
-            flags.unarchive_flag(*place)
+            flags.unarchive_flag(*flag)
         case "delete":
-            flags.delete_flag(*place)
-            return redirect(f"/projects/{one.project.id}/flags")
+            flags.delete_flag(*flag)
+            return redirect(f"/projects/{at.project}/flags")
         case "remove":
-            definitions.remove_definition(*place, form_text(form, "environment"))
+            definitions.remove_definition(*flag, form_text(form, "environment"))
         case _:
             flags.update_flag(
-                *place,
+                *flag,
                 base_version=int(form_text(form, "version", "0")) or None,
                 description=form_text(form, "description"),
-                tags=listed(form_text(form, "tags")),
-                owners=[(kind, id) for kind, _, id in (text.partition(":") for text in form_list(form, "owners"))],
+                tags=split_list(form_text(form, "tags")),
+                owners=form_owners(form, "owners"),
                 rollout_status=form_text(form, "rollout_status") or None,
             )
-    return redirect(one.url + "/settings")
-
-
-def _settings(
-    request: Request, ctx: Context, who: SignedIn, one: OneFlag, error: FlagpostError | None = None
-) -> Response:
-    return show_tab(
-        request,
-        ctx,
-        who,
-        one,
-        "settings",
-        error,
-        owners=users.possible_owners(ctx, who.actor),
-        statuses=projects.list_rollout_statuses(ctx, who.actor, one.project.id),
-    )
+    return redirect(_address(at) + "/settings")

@@ -1,32 +1,28 @@
-"""The tab Traffic of a flag's page: a chart of the treatments that were served, and impressions as they come."""
+"""The tab *Traffic* of a flag's page: a chart of the treatments that were served, and the live tail of impressions."""
 
 from dataclasses import dataclass
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import Response
 
-from flagpost.actions.accounts.sessions import SignedIn
-from flagpost.actions.context import Context
-from flagpost.actions.flags import impressions
-from flagpost.errors import InvalidInput
+from flagpost.actions.flags import impressions, pages
+from flagpost.actions.flags.impressions import Period
 from flagpost.store.flags.impressions import DAY_MS, RecentImpression
-from flagpost.web.console.flag import OneFlag, load, show_tab
+from flagpost.web.console.flag import FLAG, FlagAt, render_tab
+from flagpost.web.console.page import Console
 from flagpost.web.console.traffic_chart import Chart
-from flagpost.web.guard import Person
-from flagpost.web.state import Ctx
-from flagpost.web.templating import page
+from flagpost.web.templating import page as page_of
 
 router = APIRouter()
-_ONE = "/projects/{project}/flags/{flag}/traffic"
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """How much time a chart shows, and in which steps."""
+    """How much time a chart shows, and in which steps: an `hour` or a `day`."""
 
     label: str
     days: int
-    by: str
+    step: str
 
 
 SPANS = {
@@ -37,51 +33,31 @@ SPANS = {
 }
 
 
-@router.get(_ONE)
-def traffic_tab(
-    request: Request,
-    ctx: Ctx,
-    who: Person,
-    project: str,
-    flag: str,
-    environment: str | None = None,
-    span: str = "day",
-    live: str = "",
-) -> Response:
+@router.get(FLAG + "/traffic")
+def traffic_tab(console: Console, at: FlagAt, span: str = "day", live: str = "") -> Response:
     """What was served in one environment; with `live`, its newest impressions too."""
-    one = load(ctx, who, project, flag, environment)
-    chosen = span if span in SPANS else "day"
-    return show_tab(
-        request,
-        ctx,
-        who,
-        one,
+    span = span if span in SPANS else "day"
+    now = console.ctx.clock()
+    period = Period(SPANS[span].step, now - SPANS[span].days * DAY_MS)
+    page = pages.load_traffic(console.ctx, console.actor, at, period)
+    place, traffic = page.one.environment, page.traffic
+    return render_tab(
+        console,
         "traffic",
-        chart=_chart(ctx, who, one, SPANS[chosen]),
-        span=chosen,
+        page,
+        chart=Chart(traffic.start, traffic.end, traffic.step, traffic.columns) if traffic else None,
+        span=span,
         spans=SPANS,
         live=live == "yes",
-        tail=_tail(ctx, who, one) if live == "yes" and one.environment else [],
+        tail=_tail(console, at, place.id) if place and live == "yes" else [],
     )
 
 
-@router.get(_ONE + "/tail")
-def tail(request: Request, ctx: Ctx, who: Person, project: str, flag: str, environment: str) -> Response:
-    """The newest impressions alone, for a page that asks again and again."""
-    one = load(ctx, who, project, flag, environment)
-    return page(request, "flag_tail.html", tail=_tail(ctx, who, one))
+@router.get(FLAG + "/traffic/tail")
+def tail(console: Console, at: FlagAt, environment: str) -> Response:
+    """The newest impressions alone, for a page that asks every few seconds."""
+    return page_of(console.request, "flag_tail.html", tail=_tail(console, at, environment))
 
 
-def _chart(ctx: Context, who: SignedIn, one: OneFlag, span: Span) -> Chart | None:
-    if one.environment is None:
-        return None
-    place = (one.project.id, one.flag.id, one.environment.id)
-    start = ctx.clock() - span.days * DAY_MS
-    found = impressions.get_traffic(ctx, who.actor, *place, impressions.Period(span.by, start))
-    return Chart(found.start, found.end, found.step, found.columns)
-
-
-def _tail(ctx: Context, who: SignedIn, one: OneFlag) -> list[RecentImpression]:
-    if one.environment is None:
-        raise InvalidInput("This project has no environment.")
-    return impressions.live_tail(ctx, who.actor, one.project.id, one.flag.id, one.environment.id)
+def _tail(console: Console, at: FlagAt, environment: str) -> list[RecentImpression]:
+    return impressions.live_tail(console.ctx, console.actor, at.project, at.flag, environment)

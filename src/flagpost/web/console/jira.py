@@ -1,126 +1,96 @@
 """Admin settings → Integrations: the Marketplace, and Jira Cloud from its set-up to its removal."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import Response
 
-from flagpost.actions.access import Right
-from flagpost.actions.accounts.sessions import SignedIn
-from flagpost.actions.context import Context
-from flagpost.actions.jira import integration
+from flagpost.actions.jira import integration, pages
 from flagpost.actions.jira.diagnostics import Finding, check_integration
 from flagpost.actions.jira.status import get_integration
-from flagpost.actions.projects import environments, projects
 from flagpost.errors import FlagpostError
-from flagpost.web.console.page import MOST_PROJECTS, Form, form_list, form_text, problems_of, redirect, render_page
-from flagpost.web.guard import Person
-from flagpost.web.state import Ctx
+from flagpost.web.console.page import Console, Form, form_list, form_text, redirect
 
 router = APIRouter(prefix="/admin/integrations")
 _HOME = "/admin/integrations"
 
 
 @router.get("")
-def page(request: Request, ctx: Ctx, who: Person, tab: str = "marketplace") -> Response:
-    """What can be added (Marketplace), and what is set up (Configured)."""
-    who.actor.require(Right.MANAGE_INTEGRATIONS)
-    return _page(request, ctx, who, tab)
+def integrations_page(console: Console, tab: str = "marketplace") -> Response:
+    """The integrations to add (Marketplace), and the one that is set up (Configured)."""
+    return _page(console, tab)
 
 
 @router.get("/jira")
-def choose(request: Request, ctx: Ctx, who: Person) -> Response:
+def projects_page(console: Console) -> Response:
     """Choose projects and exactly one environment of each, to add the integration or to edit it."""
-    who.actor.require(Right.MANAGE_INTEGRATIONS)
-    state = get_integration(ctx, who.actor)
-    return _choose(request, ctx, who, {one.project.id: one.environment.id for one in state.projects})
+    return _projects(console)
 
 
 @router.post("/jira")
-def save(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
+def save(console: Console, form: Form) -> Response:
     """Set the integration up and show its token once; or save other projects."""
     chosen = {project: form_text(form, f"environment-{project}") for project in form_list(form, "projects")}
+    choices, site = list(chosen.items()), form_text(form, "site")
     try:
-        if get_integration(ctx, who.actor).key:
-            integration.change_projects(ctx, who.actor, list(chosen.items()))
+        if get_integration(console.ctx, console.actor).key:
+            integration.change_projects(console.ctx, console.actor, choices)
             return redirect(f"{_HOME}?tab=configured")
-        token = integration.set_up_integration(
-            ctx, who.actor, list(chosen.items()), site=form_text(form, "site") or None
-        )
+        token = integration.set_up_integration(console.ctx, console.actor, choices, site=site or None)
     except FlagpostError as error:
-        return _choose(request, ctx, who, chosen, error, form_text(form, "site"))
-    return _page(request, ctx, who, "configured", token.secret)
+        return _projects(console, chosen, error, site)
+    return _page(console, "configured", token=token.secret)
 
 
 @router.post("/jira/act")
-def act(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
-    """Whatever the page's buttons say: about the token, the site, sending again, checking, removing."""
+def act(console: Console, form: Form) -> Response:
+    """A button of the page: about the token, the site, a resync, a check, or the removal."""
+    who = (console.ctx, console.actor)
     try:
         match form_text(form, "act"):
             case "check":
-                return _page(request, ctx, who, "configured", findings=check_integration(ctx, who.actor))
+                return _page(console, "configured", findings=check_integration(*who))
             case "address":
-                integration.confirm_address(ctx, who.actor)
+                integration.confirm_address(*who)
             case "forget":
-                integration.forget_site(ctx, who.actor)
+                integration.forget_site(*who)
             case "regenerate":
-                return _page(request, ctx, who, "configured", integration.regenerate_token(ctx, who.actor).secret)
+                return _page(console, "configured", token=integration.regenerate_token(*who).secret)
             case "revoke":
-                integration.revoke_token(ctx, who.actor)
+                integration.revoke_token(*who)
             case "grant":
-                integration.grant_project(ctx, who.actor, form_text(form, "project"))
-            case "resend":
-                integration.resend(ctx, who.actor)
+                integration.grant_project(*who, form_text(form, "project"))
+            case "resync":
+                integration.resend(*who)
             case "remove":
-                integration.remove_integration(ctx, who.actor)
+                integration.remove_integration(*who)
     except FlagpostError as error:
-        return _page(request, ctx, who, "configured", error=error)
+        return _page(console, "configured", error=error)
     return redirect(f"{_HOME}?tab=configured")
 
 
 def _page(
-    request: Request,
-    ctx: Context,
-    who: SignedIn,
+    console: Console,
     tab: str,
+    *,
     token: str = "",
     error: FlagpostError | None = None,
     findings: list[Finding] | None = None,
 ) -> Response:
-    state = get_integration(ctx, who.actor)
-    return render_page(
-        request,
-        ctx,
-        who,
-        "integrations.html",
-        nav="admin-integrations",
-        tab=tab,
-        state=state,
-        token=token,
-        findings=findings,
-        now=ctx.clock(),
-        problems=problems_of(error) if error else [],
-        status=error.status if error else 200,
-    )
+    page = pages.load_integration(console.ctx, console.actor)
+    shown = {"tab": tab, "token": token, "findings": findings}
+    return console.render("integrations.html", page, error=error, nav="admin-integrations", **shown)
 
 
-def _choose(
-    request: Request,
-    ctx: Context,
-    who: SignedIn,
-    chosen: dict[str, str],
-    error: FlagpostError | None = None,
-    site: str = "",
+def _projects(
+    console: Console, chosen: dict[str, str] | None = None, error: FlagpostError | None = None, site: str = ""
 ) -> Response:
-    visible = projects.list_projects(ctx, who.actor, limit=MOST_PROJECTS).items
-    return render_page(
-        request,
-        ctx,
-        who,
+    page = pages.load_integration_projects(console.ctx, console.actor)
+    saved = {one.project.id: one.environment.id for one in page.state.projects}
+    return console.render(
         "integration_jira.html",
+        page,
+        error=error,
         nav="admin-integrations",
-        choices=[(one, environments.list_environments(ctx, who.actor, one.id)) for one in visible],
-        chosen=chosen,
+        chosen=saved if chosen is None else chosen,
         site=site,
-        editing=get_integration(ctx, who.actor).key is not None,
-        problems=problems_of(error) if error else [],
-        status=error.status if error else 200,
+        editing=page.state.key is not None,
     )

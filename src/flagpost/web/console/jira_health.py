@@ -1,5 +1,6 @@
-"""Admin settings → Integrations → Health: how delivery to Jira fares, what was read back, and the log of pushes."""
+"""Admin settings → Integrations → Health: the state of delivery, comparisons, resyncs and the delivery log."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -7,96 +8,96 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from flagpost.actions.access import Right
-from flagpost.actions.accounts.sessions import SignedIn
-from flagpost.actions.context import Context
-from flagpost.actions.jira import delivery_health, reconciliation, resync
-from flagpost.actions.jira.delivery_health import PERIODS
+from flagpost.actions.jira import pages, reconciliation, resync
+from flagpost.actions.jira.delivery_health import PERIODS, LogPage
 from flagpost.errors import FlagpostError, InvalidInput
 from flagpost.store.jira.delivery_log import OUTCOMES, LogFilter
 from flagpost.web.console.delivery_chart import HEIGHT, WIDTH, chart
-from flagpost.web.console.page import Form, form_text, problems_of, redirect, render_page
-from flagpost.web.guard import Person
-from flagpost.web.state import Ctx
+from flagpost.web.console.page import Console, Form, form_text, redirect
 
 router = APIRouter(prefix="/admin/integrations")
 _HOME = "/admin/integrations/health"
-PAGE = 50
 
 
 @router.get("/health")
-def health_page(request: Request, ctx: Ctx, who: Person, period: str = "day") -> Response:
-    """How delivery fares."""
-    return _health(request, ctx, who, period if period in PERIODS else "day")
+def health_page(console: Console, period: str = "day") -> Response:
+    """The page *Health*."""
+    return _health(console, period if period in PERIODS else "day")
 
 
 @router.post("/health")
-def act(request: Request, ctx: Ctx, who: Person, form: Form) -> Response:
-    """Read everything back, send a flag again, or send again and cancel, as the button says."""
+def act(console: Console, form: Form) -> Response:
+    """Compare everything with Jira, resync a project or a flag, or cancel a resync, as the button says."""
     try:
         match form_text(form, "act"):
-            case "check":
-                reconciliation.ask_for_check(ctx, who.actor)
-            case "resend":
-                where = (form_text(form, "project") or None, form_text(form, "flag") or None)
-                resync.send_again(ctx, who.actor, *where)
+            case "compare":
+                reconciliation.ask_for_check(console.ctx, console.actor)
+            case "resync":
+                part = (form_text(form, "project") or None, form_text(form, "flag") or None)
+                resync.send_again(console.ctx, console.actor, *part)
             case "cancel":
-                resync.cancel(ctx, who.actor, form_text(form, "backfill"))
+                resync.cancel(console.ctx, console.actor, form_text(form, "resync"))
     except FlagpostError as error:
-        return _health(request, ctx, who, "day", error)
-    back = "/admin/integrations?tab=configured" if form_text(form, "back") == "configured" else _HOME
-    return redirect(back)
+        return _health(console, "day", error)
+    return redirect("/admin/integrations?tab=configured" if form_text(form, "back") == "configured" else _HOME)
 
 
-def _health(request: Request, ctx: Context, who: SignedIn, period: str, error: FlagpostError | None = None) -> Response:
-    health = delivery_health.delivery_health(ctx, who.actor, period)
-    return render_page(
-        request,
-        ctx,
-        who,
+def _health(console: Console, period: str, error: FlagpostError | None = None) -> Response:
+    page = pages.load_health(console.ctx, console.actor, period)
+    health = page.health
+    return console.render(
         "integration_health.html",
+        page,
+        error=error,
         nav="admin-integrations",
-        tab="health",
         state=health.state,
-        health=health,
+        now=health.now,
         period=period,
         periods=list(PERIODS),
         chart=chart(health.hours, health.since, period, PERIODS[period]),
         size=(WIDTH, HEIGHT),
-        checks=reconciliation.list_checks(ctx, who.actor),
-        resent=resync.list_resyncs(ctx, who.actor),
-        now=health.now,
-        problems=problems_of(error) if error else [],
-        status=error.status if error else 200,
     )
 
 
+# The delivery log -------------------------------------------------------------------------------------------------
+
+
 @router.get("/log")
-def log_page(request: Request, ctx: Ctx, who: Person) -> Response:
-    """What Jira was told, and answered: searched by flag, outcome and time."""
-    who.actor.require(Right.MANAGE_INTEGRATIONS)
-    asked = asked_of_log(request)
-    found, error = None, None
+def log_page(console: Console) -> Response:
+    """The delivery log: searched by flag, outcome and time."""
+    query = log_query(console.request)
+    page = pages.load_delivery_log(console.ctx, console.actor, query.wanted, query.after)
+    values = log_values(query, page.log)
+    error = query.error or page.error
+    return console.render("delivery_log.html", page, error=error, nav="admin-integrations", **values)
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """What a page of the delivery log is asked for: the fields as they were typed, and the filter that they mean.
+
+    Where a field cannot be read, `wanted` is None and `error` says why.
+    """
+
+    typed: dict[str, str]
+    wanted: LogFilter | None
+    error: InvalidInput | None
+
+    @property
+    def after(self) -> str | None:
+        """The cursor of the page before."""
+        return self.typed.get("after")
+
+
+def log_query(request: Request, *, with_flag: bool = True) -> LogQuery:
+    """The query of a request; `with_flag`: whether the log can be searched by flag."""
+    known = (*(("flag",) if with_flag else ()), "outcome", "since", "until", "after")
+    typed = {name: value.strip() for name in known if (value := request.query_params.get(name, "")).strip()}
     try:
-        wanted = filter_of_log(asked)
-        found = delivery_health.list_log(ctx, who.actor, wanted, after=asked.get("after"), limit=PAGE)
-    except FlagpostError as problem:
-        error = problem
-    values = {**shown_log(asked, found), "problems": problems_of(error) if error else []}
-    status = error.status if error else 200
-    return render_page(request, ctx, who, "integration_log.html", nav="admin-integrations", status=status, **values)
-
-
-def asked_of_log(request: Request) -> dict[str, str]:
-    """What the log was asked for, empty fields aside."""
-    known = ("flag", "outcome", "since", "until", "after")
-    return {name: value.strip() for name in known if (value := request.query_params.get(name, "")).strip()}
-
-
-def filter_of_log(asked: dict[str, str]) -> LogFilter:
-    """The same for the log. InvalidInput where a time cannot be read."""
-    times = {name: _moment(asked[name], name) for name in ("since", "until") if name in asked}
-    return LogFilter(asked.get("flag"), asked.get("outcome"), **times)
+        times = {name: _moment(typed[name], name) for name in ("since", "until") if name in typed}
+        return LogQuery(typed, LogFilter(typed.get("flag"), typed.get("outcome"), **times), None)
+    except InvalidInput as error:
+        return LogQuery(typed, None, error)
 
 
 def _moment(text: str, path: str) -> int:
@@ -106,10 +107,10 @@ def _moment(text: str, path: str) -> int:
         raise InvalidInput("Enter a time as 2026-09-21T13:45 (UTC).", path) from None
 
 
-def shown_log(asked: dict[str, str], page: delivery_health.LogPage | None) -> dict[str, Any]:
-    """What the log's template takes."""
-    kept = {name: value for name, value in asked.items() if name != "after"}
+def log_values(query: LogQuery, page: LogPage | None) -> dict[str, Any]:
+    """What the templates of the delivery log take."""
+    kept = {name: value for name, value in query.typed.items() if name != "after"}
     older = "?" + urlencode({**kept, "after": page.next}) if page and page.next else ""
-    newest = "?" + urlencode(kept) if "after" in asked else ""
+    newest = "?" + urlencode(kept) if query.after else ""
     entries = page.entries if page else []
-    return {"asked": asked, "entries": entries, "older": older, "newest": newest, "outcomes": OUTCOMES}
+    return {"query": query.typed, "entries": entries, "older": older, "newest": newest, "outcomes": OUTCOMES}

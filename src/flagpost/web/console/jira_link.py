@@ -1,37 +1,33 @@
-"""Where somebody gets the code that links them with their account in Jira, and ends such links."""
+"""The page on which a person gets the code that links them with their account in Jira, and ends such links."""
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import Response
 
-from flagpost.actions.accounts.sessions import SignedIn
-from flagpost.actions.context import Context
-from flagpost.actions.jira import account_links
-from flagpost.web.console.page import Form, form_text, redirect, render_page
-from flagpost.web.guard import Person
-from flagpost.web.state import Ctx
+from flagpost.actions.jira import account_links, pages
+from flagpost.web.console.page import Console, Form, form_text, redirect
 
 router = APIRouter(prefix="/jira/link")
 
 
 @router.get("")
-def page(request: Request, ctx: Ctx, who: Person) -> Response:
-    """What linking is, and what is linked."""
-    return _page(request, ctx, who)
+def link_page(console: Console) -> Response:
+    """What linking does, and which accounts are linked."""
+    return _page(console)
 
 
 @router.post("")
-def new_code(request: Request, ctx: Ctx, who: Person) -> Response:
-    """Show a new code, this once."""
-    return _page(request, ctx, who, account_links.new_code(ctx, who.actor))
+def new_code(console: Console) -> Response:
+    """Show a new code, once."""
+    return _page(console, account_links.new_code(console.ctx, console.actor))
 
 
 @router.post("/end")
-def end(ctx: Ctx, who: Person, form: Form) -> Response:
-    """End one of one's own links."""
-    account_links.end_link(ctx, who.actor, form_text(form, "account"))
+def end(console: Console, form: Form) -> Response:
+    """End a link of the person's own."""
+    account_links.end_link(console.ctx, console.actor, form_text(form, "account"))
     return redirect("/jira/link")
 
 
-def _page(request: Request, ctx: Context, who: SignedIn, code: str = "") -> Response:
-    links = account_links.links_of(ctx, who.actor)
-    return render_page(request, ctx, who, "jira_link.html", links=links, code=code, minutes=account_links.CODE_MINUTES)
+def _page(console: Console, code: str = "") -> Response:
+    page = pages.load_account_links(console.ctx, console.actor)
+    return console.render("jira_link.html", page, code=code, minutes=account_links.CODE_MINUTES)

@@ -1,56 +1,65 @@
-"""What every page of somebody who is signed in shares: the navigation, the project, and reading forms."""
+"""What every page of the console shares: the request of a signed-in person, rendering, and reading forms."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import FormData
 
-from flagpost.actions.access import Right
+from flagpost.actions.access import Actor, Right
 from flagpost.actions.accounts.sessions import SignedIn
+from flagpost.actions.console import ConsolePage
 from flagpost.actions.context import Context
-from flagpost.actions.projects import projects
+from flagpost.actions.unit_of_work import Summary
 from flagpost.errors import FlagpostError, InvalidInput, Problem
-from flagpost.store.records import Project
-from flagpost.web.templating import page
+from flagpost.web.guard import Person
+from flagpost.web.state import Ctx
+from flagpost.web.templating import page as page_of
 
-MOST_PROJECTS = 200
-SUGGESTED = 50  # names that a field suggests at once; what is typed is searched for among all
+PAGE_SIZE = 20
+"""How many entries of a log or a list a page shows, where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shell:
-    """What the navigation shows. `admin`: whether Admin settings are offered."""
+class ConsoleRequest:
+    """A request of a signed-in person to the console."""
 
-    projects: list[Project]
-    project: Project | None
-    admin: bool
+    request: Request
+    ctx: Context
+    who: SignedIn
+
+    @property
+    def actor(self) -> Actor:
+        """The person, as the actions know them."""
+        return self.who.actor
+
+    def render(
+        self, template: str, page: ConsolePage, *, error: FlagpostError | None = None, **values: Any
+    ) -> Response:
+        """A page within the navigation. Every field of `page` is a variable of the template, and so are `values`.
+
+        With an error, the page shows its problems, and the answer has its status.
+        """
+        shown = {field.name: getattr(page, field.name) for field in fields(page)} | values
+        shown |= {
+            "me": self.who,
+            "may_edit": self.actor.may(Right.EDIT_FLAGS),
+            "problems": problems_of(error) if error else [],
+        }
+        return page_of(self.request, template, status=error.status if error else 200, **shown)
+
+
+async def _console(request: Request, ctx: Ctx, who: Person) -> ConsoleRequest:
+    return ConsoleRequest(request, ctx, who)
 
 
 async def _form(request: Request) -> FormData:
     return await request.form(max_files=0, max_fields=5000)
 
 
+Console = Annotated[ConsoleRequest, Depends(_console)]
 Form = Annotated[FormData, Depends(_form)]
-
-
-def render_page(
-    request: Request,
-    ctx: Context,
-    who: SignedIn,
-    template: str,
-    *,
-    project: Project | None = None,
-    status: int = 200,
-    **values: Any,
-) -> Response:
-    """A page within the navigation. `project` defaults to the first that the person can see."""
-    visible = projects.list_projects(ctx, who.actor, limit=MOST_PROJECTS).items
-    shell = Shell(visible, project or next(iter(visible), None), who.actor.may(Right.MANAGE_PROJECTS))
-    may_edit = who.actor.may(Right.EDIT_FLAGS)
-    shown = {"problems": [], "may_edit": may_edit, **values}
-    return page(request, template, status=status, me=who, shell=shell, **shown)
 
 
 def redirect(url: str) -> RedirectResponse:
@@ -69,7 +78,22 @@ def form_list(form: FormData, name: str) -> list[str]:
     return [value for value in form.getlist(name) if isinstance(value, str) and value]
 
 
-def listed(text: str) -> list[str]:
+def form_owners(form: FormData, name: str) -> list[tuple[str, str]]:
+    """Every value of a field of users, groups or keys, such as ``user:4711``, as a type and an id."""
+    return [(kind, id) for kind, _, id in (value.partition(":") for value in form_list(form, name))]
+
+
+def form_fields(form: FormData) -> list[tuple[str, str]]:
+    """Every text field of a form in its order, by name and value."""
+    return [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+
+
+def change_summary(form: FormData) -> Summary:
+    """The title and the comment of a change."""
+    return Summary(form_text(form, "title"), form_text(form, "comment"))
+
+
+def split_list(text: str) -> list[str]:
     """Texts that were typed separated by commas or lines."""
     return [part.strip() for part in text.replace("\n", ",").split(",") if part.strip()]
 

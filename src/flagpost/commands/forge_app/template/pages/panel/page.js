@@ -1,4 +1,4 @@
-// The panel on an issue: its feature flags as they are now, and what somebody with a Flagpost account may do with them.
+// The panel on an issue: its feature flags as they are now, and what a viewer with a Flagpost account may do with them.
 import { view } from "@forge/bridge";
 import { button, by, complain, element, say } from "../shared/dom.js";
 import { ask } from "../shared/flagpost.js";
@@ -69,7 +69,7 @@ async function load() {
   }
 }
 
-// Whoever comes back from creating a flag in Flagpost sees it, unless they are in the middle of something here.
+// A viewer who comes back from creating a flag in Flagpost sees it, unless they are in the middle of something here.
 async function refresh() {
   if (document.hidden || busy || !shown || document.querySelector(".search, .sure")) return;
   await ask(PATH).then(show, () => {});

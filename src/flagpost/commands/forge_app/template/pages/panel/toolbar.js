@@ -1,4 +1,4 @@
-// Creating a flag, in Flagpost, and connecting one that is there, by searching for it here.
+// Creating a flag, in Flagpost, and connecting an existing one, by searching for it here.
 import { router } from "@forge/bridge";
 import { button, complain, element } from "../shared/dom.js";
 import { ask } from "../shared/flagpost.js";

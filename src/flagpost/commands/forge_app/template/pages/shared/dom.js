@@ -14,7 +14,7 @@ export function button(text, onclick, properties) {
   return element("button", { type: "button", onclick, ...properties }, text);
 }
 
-/** A link that Jira opens in a new tab: the frame of an app may not, and Jira asks first. Whoever declines, declines. */
+/** A link that Jira opens in a new tab: the frame of an app may not, and Jira asks first. A viewer may decline. */
 export function link(text, href, properties) {
   const open = (event) => {
     event.preventDefault();

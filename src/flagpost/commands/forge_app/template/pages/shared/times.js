@@ -3,7 +3,7 @@ import { element } from "./dom.js";
 
 const STEPS = [[60, "second"], [60, "minute"], [24, "hour"], [30, "day"], [12, "month"], [Infinity, "year"]];
 
-/** What turns an ISO 8601 moment into a `time` element, for somebody with this Jira context. */
+/** What turns an ISO 8601 moment into a `time` element, for a viewer with this Jira context. */
 export function clock({ locale, timezone }) {
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
   const exact = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short", timeZone: timezone });

@@ -50,14 +50,12 @@ def test_what_was_delivered_refused_and_asked_is_counted(world_on_both: World) -
     assert after["flagpost_jira_requests_total", "POST bulk", "202"] > before.get(
         ("flagpost_jira_requests_total", "POST bulk", "202"), 0
     )
-    assert (
-        after["flagpost_jira_change_to_answer_seconds_count",] > before["flagpost_jira_change_to_answer_seconds_count",]
-    )
+    assert after["flagpost_jira_delivery_lag_seconds_count",] > before["flagpost_jira_delivery_lag_seconds_count",]
     assert after["flagpost_issue_lookups_total", "found"] >= before["flagpost_issue_lookups_total", "found"]
     unnamed = ("flagpost_jira_requests_total", "other", "200")
     assert after.get(unnamed) == before.get(unnamed)
-    assert after["flagpost_jira_flags_behind", site] == 0
-    assert after["flagpost_jira_oldest_undelivered_seconds", site] == 0
+    assert after["flagpost_jira_flags_pending", site] == 0
+    assert after["flagpost_jira_oldest_pending_seconds", site] == 0
     assert after["flagpost_jira_site_state", site, "delivering"] == 1
     assert (
         after["flagpost_jira_token_expires_timestamp_seconds", site]
@@ -78,8 +76,8 @@ def test_a_jira_that_is_away_is_seen_as_a_failure_a_pause_and_an_age(connected: 
     failures = "flagpost_jira_failures_total", "unavailable"
     assert after[failures] == before[failures] + 1
     assert after["flagpost_jira_deliveries_total", "failed"] > before["flagpost_jira_deliveries_total", "failed"]
-    assert after["flagpost_jira_flags_behind", site] == 1
-    assert after["flagpost_jira_oldest_undelivered_seconds", site] > 0
+    assert after["flagpost_jira_flags_pending", site] == 1
+    assert after["flagpost_jira_oldest_pending_seconds", site] > 0
     connected.settled()
 
 
@@ -104,7 +102,7 @@ def test_a_request_is_followed_from_the_change_to_the_call_at_jira(
         one for one in lines(log) if one["event"] == "request.answered" and one["request"] == "first-change-0001"
     ]
     assert answered["route"].endswith("/kill")
-    assert lines_with(log, "first-change-0001", "jira.pause")
+    assert lines_with(log, "first-change-0001", "jira.paused")
     called = lines_with(log, "first-change-0001", "jira.called")[-1]
     assert "other-change-0002" in called["changes"]
     assert called["delivery"] == lines_with(log, "first-change-0001", "jira.delivered")[-1]["delivery"]
