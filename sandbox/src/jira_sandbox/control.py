@@ -19,11 +19,14 @@ def router(world: World, platform: Platform) -> APIRouter:
     """All control calls."""
     api = APIRouter(prefix="/sandbox")
     _records(api, world)
+    _history(api, world)
     _switches(api, world, platform)
     _issues(api, world, platform)
+    _fates_of_issues(api, world, platform)
     _projects(api, world, platform)
     _webhooks(api, world, platform)
     _apps(api, world, platform)
+    _calls_of_apps(api, world, platform)
     return api
 
 
@@ -59,6 +62,8 @@ def _records(api: APIRouter, world: World) -> None:
         world.finish_deletes()
         return {}
 
+
+def _history(api: APIRouter, world: World) -> None:
     @api.get("/history/{flag_id}")
     def history(flag_id: str) -> list[int]:
         return world.history.get(flag_id, [])
@@ -140,13 +145,14 @@ def _given(body: Json, name: str) -> str:
     return value
 
 
-def _issues(api: APIRouter, world: World, platform: Platform) -> None:
-    def reach(key: str) -> Issue:
-        issue = world.find_issue(key)
-        if issue is None:
-            raise HTTPException(404, f"There is no issue {key}")
-        return issue
+def _issue(world: World, key: str) -> Issue:
+    issue = world.find_issue(key)
+    if issue is None:
+        raise HTTPException(404, f"There is no issue {key}")
+    return issue
 
+
+def _issues(api: APIRouter, world: World, platform: Platform) -> None:
     @api.get("/issues")
     def list_issues() -> list[Json]:
         return [asdict(issue) for issue in world.issues.values()]
@@ -165,11 +171,11 @@ def _issues(api: APIRouter, world: World, platform: Platform) -> None:
 
     @api.get("/issues/{key}")
     def get(key: str) -> Json:
-        return asdict(reach(key))
+        return asdict(_issue(world, key))
 
     @api.patch("/issues/{key}")
     def change(key: str, body: Json) -> Json:
-        issue = reach(key)
+        issue = _issue(world, key)
         for name in set(body) & _CHANGEABLE:
             setattr(issue, name, body[name])
         platform.issue_event("updated", issue)
@@ -177,14 +183,16 @@ def _issues(api: APIRouter, world: World, platform: Platform) -> None:
 
     @api.delete("/issues/{key}")
     def delete(key: str) -> Json:
-        issue = reach(key)
+        issue = _issue(world, key)
         world.delete_issue(issue)
         platform.issue_event("deleted", issue)
         return asdict(issue)
 
+
+def _fates_of_issues(api: APIRouter, world: World, platform: Platform) -> None:
     @api.post("/issues/{key}/move")
     def move(key: str, body: Json) -> Json:
-        issue = reach(key)
+        issue = _issue(world, key)
         before = world.project_of(issue)
         world.move_issue(issue, _given(body, "project"))
         changelog = _move(issue, before, world.project_of(issue))
@@ -204,7 +212,7 @@ def _issues(api: APIRouter, world: World, platform: Platform) -> None:
     def hide_or_show(key: str, what: str) -> Json:
         if what not in ("hide", "show"):
             raise HTTPException(404, "hide or show")
-        issue = reach(key)
+        issue = _issue(world, key)
         issue.hidden = what == "hide"
         return asdict(issue)
 
@@ -266,13 +274,14 @@ def _webhooks(api: APIRouter, world: World, platform: Platform) -> None:
         return {"status": "ok"}
 
 
-def _apps(api: APIRouter, world: World, platform: Platform) -> None:
-    def reach(installation_id: str) -> App:
-        app = world.apps.get(installation_id)
-        if app is None:
-            raise HTTPException(404, "There is no such installation")
-        return app
+def _app(world: World, installation_id: str) -> App:
+    app = world.apps.get(installation_id)
+    if app is None:
+        raise HTTPException(404, "There is no such installation")
+    return app
 
+
+def _apps(api: APIRouter, world: World, platform: Platform) -> None:
     @api.post("/marketplace", status_code=201)
     def offer(body: Json) -> Json:
         app_id = str(body["manifest"]["app"]["id"])
@@ -300,24 +309,26 @@ def _apps(api: APIRouter, world: World, platform: Platform) -> None:
 
     @api.delete("/apps/{installation_id}")
     def uninstall(installation_id: str) -> Json:
-        platform.uninstall(reach(installation_id))
+        platform.uninstall(_app(world, installation_id))
         return {"status": "ok"}
 
+
+def _calls_of_apps(api: APIRouter, world: World, platform: Platform) -> None:
     @api.post("/apps/{installation_id}/configure")
     def configure(installation_id: str, body: Json) -> Json:
-        app = reach(installation_id)
+        app = _app(world, installation_id)
         page = page_of(app, "configure")
         status, said = platform.call(app, "configure", body, module=page, from_page=bool(page))
         return {"status": status, "body": said}
 
     @api.post("/apps/{installation_id}/tick")
     def tick(installation_id: str) -> Json:
-        return {"statuses": platform.tick(reach(installation_id))}
+        return {"statuses": platform.tick(_app(world, installation_id))}
 
     @api.post("/apps/{installation_id}/call")
     def call(installation_id: str, body: Json) -> JSONResponse:
         """A call with a token of the caller's making: claims changed, signed by a stranger, or given whole."""
-        app = reach(installation_id)
+        app = _app(world, installation_id)
         endpoint = str(body.get("endpoint", "configure"))
         page = str(body.get("page", page_of(app, endpoint)))
         claims = platform.claims(app, page or endpoint, from_page=bool(page)) | body.get("claims", {})

@@ -42,7 +42,7 @@ def wanted(ctx: Context, admin: Actor) -> Wanted:
     def read() -> dict[str, int]:
         with ctx.db.read() as tx:
             found = {name: outbox.find(tx, id) for name, id in ids.items()}
-        return {name: entry.wanted for name, entry in found.items() if entry}
+        return {name: entry.latest_version for name, entry in found.items() if entry}
 
     return read
 

@@ -225,7 +225,7 @@ def test_a_viewer_sees_and_changes_nothing(ctx: Context, admin: Actor) -> None:
 def test_a_key_reaches_its_project_and_environments_only(ctx: Context, admin: Actor) -> None:
     projects.create_project(ctx, admin, "Other")
     flags.create_flag(ctx, admin, "Other", name="pay", traffic_type="user")
-    editor = holder(ctx, admin, "API_FEATURE_FLAG_EDITOR", scope=api_keys.KeyScope("Shop", ["Staging"]))
+    editor = holder(ctx, admin, "API_FEATURE_FLAG_EDITOR", project="Shop", environments=["Staging"])
     definitions.create_definition(ctx, editor, "Shop", "pay", "Staging", Draft(definition()))
     with pytest.raises(NotFound):
         definitions.create_definition(ctx, editor, *PLACE, Draft(definition()))
@@ -237,7 +237,7 @@ def test_nobody_makes_a_key_that_may_more_than_they_may(ctx: Context, admin: Act
     keeper = holder(ctx, admin, "API_APIKEY")
     with pytest.raises(NotAllowed):
         api_keys.create_api_key(ctx, keeper, name="x", roles=("API_ALL_GRANTED",))
-    bound = holder(ctx, admin, "API_ALL_GRANTED", scope=api_keys.KeyScope("Shop", ["Staging"]))
+    bound = holder(ctx, admin, "API_ALL_GRANTED", project="Shop", environments=["Staging"])
     for scope in ({}, {"project": "Shop"}):
         with pytest.raises(NotAllowed):
             key_scope = api_keys.KeyScope(**scope)

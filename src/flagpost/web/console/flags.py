@@ -37,7 +37,7 @@ def list_page(console: Console, project: str, offset: int = 0) -> Response:
         query=params,
         url="?" + (urlencode(params) + "&" if params else ""),
         filtered=bool(set(params) - {"q", "sort"}),
-        days=console.ctx.settings.removal_days,
+        days=console.ctx.settings.stale_flag_days,
     )
 
 

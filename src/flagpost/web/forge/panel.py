@@ -11,7 +11,7 @@ from flagpost.actions.jira import issue_panel as actions
 from flagpost.actions.jira.issue_panel import Panel
 from flagpost.flags.rollout import StateKind
 from flagpost.formatting import iso
-from flagpost.store.jira.issue_panel import FlagOnIssue, Standing
+from flagpost.store.jira.issue_panel import EnvironmentState, FlagOnIssue
 from flagpost.web.guard import FromPanel
 from flagpost.web.state import Ctx
 
@@ -93,14 +93,14 @@ def _flag(base: str, panel: Panel, flag: FlagOnIssue) -> dict[str, Any]:
         "name": flag.name,
         "project": flag.project,
         "url": f"{base}/projects/{flag.project_id}/flags/{flag.id}",
-        "states": [_state(panel, one) for one in flag.standings],
+        "states": [_state(panel, one) for one in flag.environments],
         "saved_by": saved.saved_by if saved else None,
         "saved_at": iso(saved.saved_at) if saved and saved.saved_at else None,
         "may_disconnect": panel.may_edit,
     }
 
 
-def _state(panel: Panel, standing: Standing) -> dict[str, Any]:
+def _state(panel: Panel, standing: EnvironmentState) -> dict[str, Any]:
     return {
         "environment": standing.environment,
         "primary": standing.environment_id in panel.primary,

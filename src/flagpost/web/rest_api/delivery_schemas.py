@@ -4,7 +4,7 @@ from pydantic import BaseModel, Field
 
 from flagpost.actions.jira.delivery_health import Health, LogPage
 from flagpost.actions.jira.reconciliation import CheckReport
-from flagpost.store.jira.delivery_log import Entry, Hour
+from flagpost.store.jira.delivery_log import Hour, LogEntry
 from flagpost.store.jira.reconciliations import Finding
 from flagpost.store.jira.resyncs import Progress
 from flagpost.web.rest_api.bodies import Body
@@ -103,7 +103,7 @@ class Checks(BaseModel):
 
 
 class ShownPush(BaseModel):
-    """One delivery of a flag. `what`: sent, deleted or farewell; `outcome`: accepted or refused.
+    """One delivery of a flag. `what`: sent, deleted, or farewell for a tombstone; `outcome`: accepted or refused.
 
     `enabled`, `default` and `rollout` are what was sent, null for a deletion; `issues`: for how many. `words`: Jira's
     message where it refused. `trace`: Atlassian's id of the answer. `waited_ms`: the time since the change.
@@ -178,7 +178,7 @@ class ShownHealth(BaseModel):
 
 def shown_backfill(progress: Progress) -> ShownBackfill:
     """A resync as the API shows it."""
-    of = progress.backfill
+    of = progress.resync
     return ShownBackfill(
         id=of.id,
         scope=of.scope,
@@ -212,11 +212,11 @@ def shown_check(report: CheckReport) -> ShownCheck:
         started_at=one.started_at,
         finished_at=one.finished_at,
         outcome=one.outcome,
-        words=one.words,
+        words=one.message,
         total=one.total,
         read=one.read,
-        waiting=one.waiting,
-        later=one.later,
+        waiting=one.skipped,
+        later=one.postponed,
         differed=one.differed,
         repaired=one.repaired,
         findings=[_shown_finding(found) for found in report.findings],
@@ -230,7 +230,7 @@ def _shown_finding(one: Finding) -> ShownFinding:
         name=one.flag_name,
         at=one.at,
         kind=one.kind,
-        words=one.words,
+        words=one.message,
         repaired=one.repaired,
     )
 
@@ -240,29 +240,29 @@ def shown_log(page: LogPage) -> Pushes:
     return Pushes(pushes=[_shown_push(one) for one in page.entries], next=page.next)
 
 
-def _shown_push(one: Entry) -> ShownPush:
+def _shown_push(one: LogEntry) -> ShownPush:
     return ShownPush(
         flag=one.flag_id,
         project=one.project_id,
         name=one.flag_name,
         at=one.at,
-        sequence=one.sequence,
-        what=one.what,
+        sequence=one.version,
+        what=one.action,
         outcome=one.outcome,
         enabled=one.enabled,
         default=one.default_value,
         rollout=one.rollout,
         issues=one.issues,
-        words=one.words,
+        words=one.message,
         trace=one.trace_id,
-        waited_ms=one.waited_ms,
+        waited_ms=one.delay_ms,
     )
 
 
 def shown_health(health: Health) -> ShownHealth:
     """The health of delivery as the API shows it."""
     waiting = [
-        WaitingFlag(flag=one.flag_id, project=one.project_id, name=one.flag_name, since=one.wanted_at)
+        WaitingFlag(flag=one.flag_id, project=one.project_id, name=one.flag_name, since=one.pending_since)
         for one in health.waiting
     ]
     refused = [
@@ -271,7 +271,7 @@ def shown_health(health: Health) -> ShownHealth:
             project=one.push.project_id,
             name=one.push.flag_name,
             at=one.push.delivered_at,
-            words=one.push.refused or "",
+            words=one.push.refusal or "",
             to_do=one.to_do,
             trace=one.push.trace_id,
         )
@@ -294,6 +294,6 @@ def _shown_hour(one: Hour) -> ShownHour:
         hour=one.hour,
         accepted=one.accepted,
         refused=one.refused,
-        usual_delay_ms=one.usual_wait_ms,
-        longest_delay_ms=one.longest_ms,
+        usual_delay_ms=one.average_delay_ms,
+        longest_delay_ms=one.longest_delay_ms,
     )

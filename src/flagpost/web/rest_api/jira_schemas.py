@@ -89,9 +89,9 @@ def shown_credentials(ctx: Context, given: Credentials) -> ShownCredentials:
     return ShownCredentials(
         site=given.site_url,
         client_id=given.client_id,
-        delete_refused=given.delete_refused,
+        delete_refused=given.delete_refusal,
         api_email=given.api_email,
-        api_refused=given.api_refused,
+        api_refused=given.api_refusal,
         webhook=webhook_url(ctx, given) if given.webhook_secret else None,
         webhook_seen_at=given.webhook_seen_at,
         webhook_refused_at=given.webhook_refused_at,
@@ -107,7 +107,7 @@ def shown_removal(one: Removal) -> ShownRemoval:
         requested_at=one.requested_at,
         requested_by=one.requested_by,
         outcome=one.outcome,
-        words=one.words,
+        words=one.message,
         finished_at=one.finished_at,
     )
 

@@ -169,23 +169,23 @@ def shown_integration(ctx: Context, state: IntegrationState) -> Integration:
     site = state.site
     latest = state.backfill
     backfill = None
-    if latest and latest.backfill.started_at is not None:
-        of = latest.backfill
+    if latest and latest.resync.started_at is not None:
+        of = latest.resync
         backfill = Backfill(total=of.total, done=latest.done, started_at=of.started_at, finished_at=of.ended_at)
     return Integration(
         state=state.state.value,
         reason=state.reason,
         projects=[shown_project(one) for one in state.projects],
         site=state.connected.site_url if state.connected else None,
-        way=state.connected.way if state.connected else None,
+        way=state.connected.auth_method if state.connected else None,
         moved_to=site.moved_to if site else None,
         behind=state.behind,
         refused=state.refused_count,
-        refused_flags=[RefusedFlag(id=p.flag_id, name=p.flag_name, words=p.refused or "") for p in state.refused],
+        refused_flags=[RefusedFlag(id=p.flag_id, name=p.flag_name, words=p.refusal or "") for p in state.refused],
         last_success=site.last_success_at if site else None,
         last_error=site.last_error if site else None,
         last_error_at=site.last_error_at if site else None,
-        paused_until=max(site.paused_until or 0, site.quiet_until or 0) or None if site else None,
+        paused_until=max(site.paused_until or 0, site.quota_resets_at or 0) or None if site else None,
         backfill=backfill,
         credentials=shown_credentials(ctx, state.credentials) if state.credentials else None,
         removals=[shown_removal(one) for one in state.removals],
