@@ -37,10 +37,7 @@ def tables_locked_by(statement: str) -> list[str]:
 
 @dataclass
 class LockRecorder:
-    """The transactions of an engine: which tables each has locked so far, and what broke the order.
-
-    A row that a transaction inserted waits for no other transaction, and comes nowhere in the order.
-    """
+    """The transactions of an engine: which tables each has locked so far, and what broke the order."""
 
     broken: list[str] = field(default_factory=list)
     _locked: dict[int, list[str]] = field(default_factory=dict)
@@ -48,20 +45,20 @@ class LockRecorder:
 
     def begin(self, connection: Connection) -> None:
         """A transaction begins."""
-        transaction = id(connection.connection.dbapi_connection)
-        self._locked[transaction], self._inserted[transaction] = [], set()
+        self._locked[id(connection.connection.dbapi_connection)] = []
+        self._inserted[id(connection.connection.dbapi_connection)] = set()
 
     def note(self, connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
         """A statement is about to run."""
-        transaction = id(connection.connection.dbapi_connection)
-        held, inserted = self._locked.setdefault(transaction, []), self._inserted.setdefault(transaction, set())
+        held = self._locked.setdefault(id(connection.connection.dbapi_connection), [])
+        inserted = self._inserted.setdefault(id(connection.connection.dbapi_connection), set())
         if new := _INSERT.match(statement):
-            inserted.add(new[1])
+            inserted.add(new[1])  # its own new row: it waits for no other transaction, and none waits for it
             return
         for table in tables_locked_by(statement):
             if table not in _RANK or table in held or table in inserted:
                 continue
-            if later := [one for one in held if _RANK[one] > _RANK[table]]:
+            if later := [one for one in held if _RANK.get(one, 0) > _RANK[table]]:
                 self.broken.append(f"{table} is locked after {', '.join(later)}: {' '.join(statement.split())[:200]}")
             held += [table, *([_COVERS[table]] if table in _COVERS else [])]
 

@@ -1,4 +1,4 @@
-"""Reconciliation: does Jira show what was sent? Flags are read back and compared, and what differs is sent again.
+"""Reconciliation: does Jira show what was sent? Flags are read from Jira and compared, and what differs is sent again.
 
 Jira accepts flags before it stores them, may lose one, and can be written to by others with the same credentials. So a
 run reads every flag that Jira holds, or was asked to delete, back by its id, and compares it with the payload of the
@@ -261,7 +261,7 @@ class Reconciler:
         return Halt(
             HaltKind.UNREADABLE,
             "Jira answers 404 to reading any flag. Whether OAuth credentials may read flags is not documented, so "
-            "nothing is concluded from it. “Send everything again” makes sure.",
+            "nothing is concluded from it. “Resync” makes sure.",
         )
 
 

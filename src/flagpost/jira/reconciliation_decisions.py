@@ -1,4 +1,4 @@
-"""What to do about a flag that was read back from Jira. Each decision is made on the flag's locked outbox entry."""
+"""What to do about a flag that was compared with Jira. Each decision is made on the flag's locked outbox entry."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

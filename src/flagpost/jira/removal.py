@@ -44,7 +44,7 @@ class Remover:
     pause: Callable[[float], None]
 
     def sweep(self, api: FlagsApi, removal: Removal) -> None:
-        """Delete by properties. Where reading back proves that all flags are gone, that ends the removal."""
+        """Delete by properties. Where a comparison with Jira proves that all flags are gone, that ends the removal."""
         with self.db.read() as tx:
             remaining = removals.remaining_flags(tx, removal)
         shown, refusal = self._shown(api, removal.sample)
@@ -69,16 +69,16 @@ class Remover:
             self._end(removal, LEFT, f"{delete_refusal} {stay}, shown as off.")
         elif not removal.sample:
             said = removal.message or "Jira showed none of the sample before either."
-            self._end(removal, UNPROVEN, f"Every flag was deleted, but reading back proved nothing. {said}")
+            self._end(removal, UNPROVEN, f"Every flag was deleted, but the comparison with Jira proved nothing. {said}")
         else:
             self._end(removal, *self._read_back(api, removal.sample))
 
     def _read_back(self, api: FlagsApi, sample: Sequence[str]) -> tuple[str, str]:
         left, refusal = self._still_shown(api, sample)
         if refusal:
-            return UNPROVEN, f"Every flag was deleted, but reading back proved nothing. {refusal}"
+            return UNPROVEN, f"Every flag was deleted, but the comparison with Jira proved nothing. {refusal}"
         if left:
-            return LEFT, f"Jira still shows {len(left)} of {len(sample)} flags that were read back."
+            return LEFT, f"Jira still shows {len(left)} of {len(sample)} flags that were compared."
         return GONE, _gone(len(sample))
 
     def supersede(self, removal: Removal) -> None:
@@ -129,4 +129,4 @@ def _is_refusal(api: FlagsApi, response: JiraResponse) -> bool:
 
 
 def _gone(count: int) -> str:
-    return f"{counted(count, 'flag')} that Jira showed before {'was' if count == 1 else 'were'} read back: gone."
+    return f"{counted(count, 'flag')} that Jira showed before {'was' if count == 1 else 'were'} compared again: gone."

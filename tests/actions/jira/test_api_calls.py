@@ -102,7 +102,7 @@ def test_a_site_that_asked_for_silence_is_not_asked_and_the_person_reads_until_w
     ctx: Context, connected: AccountFixture, jira: Jira, question: Callable[[Context, AccountFixture], Any]
 ) -> None:
     silence(ctx, connected)
-    with pytest.raises(QuotaUsedUp, match=r"quota of requests is used up.*in 20 minutes; “Send everything again”"):
+    with pytest.raises(QuotaUsedUp, match=r"quota of requests is used up.*in 20 minutes; “Resync”"):
         question(ctx, connected)
     assert set(jira.asked) <= {"tenant_info"}
 

@@ -20,10 +20,10 @@ class QuotaUsedUp(JiraError):
 
 
 def quota_used_up(site: Site, now: int) -> str:
-    """What a person is told while nothing may be asked of a site."""
+    """The message for a user while Flagpost may send no request to a site."""
     return (
-        "Jira's quota of requests is used up. Flagpost asks nothing until it is there again, "
-        f"{ago(site.quota_resets_at or 0, now)}; “Send everything again” asks at once."
+        "Jira's quota of requests is used up. Flagpost sends no request until Jira grants more, "
+        f"{ago(site.quota_resets_at or 0, now)}; “Resync” asks at once."
     )
 
 

@@ -46,10 +46,10 @@ class RefusedFlag:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How delivery fares. `hours`: sums, only of those in which Jira was told something, since `since` (ms).
+    """The state of delivery. `hours`: sums of the hours in which something was sent, since `since` (ms).
 
-    `waiting`: the next to be told, up to fifty of `state.behind`; `waiting_since`: when the one was changed that has
-    waited longest, None where none waits. `refused`: up to fifty.
+    `waiting`: the next entries to send, up to fifty of `state.behind`; `waiting_since`: since when the oldest is
+    pending, None where none is. `refused`: up to fifty.
     """
 
     state: IntegrationState
@@ -101,7 +101,7 @@ def what_to_do(words: str) -> str:
 def list_log(
     ctx: Context, actor: Actor, wanted: LogFilter | None = None, *, after: str | None = None, limit: int = 50
 ) -> LogPage:
-    """What Jira was told of any flag. `after`: the cursor of the page before."""
+    """The delivery log of all flags. `after`: the cursor of the page before."""
     actor.require(Right.MANAGE_INTEGRATIONS)
     with ctx.db.read() as tx:
         return read_log(tx, actor.account_id, wanted or LogFilter(), after, limit)
@@ -117,7 +117,7 @@ def flag_log(
     after: str | None = None,
     limit: int = 50,
 ) -> LogPage:
-    """What Jira was told of one flag."""
+    """The delivery log of one flag."""
     actor.require(Right.VIEW_FLAGS)
     given = wanted or LogFilter()
     with ctx.db.read() as tx:
@@ -126,7 +126,7 @@ def flag_log(
 
 
 def flag_findings(ctx: Context, actor: Actor, project: str, flag: str) -> list[Finding]:
-    """What was found when the flag was last read back from Jira and was not as it should be, the newest first."""
+    """The differences that comparisons of the flag with Jira found, the newest first."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
         return reconciliations.findings_of_flag(

@@ -53,7 +53,7 @@ def bad(text: str, to_do: str) -> Finding:
 
 
 def advice(text: str, to_do: str) -> Finding:
-    """Nothing is wrong, but somebody may look for this."""
+    """Nothing is wrong; a reader may look for this."""
     return Finding(Verdict.ADVICE, text, to_do)
 
 
@@ -275,6 +275,6 @@ def _delivery(ctx: Context, state: IntegrationState, site: Site) -> Iterator[Fin
 def _releases() -> Finding:
     return advice(
         "Releases is not shown on an issue?",
-        "Flags are under Releases, on the right of the issue, often behind More fields. Whoever looks needs the "
+        "Flags are under Releases, on the right of the issue, often behind More fields. A viewer needs the "
         "permission View development tools in the project; the field shows once a flag is connected or can be created.",
     )

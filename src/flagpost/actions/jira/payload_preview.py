@@ -48,13 +48,15 @@ def read_preview(ctx: Context, tx: Transaction, actor: Actor, one: Flag) -> Prev
     url = _flags_url(ctx, tx, site)
     if told:
         body = bulk_request([flag_payload(told)], properties(actor.account_id, one.project_id))
-        return Preview("Jira is told how the flag stands, and on which issues it belongs.", "POST", f"{url}/bulk", body)
+        return Preview(
+            "Flagpost sends the state of the flag, and the issues that it belongs to.", "POST", f"{url}/bulk", body
+        )
     if push.may_exist_remotely and site and not site.disconnected_at:
         if refusal:
             return _farewell(ctx, site, push, f"{reason} {refusal}", url)
         where = f"{url}/flag/{quote(one.id, safe='')}"
-        return Preview(f"{reason} Jira was told of it before, so it is deleted there.", "DELETE", where)
-    return Preview(f"{reason} Jira was not told of it before, so there is nothing to send.")
+        return Preview(f"{reason} Jira received it before, so it is deleted there.", "DELETE", where)
+    return Preview(f"{reason} Jira never received it, so there is nothing to send.")
 
 
 def _farewell(ctx: Context, site: Site, push: OutboxEntry, why: str, url: str) -> Preview:
@@ -66,7 +68,7 @@ def _farewell(ctx: Context, site: Site, push: OutboxEntry, why: str, url: str) -
         push.flag_id, push.flag_name, push.latest_version, push.sent_issues, ctx.settings.public_url, now
     )
     body = bulk_request([flag], properties(site.account_id, push.project_id))
-    return Preview(f"{why} So its issues are told that it is off, and disconnected.", "POST", f"{url}/bulk", body)
+    return Preview(f"{why} So Flagpost sends that it is off, and disconnects its issues.", "POST", f"{url}/bulk", body)
 
 
 def _never_told(flag: Flag, now: int) -> OutboxEntry:

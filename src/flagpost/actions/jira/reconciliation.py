@@ -27,7 +27,7 @@ class CheckReport:
 
 @transactional
 def ask_for_check(change: Change, project: str | None = None, flag: str | None = None) -> CheckReport:
-    """Have every flag, or one, read back from Jira and compared; what differs is sent again. Begins within seconds.
+    """Compare every flag, or one, with Jira; what differs is sent again. The comparison begins within seconds.
 
     One that covers the same and is under way already is not doubled. Conflict where no site is connected, or the flag
     was never connected with an issue.

@@ -35,8 +35,8 @@ class State(StrEnum):
 class IntegrationState:
     """The integration and its site. Times are milliseconds; `reason` is empty where all is well.
 
-    `behind`: flags Jira has yet to hear of. `refused`: flags Jira would not take as they are. `removals`: what Jira was
-    asked to forget as a whole, the newest first. `backfill`: the newest of everything that was sent again.
+    `behind`: flags with a pending outbox entry. `refused`: flags that Jira refused as they are. `removals`:
+    what Jira was asked to forget as a whole, the newest first. `backfill`: the newest resync of the whole site.
     """
 
     state: State
@@ -68,7 +68,7 @@ def get_integration(ctx: Context, actor: Actor) -> IntegrationState:
 
 
 def read_state(tx: Transaction, account_id: str, now: int) -> IntegrationState:
-    """The same within a transaction that reads more, for somebody who manages integrations."""
+    """The state of the integration, read within a transaction that reads more; for users who manage integrations."""
     integration = integrations.find(tx, account_id)
     site = integrations.site_of_account(tx, account_id)
     installation = integrations.find_installation(tx, site.installation_id) if site else None

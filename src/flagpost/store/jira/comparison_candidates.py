@@ -1,4 +1,4 @@
-"""Which flags to read back from Jira and compare, and what to do about the outbox entries of those that differ."""
+"""Which flags to compare with Jira, and what to do about the outbox entries of those that differ."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, fields

@@ -147,7 +147,7 @@ def _free_key(tx: Transaction, holder: Issue, winner: str, now: int) -> None:
 
 
 def _mark_key_passed_on(tx: Transaction, holder: Issue) -> None:
-    """Give an issue whose key went to another one a key that nobody types, until its own is looked up, at once."""
+    """Give an issue whose key went to another one a key that no user types, until its own is looked up, at once."""
     values = {"key": f"{holder.key}#{holder.jira_id}", "due_at": 0}
     tx.execute(sa.update(issues).where(issues.c.id == holder.id).values(**values))
 

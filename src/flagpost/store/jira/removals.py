@@ -17,8 +17,8 @@ SAMPLE = 20
 class Removal:
     """One removal. `project_id` is None for everything of the account. `flags`: how many Jira may have held.
 
-    `sample`: ids of flags to read back. `outcome`: None while the removal runs; `gone`, Jira showed the whole sample
-    before and shows none of it now; `unproven`, reading back gave no proof; `left`, Jira still shows some.
+    `sample`: ids of flags to compare. `outcome`: None while the removal runs; `gone`, Jira showed the whole sample
+    before and shows none of it now; `unproven`, the comparison gave no proof; `left`, Jira still shows some.
     """
 
     id: str

@@ -143,7 +143,7 @@ def list_rollout_statuses(ctx: Ctx, key: Key, wsId: str) -> list[Json]:
 
 @router.get("/rolloutStatuses/ws/{workspace}", tags=["Rollout statuses"])
 def list_rollout_statuses_of(ctx: Ctx, key: Key, workspace: str) -> list[Json]:
-    """The same by path."""
+    """The labels a flag of the project that the path names can carry."""
     return [schemas.rollout_status(one) for one in projects.list_rollout_statuses(ctx, key, workspace)]
 
 
