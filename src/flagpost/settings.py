@@ -104,8 +104,7 @@ class Settings(BaseSettings):
         30,
         ge=1,
         le=3650,
-        description="After how many days without traffic, or with one treatment alone, "
-        "a flag is marked as a candidate for removal.",
+        description="After how many days without traffic, or with one treatment alone, a flag is marked as stale.",
     )
 
     @field_validator("secret_keys", mode="before")

@@ -40,12 +40,12 @@ def test_a_backup_of_a_running_flagpost_is_restored_elsewhere(
         world.new_flag("pay", "PAY-1")
         world.settled()
         done = run(sandbox, "backup", backup, "--database-url", sqlite_url)
-        assert (done.returncode, "The key to its secrets is not in it" in done.stdout) == (0, True), done.stderr
+        assert (done.returncode, "The key to the secrets is not in the backup" in done.stdout) == (0, True), done.stderr
         world.define("pay", share=77)  # what the backup does not have
         world.settled()
         world.close()
     again = run(sandbox, "backup", backup, "--database-url", sqlite_url)
-    assert (again.returncode, "there already" in again.stderr) == (1, True)
+    assert (again.returncode, "exists already" in again.stderr) == (1, True)
     restored = run(sandbox, "restore", backup, "--database-url", f"sqlite:///{empty}")
     assert (restored.returncode, "1 flags, 1 connections" in restored.stdout) == (0, True), restored.stderr
     goes_on(sandbox, f"sqlite:///{empty}")
@@ -61,7 +61,7 @@ def test_everything_moves_from_sqlite_to_postgresql(sandbox: Sandbox, sqlite_url
         world.settled()
         world.close()
     done = run(sandbox, "copy-to", postgres_url, "--database-url", sqlite_url)
-    assert (done.returncode, "counts of every table agree" in done.stdout) == (0, True), done.stderr
+    assert (done.returncode, "row counts of all tables agree" in done.stdout) == (0, True), done.stderr
     goes_on(sandbox, postgres_url)
 
 
