@@ -6,13 +6,13 @@ from pathlib import Path
 from chromium import HOW, LAUNCH, find
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from flagpost.commands.demo import EMAIL, PASSWORD, Show, staged
+from flagpost.commands.demo import EMAIL, PASSWORD, Demo, running_demo
 
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 WINDOW = {"width": 1180, "height": 720}
 
 
-def sign_in(page: Page, show: Show) -> str:
+def sign_in(page: Page, show: Demo) -> str:
     """Sign in and go to the shop's flags; the address of the flag that the pictures show."""
     page.goto(show.flagpost.settings.public_url)
     page.get_by_label("Email").fill(EMAIL)
@@ -24,7 +24,7 @@ def sign_in(page: Page, show: Show) -> str:
     return f"{show.flagpost.settings.public_url}{flag}"
 
 
-def take(browser: Browser, show: Show) -> None:
+def take(browser: Browser, show: Demo) -> None:
     """Every picture."""
     page = browser.new_page(viewport=WINDOW)
     flag = sign_in(page, show)
@@ -61,7 +61,7 @@ def main() -> None:
     if program is None:
         sys.exit(HOW)
     IMAGES.mkdir(parents=True, exist_ok=True)
-    with staged() as show, sync_playwright() as playwright:
+    with running_demo() as show, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=LAUNCH)
         take(browser, show)
         browser.close()

@@ -64,12 +64,12 @@ def _connect(ctx: Context, account_id: str, cloud_id: str, jira_url: str) -> Non
     token = {"system_token": ctx.box.encrypt("token"), "system_token_expires_at": now + A_DAY}
     base = f"{jira_url}/ex/jira/{cloud_id}"
     with ctx.db.write() as tx:
-        integrations.remember_installation(
+        integrations.save_installation(
             tx, f"app-{cloud_id}", now, cloud_id=cloud_id, site_url=url, api_base_url=base, **token
         )
-        at = {"cloud_id": cloud_id, "site_url": url, "way": "app", "installation_id": f"app-{cloud_id}"}
+        at = {"cloud_id": cloud_id, "site_url": url, "auth_method": "app", "installation_id": f"app-{cloud_id}"}
         site = integrations.save_site(tx, account_id, **at, now=now)
-        done = {"resend_wanted_at": None, "backfill_started_at": now, "backfill_finished_at": now}
+        done = {"resync_requested_at": None, "resync_started_at": now, "resync_finished_at": now}
         integrations.update_site(tx, site.id, **done)
 
 
@@ -117,8 +117,9 @@ def _rows(
         found = {"jira_id": f"{10_000 + number}", "key": f"LOAD-{number + 1}", "summary": f"Release {name} to all"}
         yield issues, {"id": issue_id, **mine, **found, "state": "known", "checked_at": now, "due_at": now + A_DAY}
         yield connections, {**of_flag, "issue_id": issue_id, "created_at": now, "created_by": actor.name}
-        told = {"wanted": now, "wanted_at": now, "delivered": now, "delivered_at": now, "held": True}
-        yield outbox_entries, {**of_flag, **mine, **project, "flag_name": name, **told}
+        sent = {"latest_version": now, "pending_since": now, "delivered_version": now, "delivered_at": now}
+        sent |= {"may_exist_remotely": True}
+        yield outbox_entries, {**of_flag, **mine, **project, "flag_name": name, **sent}
         for change, after in (("created", {"name": name}), ("initiated", body), ("connected_issue", {"key": number})):
             at = {"object_type": "flag", "object_id": flag_id, "object_name": name, "change": change, "at": now}
             yield audit_entries, {**mine, **project, **by, **at, "environment_id": environment_id, "after": after}

@@ -39,7 +39,7 @@ def _wanted(database: Database, account_id: str) -> Iterator[tuple[str, str]]:
     """Every flag of an account as Jira is to show it."""
     with database.read() as tx:
         rows = [OutboxEntry(*row) for row in tx.execute(_ROWS.where(outbox_entries.c.account_id == account_id))]
-        assert not [row for row in rows if row.waiting]
+        assert not [row for row in rows if row.pending]
         for start in range(0, len(rows), _AT_ONCE):
             told = payload_source.load_flag_states(tx, account_id, rows[start : start + _AT_ONCE], PUBLIC_URL)
             for flag_id, flag in told.items():

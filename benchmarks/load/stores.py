@@ -19,8 +19,8 @@ from flagpost.store.schema.jira import jira_sites, outbox_entries
 PUBLIC_URL = "http://flagpost.invalid"
 _LONGEST_WAIT_SECONDS = 600.0
 _BEHIND = sa.select(
-    sa.exists().where(outbox_entries.c.wanted > outbox_entries.c.delivered)
-    | sa.exists().where(jira_sites.c.resend_wanted_at > 0)
+    sa.exists().where(outbox_entries.c.latest_version > outbox_entries.c.delivered_version)
+    | sa.exists().where(jira_sites.c.resync_requested_at > 0)
 )
 
 

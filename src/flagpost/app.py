@@ -1,4 +1,4 @@
-"""The composition root: the only place that knows which parts Flagpost is made of."""
+"""The composition root: the only module that knows all parts of Flagpost."""
 
 import gc
 import socket
@@ -20,13 +20,13 @@ from flagpost.actions.context import Context, now_ms
 from flagpost.actions.jira import secret_rotation
 from flagpost.errors import SetupError
 from flagpost.jira.client import JiraClient
-from flagpost.jira.delivery import Delivery, waiting_sites
+from flagpost.jira.delivery import Delivery, accounts_to_deliver
 from flagpost.jira.failure_policy import FailurePolicy
 from flagpost.jira.invocation_token import InvocationVerifier
 from flagpost.jira.issue_refresh import Refresher
 from flagpost.jira.issues import IssueReader
-from flagpost.jira.rate_limits import Limits
-from flagpost.jira.reconciliation import DriftChecker
+from flagpost.jira.rate_limits import RateLimiter
+from flagpost.jira.reconciliation import Reconciler
 from flagpost.jira.retention import Retention
 from flagpost.jira.secret_box import secret_box
 from flagpost.jira.site_access import Keyring
@@ -34,7 +34,7 @@ from flagpost.jobs.embedded import EmbeddedEngine
 from flagpost.jobs.periodic import PeriodicTask
 from flagpost.jobs.port import Engine
 from flagpost.jobs.postgres import PostgresEngine
-from flagpost.server import Server, Stopping, listen, server
+from flagpost.server import Server, Shutdown, listen, server
 from flagpost.serving.environments import Environments
 from flagpost.serving.impression_buffer import ImpressionBuffer
 from flagpost.serving.keys import SdkKeys
@@ -54,40 +54,40 @@ _RETENTION_SECONDS = 600.0
 
 
 def open_database(settings: Settings) -> Database:
-    """The database, at this version's schema: SQLite is migrated here, PostgreSQL by `flagpost migrate`."""
+    """Open the database with the schema of this version. SQLite is migrated here, PostgreSQL by `flagpost migrate`."""
     database = Database(settings.database_url)
     if settings.sqlite_file:
-        with suppress(OSError):  # what cannot be made here is said, with its reason, when it is opened below
-            settings.sqlite_file.touch(mode=0o600, exist_ok=True)  # nobody else on the machine reads it
+        with suppress(OSError):  # the error is raised with its reason when the file is opened below
+            settings.sqlite_file.touch(mode=0o600, exist_ok=True)  # other users of the machine must not read it
     try:
         if not migrate.is_current(database):
-            _bring_up_to_date(database)
+            _migrate_or_refuse(database)
     except SetupError:
         database.close()
         raise
     return database
 
 
-def _bring_up_to_date(database: Database) -> None:
+def _migrate_or_refuse(database: Database) -> None:
     if not database.is_sqlite:
         migrate.require_known(migrate.current_revision(database))
-        raise SetupError("The database's schema is not this version's. Run: flagpost migrate")
+        raise SetupError("The database has the schema of another version. Run: flagpost migrate")
     migrate.upgrade(database)
 
 
 def context_on(database: Database, settings: Settings, clock: Callable[[], int] = now_ms) -> Context:
-    """The world of the actions on this database; nobody is woken."""
+    """The context of the actions on this database. Its `wake` does nothing."""
     client = JiraClient(settings)
     box = secret_box(settings)
     keyring = Keyring(database, client, box, clock)
     refresh_ms = settings.issue_refresh_seconds * 1000
-    trouble = FailurePolicy(database, clock)
+    failure_policy = FailurePolicy(database, clock)
     return Context(
         db=database,
         settings=settings,
         jira=client,
         keyring=keyring,
-        issues=IssueReader(client, keyring, Limits(), trouble, clock, time.sleep, refresh_ms),
+        issues=IssueReader(client, keyring, RateLimiter(), failure_policy, clock, time.sleep, refresh_ms),
         box=box,
         verifier=InvocationVerifier(settings, client, database, clock),
         clock=clock,
@@ -95,7 +95,7 @@ def context_on(database: Database, settings: Settings, clock: Callable[[], int] 
 
 
 def periodic_tasks(context: Context) -> tuple[PeriodicTask, ...]:
-    """What repeats beside the sweep of deliveries: names, intervals in seconds, functions.
+    """The periodic tasks beside the sweep: name, interval in seconds, function.
 
     The names are the locks by which two versions exclude each other during a rolling update: a name never changes.
     """
@@ -112,48 +112,50 @@ def periodic_tasks(context: Context) -> tuple[PeriodicTask, ...]:
 def _engine(context: Context, *, works: bool = True) -> Engine:
     """On SQLite this process delivers; on PostgreSQL any process with `works` does."""
     db, settings = context.db, context.settings
-    delivery = Delivery(db, context.jira, context.keyring, context.issues.limits, context.clock, settings.public_url)
-    waiting = partial(waiting_sites, db, context.clock)
+    delivery = Delivery(db, context.jira, context.keyring, context.issues.limiter, context.clock, settings.public_url)
+    waiting = partial(accounts_to_deliver, db, context.clock)
     tasks = periodic_tasks(context)
     if db.is_sqlite:
         return EmbeddedEngine(delivery.deliver, waiting, settings.sweep_seconds, tasks)
     return PostgresEngine(db, delivery.deliver, waiting, settings.sweep_seconds, tasks, works=works)
 
 
-def drift_checker(context: Context) -> DriftChecker:
+def drift_checker(context: Context) -> Reconciler:
     """The reconciliation with Jira, with these settings."""
-    settings, limits = context.settings, context.issues.limits
-    return DriftChecker(
+    settings, limiter = context.settings, context.issues.limiter
+    return Reconciler(
         context.db,
         context.jira,
         context.keyring,
-        limits,
+        limiter,
         context.clock,
         settings.public_url,
-        settings.drift_check_hour,
-        settings.drift_check_budget,
+        settings.reconciliation_hour,
+        settings.reconciliation_budget,
     )
 
 
 def _retention(context: Context) -> Retention:
     kept = context.settings
-    return Retention(context.db, context.clock, kept.push_log_days, kept.push_log_rows, kept.push_sums_days)
+    return Retention(
+        context.db, context.clock, kept.delivery_log_days, kept.delivery_log_rows, kept.delivery_totals_days
+    )
 
 
 def create_app(
-    settings: Settings, *, works: bool = True, stopping: Stopping | None = None
+    settings: Settings, *, works: bool = True, shutdown: Shutdown | None = None
 ) -> Application[ServingParts]:
-    """The whole application for these settings. Delivery to Jira runs from its start-up to its shutdown.
+    """The whole application for these settings. It delivers to Jira from its start-up to its shutdown.
 
-    Without `works`, on PostgreSQL, workers elsewhere deliver. `stopping` bounds how long the shutdown takes.
+    Without `works`, on PostgreSQL, other processes deliver. `shutdown` limits the duration of the shutdown.
     """
-    stopping = stopping or Stopping(settings.stop_seconds, watch=False)
+    shutdown = shutdown or Shutdown(settings.stop_seconds, force=False)
     database = open_database(settings)
-    quiet = context_on(database, settings)
-    engine = _engine(quiet, works=works)
-    context = replace(quiet, wake=engine.wake)
+    sleeping = context_on(database, settings)
+    engine = _engine(sleeping, works=works)
+    context = replace(sleeping, wake=engine.wake)
     environments = Environments(context)
-    impressions = ImpressionBuffer(database, context.clock, max(settings.traffic_days, settings.removal_days))
+    impressions = ImpressionBuffer(database, context.clock, max(settings.traffic_days, settings.stale_flag_days))
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
@@ -163,9 +165,9 @@ def create_app(
         engine.start()
         impressions.start()
         yield
-        impressions.stop(stopping.left())
+        impressions.stop(shutdown.seconds_left())
         environments.stop()
-        engine.stop(stopping.left())
+        engine.stop(shutdown.seconds_left())
         context.jira.close()
         database.close()
 
@@ -198,45 +200,48 @@ def _routes(provider: object) -> FastAPI:  # noqa: ARG001 - a new one makes new 
 
 
 def serve(settings: Settings, *, works: bool = True) -> None:
-    """Run until told to stop; says where, and how to begin where nobody can sign in yet.
+    """Serve until SIGTERM or SIGINT. Prints the address and, while no user can sign in, the link for the first admin.
 
-    Without `works` this process does not deliver to Jira: on PostgreSQL, `work` does, elsewhere.
+    Without `works` this process does not deliver to Jira. Another process has to (`work`), on PostgreSQL only.
     """
     if not works and settings.sqlite_file:
-        raise SetupError("On SQLite there is one process, and it delivers. Leave out --no-worker.")
-    _set_up_watching(settings)
+        raise SetupError("On SQLite there is one process, and it has to deliver. Leave out --no-worker.")
+    _set_up_telemetry(settings)
     with listen(settings.host, settings.port) as listening:
         settings = settings.model_copy(update={"port": listening.getsockname()[1]})
-        stopping = Stopping(settings.stop_seconds, watch=True)
-        app = create_app(settings, works=works, stopping=stopping)
+        shutdown = Shutdown(settings.stop_seconds, force=True)
+        app = create_app(settings, works=works, shutdown=shutdown)
         context = app.parts.context
         bootstrap.ensure_account(context)
         print(f"Flagpost {__version__} is at {settings.public_url}", flush=True)
         if link := sessions.first_admin_link(context):
-            print(f"Nobody can sign in yet. Create the first admin, once, here:\n  {link}", flush=True)
-        _spare_what_stays()
-        server(app, settings, stopping).run(sockets=[listening])
+            print(
+                f"No user can sign in yet. Create the first admin here, once:\n  {link}",
+                flush=True,
+            )
+        _relax_garbage_collector()
+        server(app, settings, shutdown).run(sockets=[listening])
 
 
 def work(settings: Settings) -> None:
-    """Deliver to Jira until told to stop, beside processes that serve. On PostgreSQL only."""
-    _set_up_watching(settings)
+    """Deliver to Jira until SIGTERM or SIGINT, beside serving processes. On PostgreSQL only."""
+    _set_up_telemetry(settings)
     if settings.sqlite_file:
         raise SetupError("On SQLite, `flagpost serve` delivers by itself. Workers are for PostgreSQL.")
-    stopping = Stopping(settings.stop_seconds, watch=True)
-    stopping.on_signals()
+    shutdown = Shutdown(settings.stop_seconds, force=True)
+    shutdown.begin_on_signals()
     with _context(settings) as context:
         engine = _engine(context)
-        with _watched(context, engine, stopping) as where:
+        with _worker_endpoints(context, engine, shutdown) as address:
             engine.start()
-            print(f"The Flagpost worker runs{where}.", flush=True)
-            stopping.begun.wait()
-            engine.stop(stopping.left())
+            print(f"The Flagpost worker runs{address}.", flush=True)
+            shutdown.begun.wait()
+            engine.stop(shutdown.seconds_left())
 
 
 @contextmanager
-def _watched(context: Context, engine: Engine, stopping: Stopping) -> Iterator[str]:
-    """Answer what monitoring asks a worker, while the block runs, if a port was set for it; where that is, in words."""
+def _worker_endpoints(context: Context, engine: Engine, shutdown: Shutdown) -> Iterator[str]:
+    """Serve a worker's health checks and metrics during the block, if a port is set. Gives the address in words."""
     settings = context.settings
     if settings.worker_port is None:
         yield ""
@@ -245,22 +250,22 @@ def _watched(context: Context, engine: Engine, stopping: Stopping) -> Iterator[s
     routes.include_router(health.router)
     routes.add_middleware(headers.EveryRequest)
     render.install_error_handlers(routes)
-    one = server(Application(routes, Parts(context, engine)), settings, stopping)
-    with listen(settings.host, settings.worker_port) as listening, _in_a_thread(one, listening):
+    endpoints = server(Application(routes, Parts(context, engine)), settings, shutdown)
+    with listen(settings.host, settings.worker_port) as listening, _in_a_thread(endpoints, listening):
         yield f", and answers at http://{settings.host}:{listening.getsockname()[1]}"
 
 
-def _set_up_watching(settings: Settings) -> None:
+def _set_up_telemetry(settings: Settings) -> None:
     set_up_logging(settings.log_level, settings.log_format)
     if settings.traces:
         tracing.switch_on()
 
 
-def _spare_what_stays() -> None:
-    """Have the garbage collector look less often, and never at what was made up to here, which all stays.
+def _relax_garbage_collector() -> None:
+    """Let the garbage collector run less often, and never look at the objects of the libraries, which all stay.
 
-    Its full rounds, over hundreds of thousands of objects of the libraries, stopped every request for 50 ms: with this,
-    the slowest page of a hundred takes 15 ms (`make bench`).
+    A full collection of these hundreds of thousands of objects stopped every request for 50 ms. With this, the slowest
+    page of a hundred takes 15 ms (`make bench`).
     """
     gc.collect()
     gc.freeze()
@@ -269,35 +274,35 @@ def _spare_what_stays() -> None:
 
 @contextmanager
 def running(settings: Settings) -> Iterator[Context]:
-    """Flagpost in a thread of this process until the block ends, for a program that has more to do: the demo, tests.
+    """Run Flagpost in a thread of this process during the block: for the demo and for tests.
 
-    Port 0 takes any free one; the context's settings say which.
+    Port 0 takes any free port; the settings of the context have its number.
     """
     with listen(settings.host, settings.port) as listening:
         settings = settings.model_copy(update={"port": listening.getsockname()[1]})
         app = create_app(settings)
-        with _in_a_thread(server(app, settings, Stopping(settings.stop_seconds, watch=False)), listening):
+        with _in_a_thread(server(app, settings, Shutdown(settings.stop_seconds, force=False)), listening):
             yield app.parts.context
 
 
 @contextmanager
-def _in_a_thread(one: Server, listening: socket.socket) -> Iterator[None]:
-    thread = threading.Thread(target=one.run, kwargs={"sockets": [listening]}, name="flagpost", daemon=True)
+def _in_a_thread(running: Server, listening: socket.socket) -> Iterator[None]:
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, name="flagpost", daemon=True)
     thread.start()
-    while not one.started and thread.is_alive():
+    while not running.started and thread.is_alive():
         time.sleep(0.005)
     try:
         yield
     finally:
-        one.should_exit = True
+        running.should_exit = True
         thread.join(30)
 
 
 @contextmanager
 def operator_context(settings: Settings) -> Iterator[tuple[Context, Actor]]:
-    """For the command line: the world of the actions without delivery, and Flagpost itself as the actor.
+    """For the command line: a context without delivery, and Flagpost itself as the actor.
 
-    A serving process finds what this one changed by its sweep.
+    The sweep of a serving process finds the changes of this one.
     """
     with _context(settings) as context, as_request():
         yield context, system(bootstrap.ensure_account(context))

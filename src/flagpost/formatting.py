@@ -1,4 +1,4 @@
-"""How Flagpost says amounts and times, wherever it says them."""
+"""Amounts and times as text, for pages, logs and the command line."""
 
 from datetime import UTC, datetime
 
@@ -11,17 +11,17 @@ def counted(number: int, noun: str) -> str:
 
 
 def exactly(moment: int) -> str:
-    """A time (milliseconds) to the second, in UTC."""
+    """A time in milliseconds, to the second, in UTC: *2026-01-02 03:04:05 UTC*."""
     return f"{datetime.fromtimestamp(moment / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def iso(moment: int) -> str:
-    """A time for programs, to the second (ISO 8601)."""
+    """A time in milliseconds, to the second, in ISO 8601."""
     return datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="seconds")
 
 
 def lasting(milliseconds: int) -> str:
-    """How long something takes: *12 ms*, *3.4 s*, *5 min*, *2 h 5 min*, *3 days*."""
+    """A duration: *12 ms*, *3.4 s*, *5 min*, *2 h 5 min*, *3 days*."""
     if milliseconds < 1000:
         return f"{milliseconds} ms"
     seconds = milliseconds / 1000
@@ -37,7 +37,7 @@ def lasting(milliseconds: int) -> str:
 
 
 def ago(moment: int, now: int) -> str:
-    """How long ago a time was, or how far ahead it is, as people say it. Both in milliseconds."""
+    """A time relative to now: *just now*, *5 minutes ago*, *in 2 days*. Both in milliseconds."""
     ahead, amount = moment > now, abs(now - moment) / 1000
     if amount < 10:
         return "now" if ahead else "just now"

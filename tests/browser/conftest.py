@@ -12,7 +12,7 @@ from flagpost.actions.access import Actor
 from flagpost.actions.accounts import sessions
 from flagpost.actions.context import Context
 from flagpost.app import running
-from flagpost.commands.demo import EMAIL, PASSWORD, Show, staged
+from flagpost.commands.demo import EMAIL, PASSWORD, Demo, running_demo
 from flagpost.commands.forge_app import page_files
 from flagpost.jira.manifest import forge_manifest
 from flagpost.settings import load
@@ -117,7 +117,7 @@ def connected(desk: Desk) -> Desk:
 
 
 @pytest.fixture(scope="module")
-def show() -> Iterator[Show]:
+def show() -> Iterator[Demo]:
     """The demo's world: full of flags. Tests that use it change nothing."""
-    with staged() as found:
+    with running_demo() as found:
         yield found

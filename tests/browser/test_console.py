@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Frame, Page, expect
 
-from flagpost.commands.demo import EMAIL, PASSWORD, Show
+from flagpost.commands.demo import EMAIL, PASSWORD, Demo
 from flagpost.flags.matchers import MATCHERS
 from tests.browser.conftest import Desk
 
@@ -83,7 +83,7 @@ def too_wide(page: Page | Frame) -> list[str]:
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_axe_finds_nothing_serious_on_any_page(chromium: Browser, show: Show, look: str) -> None:
+def test_axe_finds_nothing_serious_on_any_page(chromium: Browser, show: Demo, look: str) -> None:
     context = chromium.new_context(**LOOKS[look])
     page = context.new_page()
     base, jira = show.flagpost.settings.public_url, show.sandbox.url
@@ -184,7 +184,7 @@ def test_the_editor_offers_every_matcher(connected: Desk) -> None:
     assert set(offered) == set(MATCHERS)
 
 
-def test_what_a_viewer_may_not_do_is_not_offered(chromium: Browser, show: Show) -> None:
+def test_what_a_viewer_may_not_do_is_not_offered(chromium: Browser, show: Demo) -> None:
     context = chromium.new_context(viewport={"width": 1280, "height": 860})
     page = context.new_page()
     page.goto(show.flagpost.settings.public_url)

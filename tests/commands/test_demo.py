@@ -8,7 +8,7 @@ import pytest
 
 from flagpost.actions.accounts import sessions
 from flagpost.actions.jira.status import get_integration
-from flagpost.commands.demo import EMAIL, PASSWORD, staged
+from flagpost.commands.demo import EMAIL, PASSWORD, running_demo
 from flagpost.errors import SetupError
 from tests.end_to_end.world import until
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_demo_is_connected_and_every_connected_flag_is_on_its_issue() -> None:
-    with staged() as show:
+    with running_demo() as show:
         assert sessions.sign_in(show.flagpost, EMAIL, PASSWORD)
         until(lambda: len(show.sandbox.flags()) == 11, "every connected flag is in Jira")
         until(lambda: get_integration(show.flagpost, show.admin).behind == 0, "Flagpost has noted the answers")
@@ -30,7 +30,7 @@ def test_a_port_that_is_taken_is_said(which: str) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        with pytest.raises(SetupError, match="Cannot listen"), staged(**{which: other.getsockname()[1]}):
+        with pytest.raises(SetupError, match="Cannot listen"), running_demo(**{which: other.getsockname()[1]}):
             raise AssertionError("it started")
 
 

@@ -50,7 +50,7 @@ def test_a_backup_of_a_running_flagpost_is_restored_elsewhere(
     assert (restored.returncode, "1 flags, 1 connections" in restored.stdout) == (0, True), restored.stderr
     goes_on(sandbox, f"sqlite:///{empty}")
     refused = run(sandbox, "restore", backup, "--database-url", f"sqlite:///{empty}")
-    assert (refused.returncode, "a database at" in refused.stderr) == (1, True)
+    assert (refused.returncode, "database exists at" in refused.stderr) == (1, True)
 
 
 def test_everything_moves_from_sqlite_to_postgresql(sandbox: Sandbox, sqlite_url: str, postgres_url: str) -> None:
@@ -75,7 +75,7 @@ def test_what_is_no_backup_is_refused(sandbox: Sandbox, tmp_path: Path, postgres
     newer.commit()
     newer.close()
     place = ("--database-url", f"sqlite:///{tmp_path / 'new.db'}")
-    assert "There is no file" in run(sandbox, "restore", tmp_path / "nothing.db", *place).stderr
+    assert "does not exist" in run(sandbox, "restore", tmp_path / "nothing.db", *place).stderr
     assert "not a database" in run(sandbox, "restore", tmp_path / "text.db", *place).stderr
     assert "Another version of Flagpost made" in run(sandbox, "restore", tmp_path / "newer.db", *place).stderr
     assert not (tmp_path / "new.db").exists()

@@ -37,7 +37,7 @@ def test_real_flags_are_imported_connected_and_seen_on_their_issues(
         connected.sandbox.add_issue(key, summary=f"Enhancement {key}")
     dry = run_import(connected, sqlite_url, DATA / name, "--dry-run", "--create-owners")
     assert dry.returncode == 0, dry.stdout + dry.stderr
-    assert f"Nothing was changed. It would be: {len(gates)} flags" in dry.stdout
+    assert f"Nothing was changed. An import would give: {len(gates)} flags" in dry.stdout
     assert list(connected._all(f"/internal/api/v2/splits/ws/{connected.workspace()}")) == []
 
     done = run_import(connected, sqlite_url, DATA / name, "--create-owners")
@@ -70,13 +70,13 @@ def test_each_bad_line_is_refused_with_its_reason_and_the_others_are_imported(
     done = run_import(connected, sqlite_url, file)
     assert done.returncode == 1
     lines = done.stdout.splitlines()
-    assert lines[0] == "Left out, because Flagpost has no such field: colour"
+    assert lines[0] == "Ignored, because Flagpost has no such field: colour"
     assert (
         "create     good  connect PAY-1; set up in Staging, Production; owner “nobody” is neither a user nor a group here"
         in lines[1]
     )
     assert "refuse     9bad  name: A flag's name starts with a letter" in lines[2]
-    assert "refuse     good  name: “good” stands there already, at 2." in lines[3]
+    assert "refuse     good  name: “good” is already in the file, at 2." in lines[3]
     assert "refuse     lost  issues: PAY-777 does not exist in Jira" in lines[4]
     assert "refuse     odd  default: “perhaps” is neither true nor false." in lines[5]
     assert "create     plain" in lines[6]

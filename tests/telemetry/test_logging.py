@@ -61,12 +61,13 @@ def test_a_field_that_speaks_of_a_secret_is_hidden(said: io.StringIO) -> None:
 
 
 def test_each_line_carries_what_it_belongs_to(said: io.StringIO, form: str) -> None:
-    with observe.as_request("request-1"), observe.as_delivery() as delivery, observe.carrying([["a", "b"], ["b"]]):
+    with observe.as_request("request-1"), observe.as_delivery() as delivery, observe.naming_changes(["a", "b"], 3):
         structlog.get_logger("flagpost.test").info("jira.called")
     line = said.getvalue()
     if form == "json":
         found = json.loads(line)
         assert (found["request"], found["delivery"], found["changes"]) == ("request-1", delivery, ["a", "b"])
+        assert found["changes_more"] == 3
     else:
         assert all(part in line for part in ("request-1", delivery, "a", "b"))
 

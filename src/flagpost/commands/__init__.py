@@ -1,1 +1,1 @@
-"""What the commands of the command line do; `flagpost.cli` only reads their arguments."""
+"""The commands of the command line. `flagpost.cli` only reads their arguments."""

@@ -1,7 +1,7 @@
-"""`flagpost backup`, `flagpost restore` and `flagpost copy-to`: an operator's copies of everything.
+"""`flagpost backup`, `flagpost restore` and `flagpost copy-to`: copies of all data.
 
-The secrets in a database are encrypted, and the key is not in it: a copy without its key lacks the tokens and
-credentials for Jira, which then have to be entered again.
+The secrets in a database are encrypted, and the key is not in it. Without the key, the tokens and credentials for Jira
+in a copy cannot be read and have to be entered again.
 """
 
 import shutil
@@ -20,29 +20,33 @@ from flagpost.store.transfer import Counts
 
 
 def back_up(settings: Settings, target: Path, *, with_key: bool) -> list[Path]:
-    """Copy the SQLite database, in use or not, to a new file, and its key file beside it, if asked. The new files."""
+    """Copy the SQLite database, in use or not, to a new file, and with `with_key` its key file beside it.
+
+    Gives the new files.
+    """
     source = _sqlite_file(settings, "Back PostgreSQL up with pg_dump: docs/how-to/run.md says how.")
     if not source.exists():
-        raise SetupError(f"There is no database at {source}.")
+        raise SetupError(f"No database exists at {source}.")
     transfer.copy_file(source, target)
     if not with_key:
         return [target]
     key = key_file(source)
     if not key.exists():
-        raise SetupError(f"{target} was written. There is no key file: the keys are in FLAGPOST_SECRET_KEYS.")
+        raise SetupError(f"{target} was written. No key file exists: the keys are in FLAGPOST_SECRET_KEYS.")
     _copy_key(key, key_file(target))
     return [target, key_file(target)]
 
 
 def restore(settings: Settings, source: Path) -> Counts:
-    """Put a backup where the settings say the database is, and bring it to this version's schema; what it holds.
+    """Copy a backup to the database of the settings, and migrate it to the schema of this version.
 
-    Conflict where there is a database already, SetupError where the file is no database of Flagpost's, or a newer one.
+    Gives the row counts. Conflict if that database exists already. SetupError if the file is not a database of
+    Flagpost, or if it comes from a newer version.
     """
     target = _sqlite_file(settings, "Restore PostgreSQL with pg_restore: docs/how-to/run.md says how.")
     if target.exists() and target.stat().st_size:
-        raise Conflict(f"There is a database at {target} already. Move it away first.")
-    _require_known(source)
+        raise Conflict(f"A database exists at {target} already. Move it away first.")
+    _require_restorable(source)
     transfer.copy_file(source, target)
     if key_file(source).exists() and not settings.secret_keys and not key_file(target).exists():
         _copy_key(key_file(source), key_file(target))
@@ -51,7 +55,7 @@ def restore(settings: Settings, source: Path) -> Counts:
 
 
 def copy_to(settings: Settings, target_url: str, out: Console) -> Counts:
-    """Carry everything over into another, empty database, and show how far it is. SetupError where that cannot be."""
+    """Copy all data into another, empty database, with a progress bar. Gives the row counts."""
     with closing(open_database(settings)) as source, closing(Database(target_url)) as target:
         migrate.upgrade(target)
         with source.read() as tx:
@@ -62,13 +66,13 @@ def copy_to(settings: Settings, target_url: str, out: Console) -> Counts:
 
 
 def key_file(database: Path) -> Path:
-    """The file beside a SQLite database that holds the key to its secrets, where no key is set."""
+    """The file beside a SQLite database that holds the key to its secrets, if no key is set."""
     return database.with_suffix(".key")
 
 
 def _copy_key(source: Path, target: Path) -> None:
     if target.exists():
-        raise Conflict(f"{target} is there already. Nothing was overwritten.")
+        raise Conflict(f"{target} exists already. Nothing was overwritten.")
     shutil.copyfile(source, target)
     target.chmod(0o600)
 
@@ -79,12 +83,12 @@ def _sqlite_file(settings: Settings, otherwise: str) -> Path:
     return settings.sqlite_file
 
 
-def _require_known(file: Path) -> None:
+def _require_restorable(file: Path) -> None:
     """A database of Flagpost's, of this version or an older one."""
     if not file.is_file():
-        raise SetupError(f"There is no file {file}.")
+        raise SetupError(f"The file {file} does not exist.")
     with closing(Database(f"sqlite:///{file}")) as database:
         revision = migrate.current_revision(database)
     if revision is None:
-        raise SetupError(f"{file} is no database of Flagpost's.")
+        raise SetupError(f"{file} is not a database of Flagpost.")
     migrate.require_known(revision, str(file))

@@ -1,9 +1,9 @@
-"""`flagpost demo`: a small shop's flags and issues, with a Jira sandbox beside the console, to play with.
+"""`flagpost demo`: the console and a Jira sandbox, with the flags and issues of a small shop.
 
-Everything is real but Atlassian: both servers speak HTTP with each other, the app in the sandbox is configured with
-the integration's token, and what Jira shows is what was sent. It all ends, and is forgotten, with the program.
+Only Atlassian is simulated. Both servers talk HTTP with each other, the app in the sandbox is configured with the
+integration's token, and Jira shows what was sent. All data is deleted when the program ends.
 
-The sandbox is a distribution of its own, which `flagpost[demo]` brings. Importing this module without it raises
+The sandbox is a distribution of its own, which `flagpost[demo]` installs. Importing this module without it raises
 SetupError with the command that installs it.
 """
 
@@ -42,12 +42,12 @@ except ModuleNotFoundError as error:
 
 APP_ID = "ari:cloud:ecosystem::app/5f0d6f5e-6c1c-4a3a-9b1e-2c7d0f3a8b11"
 EMAIL, PASSWORD = "ada@example.com", "try-flagpost"
-_PEOPLE = (("eli@example.com", "Eli Editor", "editor"), ("vi@example.com", "Vi Viewer", "viewer"))
+_USERS = (("eli@example.com", "Eli Editor", "editor"), ("vi@example.com", "Vi Viewer", "viewer"))
 
 
 @dataclass(frozen=True, slots=True)
-class Show:
-    """The demo's world while it runs."""
+class Demo:
+    """The demo while it runs."""
 
     flagpost: Context
     sandbox: Sandbox
@@ -57,7 +57,7 @@ class Show:
 
 @dataclass(frozen=True, slots=True)
 class _Flag:
-    """A flag of the demo. `share`: percent of *on* in production by the default rule; None: not set up there."""
+    """A flag of the demo. `share` is the percentage of *on* in production; None means no definition there."""
 
     project: str
     name: str
@@ -100,15 +100,15 @@ _FLAGS = (
 def run(*, port: int, sandbox_port: int, open_browser: bool) -> None:
     """Run the demo until Ctrl-C. SetupError where a port is taken."""
     set_up_logging("error", "text")
-    print("Setting the stage …", flush=True)
-    with staged(port, sandbox_port) as show:
-        console = show.flagpost.settings.public_url
+    print("Starting …", flush=True)
+    with running_demo(port, sandbox_port) as demo:
+        console = demo.flagpost.settings.public_url
         print(f"\nThe Flagpost console   {console}")
-        print(f"The Jira sandbox       {show.sandbox.url}")
+        print(f"The Jira sandbox       {demo.sandbox.url}")
         print(f"\nSign in to the console as {EMAIL} with the password {PASSWORD}")
-        print("Everything is forgotten when you stop this with Ctrl-C.", flush=True)
+        print("All data is deleted when you stop this with Ctrl-C.", flush=True)
         if open_browser:
-            for page in (show.sandbox.url, console):
+            for page in (demo.sandbox.url, console):
                 webbrowser.open(page)
         try:
             threading.Event().wait()
@@ -117,8 +117,8 @@ def run(*, port: int, sandbox_port: int, open_browser: bool) -> None:
 
 
 @contextmanager
-def staged(port: int = 0, sandbox_port: int = 0) -> Iterator[Show]:
-    """The demo's world, ready: the sandbox, Flagpost beside it, people, flags, and the integration connected."""
+def running_demo(port: int = 0, sandbox_port: int = 0) -> Iterator[Demo]:
+    """Start the demo: the sandbox, Flagpost, users, flags, and the connected integration."""
     with tempfile.TemporaryDirectory(prefix="flagpost-demo-") as folder, _sandbox(sandbox_port) as sandbox:
         settings = Settings(
             database_url=f"sqlite:///{Path(folder) / 'demo.db'}",
@@ -130,9 +130,9 @@ def staged(port: int = 0, sandbox_port: int = 0) -> Iterator[Show]:
             allow_insecure_jira=True,
         )
         with running(settings) as ctx:
-            admin = _add_people(ctx)
+            admin = _add_users(ctx)
             _add_flags(ctx, admin)
-            yield Show(ctx, sandbox, admin, _connect(ctx, admin, sandbox))
+            yield Demo(ctx, sandbox, admin, _connect(ctx, admin, sandbox))
 
 
 @contextmanager
@@ -146,7 +146,7 @@ def _sandbox(port: int) -> Iterator[Sandbox]:
         yield sandbox
 
 
-def _add_people(ctx: Context) -> Actor:
+def _add_users(ctx: Context) -> Actor:
     link = sessions.first_admin_link(ctx)
     assert link is not None  # noqa: S101 - the database is new
     token = link.rpartition("/")[2]
@@ -154,13 +154,13 @@ def _add_people(ctx: Context) -> Actor:
     ada = sessions.signed_in(ctx, session)
     assert ada is not None  # noqa: S101 - signed in a line above
     sessions.sign_out(ctx, ada)
-    for email, name, role in _PEOPLE:
+    for email, name, role in _USERS:
         invitation = users.invite_user(ctx, ada.actor, email=email, name=name, role=role)
         invited = sessions.accept_invitation(ctx, invitation.url.rpartition("/")[2], name=name, password=PASSWORD)
-        if who := sessions.signed_in(ctx, invited):
-            sessions.sign_out(ctx, who)
-    everybody = [user.id for user in users.list_users(ctx, ada.actor)]
-    users.create_group(ctx, ada.actor, "Checkout team", "Everything between basket and receipt", everybody)
+        if user := sessions.signed_in(ctx, invited):
+            sessions.sign_out(ctx, user)
+    members = [one.id for one in users.list_users(ctx, ada.actor)]
+    users.create_group(ctx, ada.actor, "Checkout team", "Everything between basket and receipt", members)
     return ada.actor
 
 
@@ -180,10 +180,10 @@ def _add_flags(ctx: Context, admin: Actor) -> None:
             owners=[("user", admin.id)] if one.project == "Mobile app" else [("group", team.id)],
             rollout_status=one.status,
         )
-        _set_up(ctx, admin, one)
+        _add_definitions(ctx, admin, one)
 
 
-def _set_up(ctx: Context, admin: Actor, one: _Flag) -> None:
+def _add_definitions(ctx: Context, admin: Actor, one: _Flag) -> None:
     place = (ctx, admin, one.project, one.name)
     definitions.create_definition(*place, "Staging", Draft(parse(_definition(100))), Summary("Try it", "For testers"))
     if one.share is None:
@@ -219,13 +219,13 @@ def _shares(share: int) -> list[dict[str, object]]:
 
 
 def _connect(ctx: Context, admin: Actor, sandbox: Sandbox) -> str:
-    """What an admin does on both sides, and what everybody does afterwards."""
+    """Connect both sides as an admin does, and then the flags with their issues. Gives the id of the installation."""
     chosen = [(project, "Production") for project in ("Web shop", "Mobile app")]
     token = integration.set_up_integration(ctx, admin, chosen).secret
     installation = sandbox.install(forge_manifest(ctx.settings.public_url, APP_ID), page_files())
-    status, said = sandbox.configure(installation, token)
+    status, reason = sandbox.configure(installation, token)
     if status != 200:
-        raise SetupError(f"The sandbox could not be connected: {said}")
+        raise SetupError(f"The sandbox could not be connected: {reason}")
     for one in _FLAGS:
         if one.issues:
             issue_links.connect_issues(ctx, admin, one.project, one.name, [one.issues])

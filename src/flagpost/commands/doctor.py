@@ -1,4 +1,4 @@
-"""What `flagpost doctor` looks at: the database, the people, the address, the secrets, and the way to and from Jira."""
+"""`flagpost doctor`: checks the database, the users, the address, the secrets, and the connection with Jira."""
 
 from collections.abc import Iterator
 
@@ -16,13 +16,13 @@ from flagpost.store.db import Database
 
 
 def check(settings: Settings) -> list[Finding]:
-    """Look at everything; what cannot be looked at because something before it is wrong is left out."""
+    """Check everything. A check that depends on one that failed is left out."""
     try:
         database = Database(settings.database_url)
-        trouble = health.trouble(database)
+        problem = health.trouble(database)
         database.close()
-        if trouble:
-            return [bad(trouble, "Start Flagpost once on this database, or run: flagpost migrate")]
+        if problem:
+            return [bad(problem, "Start Flagpost once on this database, or run: flagpost migrate")]
         with operator_context(settings) as (ctx, operator):
             return list(_findings(ctx, operator))
     except FlagpostError as error:
@@ -32,11 +32,11 @@ def check(settings: Settings) -> list[Finding]:
 def _findings(ctx: Context, operator: Actor) -> Iterator[Finding]:
     yield good(f"The database can be used: {ctx.db.url.render_as_string(hide_password=True)}")
     with ctx.db.read() as tx:
-        anybody = users.has_active_user(tx)
-    if anybody:
+        can_sign_in = users.has_active_user(tx)
+    if can_sign_in:
         yield good("At least one user can sign in.")
     else:
-        yield bad("No user can sign in yet.", "Start Flagpost and open the link it prints.")
+        yield bad("No user can sign in yet.", "Start Flagpost and open the link that it prints.")
     yield _base_url(ctx.settings)
     yield _secrets(ctx)
     yield from check_integration(ctx, operator)
@@ -45,7 +45,7 @@ def _findings(ctx: Context, operator: Actor) -> Iterator[Finding]:
 def _base_url(settings: Settings) -> Finding:
     url = settings.public_url
     if url.startswith("https://"):
-        return good(f"People and Jira reach Flagpost at {url}")
+        return good(f"Browsers and Jira reach Flagpost at {url}")
     verdict = Verdict.GOOD if settings.allow_insecure_jira else Verdict.BAD
     to_do = "For a real Jira site, set FLAGPOST_BASE_URL to the https address of your proxy."
     return Finding(verdict, f"Flagpost's address is {url}, which Jira Cloud cannot reach.", to_do)
@@ -54,6 +54,6 @@ def _base_url(settings: Settings) -> Finding:
 def _secrets(ctx: Context) -> Finding:
     unreadable = count_unreadable(ctx)
     if not unreadable:
-        return good("Every stored secret can be read with the keys of today.")
+        return good("Every stored secret can be read with the present keys.")
     lost = counted(unreadable, "stored secret")
-    return bad(f"{lost} cannot be read.", "Add the former key to FLAGPOST_SECRET_KEYS, or enter them again.")
+    return bad(f"{lost} cannot be read.", "Add the previous key to FLAGPOST_SECRET_KEYS, or enter the secrets again.")

@@ -1,4 +1,4 @@
-"""`flagpost import`: a file in, a line of report for each flag out."""
+"""`flagpost import`: import a file, and print a line for each flag."""
 
 from pathlib import Path
 
@@ -21,17 +21,17 @@ _STYLES = {
 
 
 def run(settings: Settings, file: Path, project: str, traffic_type: str, *, create_owners: bool, dry_run: bool) -> int:
-    """Import, with a progress bar on the terminal and the report on standard output; how many lines were refused."""
+    """Import, with a progress bar and the report on standard output. Gives the number of refused lines."""
     out = Console(soft_wrap=True, highlight=False)
     found = read_file(file)
     if found.ignored_fields:
-        out.print(f"Left out, because Flagpost has no such field: {', '.join(found.ignored_fields)}", markup=False)
+        out.print(f"Ignored, because Flagpost has no such field: {', '.join(found.ignored_fields)}", markup=False)
     bar = Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=Console(stderr=True), transient=True)
     with operator_context(settings) as (ctx, operator), bar:
         task = bar.add_task("Importing", total=len(found.lines))
 
         def done(report: Report) -> None:
-            out.print(in_words(report), style=_STYLES[report.outcome], markup=False)
+            out.print(describe(report), style=_STYLES[report.outcome], markup=False)
             bar.advance(task)
 
         reports = import_flags(
@@ -46,13 +46,13 @@ def run(settings: Settings, file: Path, project: str, traffic_type: str, *, crea
         )
     counts = summary(reports)
     what = ", ".join(f"{count} {name}" for name, count in counts.items() if name != "connections")
-    would = "Nothing was changed. It would be: " if dry_run else ""
+    would = "Nothing was changed. An import would give: " if dry_run else ""
     out.print(f"{would}{len(reports)} flags ({what}), {counts['connections']} new connections.", markup=False)
     return counts[Outcome.REFUSED]
 
 
 def read_file(file: Path) -> FlagFile:
-    """The flags of a file; InvalidInput where it cannot be read."""
+    """The flags of a file. InvalidInput if it cannot be read."""
     kind = file.suffix.lower()
     if kind not in (".csv", ".json"):
         raise InvalidInput(f"{file.name}: the name must end in .csv or .json.")
@@ -66,8 +66,8 @@ def read_file(file: Path) -> FlagFile:
         raise InvalidInput(f"{file.name} is not UTF-8 text (at byte {error.start}).") from None
 
 
-def in_words(report: Report) -> str:
-    """One line of the report."""
+def describe(report: Report) -> str:
+    """A line of the report."""
     what = [f"connect {', '.join(report.connected)}"] if report.connected else []
     what += [f"set up in {', '.join(report.set_up)}"] if report.set_up else []
     what += [*report.remarks]

@@ -1,17 +1,18 @@
 """What Flagpost says of itself while it runs: structured logs, to standard error, with no secret in them.
 
 **From a person's change to Jira.** Every line of a request carries its id, `request` (`flagpost.web.headers` makes it,
-or takes the caller's). A change leaves that id with its outbox entries (`store.jira.outbox`), in its own
+or takes the caller's). A change stores that id with its outbox entries (`store.jira.outbox_requests`), in its own
 transaction, so that it outlives the process. A delivery, which may run on another host and send many changes as one,
-has an id of its own, `delivery`, and each of its lines carries as `changes` the ids of the requests it works off; the
-line of the call has Atlassian's id too, `trace`. So one search for the id of a request finds all of it.
+has an id of its own, `delivery`, and each of its lines has as `changes` the ids of the requests whose changes it sends:
+the newest ten at most, and as `changes_more` how many more there are. The line of the call has Atlassian's id too,
+`trace`. So one search for the id of a request finds all of it.
 """
 
 import logging
 import re
 import sys
 import uuid
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -55,11 +56,11 @@ def as_delivery() -> Iterator[str]:
 
 
 @contextmanager
-def carrying(requests: Iterable[Iterable[str]]) -> Iterator[list[str]]:
-    """Have the lines of the block name these requests, each once, as `changes`."""
-    found = list(dict.fromkeys(one for several in requests for one in several))
-    with structlog.contextvars.bound_contextvars(changes=found):
-        yield found
+def naming_changes(request_ids: Sequence[str], more: int) -> Iterator[None]:
+    """Have the lines of the block name these requests as `changes`, and how many `more` there are as `changes_more`."""
+    names = {"changes": list(request_ids)} | ({"changes_more": more} if more else {})
+    with structlog.contextvars.bound_contextvars(**names):
+        yield
 
 
 def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -127,7 +127,7 @@ def test_no_page_sets_html_or_leaves_its_folder_for_anything_but_what_they_share
         ("https://0x7f.1", "read as a number"),
         ("https://flags.0x7f000001", "read as a number"),
         ("https://127.0.0.1.", "not an address"),
-        ("https://app.localhost", "your own machine"),
+        ("https://app.localhost", "another machine"),
         ("https://flagpost", "a name without a dot"),
         ("https://flags.local", "names in .local"),
         ("https://flags.eu.internal:8443", "names in .internal"),

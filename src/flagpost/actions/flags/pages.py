@@ -49,7 +49,7 @@ MAX_SUGGESTED = 50
 class FlagRow:
     """A flag in a list, its state in one environment, and the keys of its issues.
 
-    `only` marks a stale flag: the one treatment that it serves there, or empty where it has no traffic.
+    `only` marks a stale flag: the one treatment that it serves in the environment, or empty where it has no traffic.
     """
 
     flag: Flag
@@ -112,7 +112,7 @@ def read_flag_rows(
 ) -> Page[FlagRow]:
     """Within a transaction: a page of a project's flags, each with what a list shows of it in one environment."""
     at = place.id if place else ""
-    judged = StaleFlags(project.id, at, ctx.clock() - ctx.settings.removal_days * DAY_MS)
+    judged = StaleFlags(project.id, at, ctx.clock() - ctx.settings.stale_flag_days * DAY_MS)
     wanted = replace(query.wanted, environment_id=at or None)
     if query.stale:
         wanted = replace(wanted, also=judged.condition(query.stale))

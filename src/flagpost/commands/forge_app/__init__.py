@@ -1,10 +1,10 @@
-"""The app for a Jira Cloud site, written for one's own address: what `flagpost forge-app` makes.
+"""`flagpost forge-app`: writes the app for a Jira Cloud site, with the address of this installation.
 
-Addresses are fixed in a Forge app's manifest, so everybody registers, deploys and installs an app of their own, with
-Atlassian's command line. `docs/how-to/connect-jira.md` goes through it.
+The manifest of a Forge app contains fixed addresses. So every operator registers, deploys and installs an own app, with
+Atlassian's command line; `docs/how-to/connect-jira.md` shows how.
 
-What is written is the folder `template` and a manifest. The pages in it are plain HTML, CSS and ES modules that import
-Atlassian's bridge; `npm install` there bundles them. The Jira sandbox runs them as they are.
+The app consists of the folder `template` and a manifest. Its pages are plain HTML, CSS and ES modules that import
+Atlassian's bridge. `npm install` in the app's folder bundles them. The Jira sandbox runs them unbundled.
 """
 
 from collections.abc import Iterator
@@ -24,10 +24,10 @@ PLACEHOLDER_ID = "ari:cloud:ecosystem::app/00000000-0000-0000-0000-000000000000"
 def write_app(
     base_url: str, folder: Path, app_id: str = PLACEHOLDER_ID, *, allow_localhost: bool = False
 ) -> list[Path]:
-    """Write the app's files into a new or empty folder, and give their paths back.
+    """Write the app's files into a new or empty folder. Gives their paths.
 
-    InvalidInput where the address cannot work. Conflict where the folder has something in it already, so that an app
-    that was registered is never overwritten.
+    InvalidInput if the address cannot work. Conflict if the folder is not empty, so that a registered app is never
+    overwritten.
     """
     manifest = forge_manifest(checked_address(base_url, allow_localhost=allow_localhost), app_id)
     if folder.exists() and any(folder.iterdir()):
@@ -37,7 +37,7 @@ def write_app(
 
 
 def page_files() -> dict[str, str]:
-    """The app's pages, not bundled, under the paths that the manifest gives its resources: for the Jira sandbox."""
+    """The app's pages, unbundled, by the paths of the manifest's resources: for the Jira sandbox."""
     return {f"static/{name.removeprefix('pages/')}": text for name, text in _template().items() if "/" in name}
 
 

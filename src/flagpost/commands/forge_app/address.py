@@ -1,4 +1,4 @@
-"""Which addresses the app can carry: those that Atlassian's servers reach, and people's browsers too."""
+"""Checks the address in the app's manifest: Atlassian's servers and browsers have to reach it."""
 
 import ipaddress
 import re
@@ -8,15 +8,15 @@ from flagpost.errors import InvalidInput
 from flagpost.jira.hosts import is_loopback, split_address
 
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")  # a host whose last label is one is an IPv4 address (URL Standard)
-_AT_HOME = (".local", ".internal", ".localdomain", ".home.arpa", ".lan", ".intranet", ".test", ".invalid")
+_PRIVATE_SUFFIXES = (".local", ".internal", ".localdomain", ".home.arpa", ".lan", ".intranet", ".test", ".invalid")
 _EXAMPLE = "Example: https://flags.example.com"
-_FOR_TRYING = "--allow-localhost writes the app all the same, for trying it."
+_FOR_TRYING = "--allow-localhost writes the app all the same, to try it."
 
 
 def checked_address(text: str, *, allow_localhost: bool = False) -> str:
-    """Flagpost's address as the manifest carries it; InvalidInput says what is wrong with any other.
+    """Flagpost's address in the form of the manifest. InvalidInput says what is wrong with it.
 
-    `allow_localhost` lets this very machine through, over http too, and names that only one's own network knows: for
+    `allow_localhost` accepts addresses of this machine, over http too, and names that only the own network knows: for
     the Jira sandbox, or Atlassian's tunnel.
     """
     parts = _parts(text.strip())
@@ -28,7 +28,7 @@ def checked_address(text: str, *, allow_localhost: bool = False) -> str:
     if parts.scheme != "https":
         raise _refused(f"Jira Cloud calls Flagpost over https only. {_EXAMPLE}")
     if own:
-        raise _refused(f"Jira Cloud cannot reach {host}: that is your own machine, seen from there. {_FOR_TRYING}")
+        raise _refused(f"Jira Cloud cannot reach {host}: to Atlassian that is another machine. {_FOR_TRYING}")
     if not _is_ip_address(host):
         _refuse_unknown_names(host, allow_localhost)
     elif not ipaddress.ip_address(host).is_global:
@@ -37,39 +37,39 @@ def checked_address(text: str, *, allow_localhost: bool = False) -> str:
 
 
 def _parts(text: str) -> SplitResult:
-    """The parts of the address: a scheme, a host of plain characters, and no more than a port beside it."""
+    """The parts of the address: a scheme, a host of plain characters, and at most a port."""
     try:
         parts = split_address(text)
     except ValueError:
         raise _refused(f"That is not an address. {_EXAMPLE}") from None
     if parts.username is not None:
-        raise _refused("The address must have no user name and no password: everybody who sees the app could read it.")
+        raise _refused("The address must have no user name and no password: every user of the app could read them.")
     return parts
 
 
 def _refuse_extras(parts: SplitResult) -> None:
-    """Flagpost's own links start at the root, and so do the paths that Jira resolves against the address.
+    """Refuse a path, a query and a fragment: Flagpost's links and the paths that Jira resolves start at the root.
 
-    Atlassian, invokeRemote: they follow "the relative path resolution rules of the URL Standard".
+    Atlassian, invokeRemote: the paths follow "the relative path resolution rules of the URL Standard".
     """
     if parts.query or parts.fragment:
         raise _refused("The address must have no ? and no #.")
     if parts.path not in ("", "/"):
-        raise _refused(f"The address must end with the host name: Flagpost has no place below a path. {_EXAMPLE}")
+        raise _refused(f"The address must end with the host name: Flagpost cannot be served below a path. {_EXAMPLE}")
 
 
 def _refuse_unknown_names(host: str, allow_localhost: bool) -> None:
-    """Names that mean something here and nothing, or something else, to Atlassian and to browsers."""
+    """Refuse names that Atlassian or browsers do not know, or read in another way."""
     last = host.rpartition(".")[2]
     if _NUMBER.fullmatch(last):
-        raise _refused(f"{host} is read as a number, and leads elsewhere than it seems. Write a name. {_EXAMPLE}")
+        raise _refused(f"{host} is read as a number, and means another host. Write a name. {_EXAMPLE}")
     if allow_localhost:
         return
     if "." not in host:
         raise _refused(
             f"Jira Cloud cannot reach {host}: only your own network knows a name without a dot. {_FOR_TRYING}"
         )
-    if host.endswith(_AT_HOME):
+    if host.endswith(_PRIVATE_SUFFIXES):
         raise _refused(f"Jira Cloud cannot reach {host}: only your own network knows names in .{last}. {_FOR_TRYING}")
 
 
