@@ -294,16 +294,16 @@ def test_a_check_that_was_killed_is_gone_on_with_where_it_was(site: Site) -> Non
     for number in range(5):
         site.new_flag(f"flag{number}", f"PAY-{number % 3 + 1}")
     site.deliver()
-    asked = reconciliation.ask_for_check(site.ctx, site.actor).check
+    asked = reconciliation.request_reconciliation(site.ctx, site.actor).run
     site.reconciler.budget = 10
     first = replace(site.reconciler)
     first._reader.buckets[site_id(site)] = TokenBucket(2, 0.0001)
     first.run()
-    assert reconciliation.get_check(site.ctx, site.actor, asked.id).check.read == 2
+    assert reconciliation.get_reconciliation(site.ctx, site.actor, asked.id).run.read == 2
     other = replace(site.reconciler)
     other.run()
     other.run()
-    assert reconciliation.get_check(site.ctx, site.actor, asked.id).check.outcome == "done"
+    assert reconciliation.get_reconciliation(site.ctx, site.actor, asked.id).run.outcome == "done"
     assert site.reads() == 5
 
 
@@ -342,16 +342,16 @@ def test_many_checks_of_single_flags_do_not_bring_the_nightly_one_forward(nightl
 
 
 def test_asking_twice_makes_one_check_and_asking_without_a_site_none(site: Site) -> None:
-    first = reconciliation.ask_for_check(site.ctx, site.actor).check
-    assert reconciliation.ask_for_check(site.ctx, site.actor).check.id == first.id
+    first = reconciliation.request_reconciliation(site.ctx, site.actor).run
+    assert reconciliation.request_reconciliation(site.ctx, site.actor).run.id == first.id
     flags.create_flag(site.ctx, site.actor, "Shop", name="alone", traffic_type="user")
     with pytest.raises(Conflict, match="never connected"):
-        reconciliation.ask_for_check(site.ctx, site.actor, "Shop", "alone")
+        reconciliation.request_reconciliation(site.ctx, site.actor, "Shop", "alone")
     integration.remove_integration(site.ctx, site.actor)
     site.deliver()
     site.reconciler.run()
     with pytest.raises(Conflict, match="No Jira site"):
-        reconciliation.ask_for_check(site.ctx, site.actor)
+        reconciliation.request_reconciliation(site.ctx, site.actor)
     with pytest.raises(Conflict, match="No Jira site"):
-        resync.send_again(site.ctx, site.actor)
-    assert reconciliation.get_check(site.ctx, site.actor, first.id).check.outcome == "gone"
+        resync.start_resync(site.ctx, site.actor)
+    assert reconciliation.get_reconciliation(site.ctx, site.actor, first.id).run.outcome == "gone"
