@@ -143,8 +143,8 @@ class RateLimiter:
     def begin_delivery(self, cloud_id: str, last_delivery: int | None, now: int) -> SlidingWindow:
         """The count of writes to a site's issues, at the beginning of a delivery to it. Times are in milliseconds.
 
-        Where another process made the last delivery, what it used up is not known: see above. The same holds for a
-        last delivery in the future, which means that the clock was set back.
+        Where another process made the last delivery, what it used up is not known: see above. A last delivery in the
+        future, after the clock was set back, counts as one of another process.
         """
         with self._lock:
             self._forget_old_writes()
