@@ -76,7 +76,7 @@ def test_each_bad_line_is_refused_with_its_reason_and_the_others_are_imported(
         in lines[1]
     )
     assert "refuse     9bad  name: A flag's name starts with a letter" in lines[2]
-    assert "refuse     good  name: “good” stands there already, at 2." in lines[3]
+    assert "refuse     good  name: “good” is already in the file, at 2." in lines[3]
     assert "refuse     lost  issues: PAY-777 does not exist in Jira" in lines[4]
     assert "refuse     odd  default: “perhaps” is neither true nor false." in lines[5]
     assert "create     plain" in lines[6]

@@ -34,7 +34,7 @@ def _findings(ctx: Context, operator: Actor) -> Iterator[Finding]:
     with ctx.db.read() as tx:
         can_sign_in = users.any_user(tx)
     if can_sign_in:
-        yield good("A user can sign in.")
+        yield good("At least one user can sign in.")
     else:
         yield bad("No user can sign in yet.", "Start Flagpost and open the link that it prints.")
     yield _base_url(ctx.settings)

@@ -48,8 +48,8 @@ class RefusedFlag:
 class Health:
     """The state of delivery. `hours`: sums of the hours in which something was sent, since `since` (ms).
 
-    `waiting`: the next entries to send, up to fifty of `state.behind`; `waiting_since`: when the one was changed that has
-    waited longest, None where none waits. `refused`: up to fifty.
+    `waiting`: the next entries to send, up to fifty of `state.behind`; `waiting_since`: since when the oldest is
+    pending, None where none is. `refused`: up to fifty.
     """
 
     state: IntegrationState

@@ -160,7 +160,7 @@ def _site(tx: Transaction, invocation: Invocation) -> Site | None:
 def _issue_and_person(invocation: Invocation) -> tuple[InvokedIssue, str]:
     if invocation.issue is None or invocation.account_id is None:
         raise InvalidInput(
-            "This is for the panel on an issue: the invocation token names no issue, or no Atlassian account."
+            "Only the panel on an issue may call this: the token names no issue, or no Atlassian account."
         )
     return invocation.issue, invocation.account_id
 

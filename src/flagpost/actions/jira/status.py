@@ -35,8 +35,8 @@ class State(StrEnum):
 class IntegrationState:
     """The integration and its site. Times are milliseconds; `reason` is empty where all is well.
 
-    `behind`: flags with a pending outbox entry. `refused`: flags that Jira refused as they are. `removals`: what Jira was
-    asked to forget as a whole, the newest first. `backfill`: the newest of everything that was sent again.
+    `behind`: flags with a pending outbox entry. `refused`: flags that Jira refused as they are. `removals`:
+    what Jira was asked to forget as a whole, the newest first. `backfill`: the newest resync of the whole site.
     """
 
     state: State
