@@ -1,4 +1,4 @@
-"""A look-up while somebody waits ends in time; what there was no time for is taken as typed and looked up later."""
+"""A look-up while a user waits ends in time; keys that there was no time for are taken as typed, and looked up later."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, cast

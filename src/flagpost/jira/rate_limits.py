@@ -17,7 +17,7 @@ says when the site was last delivered to. Where that was by another process, the
 issue may be written only as often as the other process cannot have used up. Points are counted by each process for
 itself; near the limit, Jira says so to all of them.
 
-`docs/decisions/` says why this is our own code and not a library.
+`docs/decisions/0014-rate-limits-of-our-own.md` says why this is our own code and not a library.
 """
 
 import threading
