@@ -1,4 +1,4 @@
-"""A connected account in which nothing happens by itself, for what is read back from Jira."""
+"""A connected account in which nothing happens by itself, for comparisons with Jira."""
 
 from dataclasses import dataclass
 from typing import Any
