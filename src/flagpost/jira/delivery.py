@@ -65,7 +65,7 @@ from flagpost.store.jira.integrations import Site
 from flagpost.store.jira.outbox import OutboxEntry
 from flagpost.store.jira.removals import Removal
 from flagpost.telemetry import tracing
-from flagpost.telemetry.logging import as_delivery, carrying
+from flagpost.telemetry.logging import as_delivery, with_changes
 from flagpost.telemetry.metrics import DELIVERIES, DELIVERY_FAILURES, DELIVERY_LAG_SECONDS, FLAGS_SENT
 
 log = structlog.get_logger(__name__)
@@ -106,7 +106,7 @@ class Delivery:
                 outcome = self._outcome(site, stopping)
             finally:
                 DELIVERIES.labels(outcome).inc()
-                span.note(outcome=outcome)
+                span.set(outcome=outcome)
 
     def _outcome(self, site: Site, stopping: Callable[[], bool]) -> str:
         try:
@@ -212,8 +212,8 @@ class Delivery:
     @contextmanager
     def _carrying(self, rows: Sequence[OutboxEntry]) -> Iterator[None]:
         """Say whose changes go out, in logs and traces; once Jira has answered, how long each of them waited."""
-        with carrying(row.requests for row in rows) as requests, tracing.span("batch", flags=len(rows)) as span:
-            span.note(changes=requests or None)
+        with with_changes(row.requests for row in rows) as requests, tracing.span("batch", flags=len(rows)) as span:
+            span.set(changes=requests or None)
             yield
         now = self.clock()
         for row in rows:

@@ -1,10 +1,10 @@
-"""What Flagpost says of itself while it runs: structured logs, to standard error, with no secret in them.
+"""Structured logs on standard error, without secrets.
 
-**From a person's change to Jira.** Every line of a request carries its id, `request` (`flagpost.web.headers` makes it,
-or takes the caller's). A change leaves that id with its outbox entries (`store.jira.outbox`), in its own
-transaction, so that it outlives the process. A delivery, which may run on another host and send many changes as one,
-has an id of its own, `delivery`, and each of its lines carries as `changes` the ids of the requests it works off; the
-line of the call has Atlassian's id too, `trace`. So one search for the id of a request finds all of it.
+**From a user's change to Jira.** Every log line of a request has its id, `request` (`flagpost.web.headers` creates it
+or accepts the caller's). A change stores that id with its outbox entries (`store.jira.outbox`), in its own transaction,
+so that the id outlives the process. A delivery can run on another host and send many changes as one. It has an id of
+its own, `delivery`, and its lines have the ids of the requests whose changes it sends, as `changes`. The line of the
+call also has Atlassian's id, `trace`. So one search for the id of a request finds the whole way of its change.
 """
 
 import logging
@@ -17,30 +17,33 @@ from typing import Any
 
 import structlog
 
+log = structlog.get_logger(__name__)
+
 _SECRET_WORDS = ("token", "secret", "password", "authorization", "cookie")
-
-
-_SANE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{7,63}")
+_NOISY_LOGGERS = ("httpx2", "httpcore2", "alembic", "uvicorn.access", "procrastinate")
+_LOGGERS_WITH_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
+_IDS_A_LINE = 10
+_VALID_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{7,63}")
 
 
 def new_id() -> str:
-    """An id for a request or a delivery."""
+    """A new id for a request or a delivery."""
     return uuid.uuid4().hex[:16]
 
 
 def accepted_id(offered: str) -> str:
-    """The id a caller gave its request, where it is fit for a log line (8 to 64 plain characters); else a new one."""
-    return offered if _SANE_ID.fullmatch(offered) else new_id()
+    """The id that a caller gave its request, if it is fit for a log line (8 to 64 plain characters); else a new one."""
+    return offered if _VALID_ID.fullmatch(offered) else new_id()
 
 
 def request_id() -> str:
-    """The id of the request that this code runs for; empty where it runs for none."""
+    """The id of the request that this code runs for; empty if it runs for none."""
     return str(structlog.contextvars.get_contextvars().get("request", ""))
 
 
 @contextmanager
 def as_request(request: str | None = None) -> Iterator[str]:
-    """Have the block run for a request of its own, so that what it changes can be followed too."""
+    """Run the block for a request with this id, or with a new one, so that its changes can be traced."""
     found = request or new_id()
     with structlog.contextvars.bound_contextvars(request=found):
         yield found
@@ -48,22 +51,27 @@ def as_request(request: str | None = None) -> Iterator[str]:
 
 @contextmanager
 def as_delivery() -> Iterator[str]:
-    """Have the lines of the block carry one new id as `delivery`."""
+    """Add a new id to the log lines of the block, as `delivery`."""
     found = new_id()
     with structlog.contextvars.bound_contextvars(delivery=found):
         yield found
 
 
 @contextmanager
-def carrying(requests: Iterable[Iterable[str]]) -> Iterator[list[str]]:
-    """Have the lines of the block name these requests, each once, as `changes`."""
-    found = list(dict.fromkeys(one for several in requests for one in several))
-    with structlog.contextvars.bound_contextvars(changes=found):
-        yield found
+def with_changes(requests: Iterable[Iterable[str]]) -> Iterator[list[str]]:
+    """Add the ids of these requests, at most ten, to the log lines of the block, as `changes`. Gives all ids.
+
+    Further ids get lines of their own, ten a line, so that a search for any id finds the delivery.
+    """
+    ids = list(dict.fromkeys(one for several in requests for one in several))
+    for start in range(_IDS_A_LINE, len(ids), _IDS_A_LINE):
+        log.info("delivery.more_changes", changes=ids[start : start + _IDS_A_LINE])
+    with structlog.contextvars.bound_contextvars(changes=ids[:_IDS_A_LINE]):
+        yield ids
 
 
 def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace the value of every field whose name speaks of a secret, wherever it was logged from."""
+    """Replace the value of every field whose name suggests a secret. Used for all loggers, the libraries' too."""
     for name in event:
         if any(word in name.lower() for word in _SECRET_WORDS):
             event[name] = "(hidden)"
@@ -71,19 +79,13 @@ def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
 
 
 def set_up_logging(level: str = "info", form: str = "text") -> None:
-    """Send Flagpost's and its libraries' logs through one formatter: `text` for people, `json` for collectors."""
+    """Format the logs of Flagpost and of its libraries in one way: `text` for people, `json` for collectors."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         hide_secrets,
     ]
-    renderer: Any = structlog.processors.JSONRenderer()
-    if form == "text":
-        renderer = structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(),
-            exception_formatter=structlog.dev.plain_traceback,  # others print local variables, secrets among them
-        )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -91,15 +93,25 @@ def set_up_logging(level: str = "info", form: str = "text") -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    formatter = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
-    if form == "json":
-        formatter.insert(0, structlog.processors.format_exc_info)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=formatter))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_final_processors(form))
+    )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("httpx2", "httpcore2", "alembic", "uvicorn.access", "procrastinate"):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
-    for own_handler in ("uvicorn", "uvicorn.error", "uvicorn.access"):
-        logging.getLogger(own_handler).handlers[:] = []
-        logging.getLogger(own_handler).propagate = True
+    for name in _NOISY_LOGGERS:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name in _LOGGERS_WITH_HANDLERS:
+        logging.getLogger(name).handlers[:] = []
+        logging.getLogger(name).propagate = True
+
+
+def _final_processors(form: str) -> list[Any]:
+    without_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    if form == "json":
+        return [structlog.processors.format_exc_info, without_meta, structlog.processors.JSONRenderer()]
+    text = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(),
+        exception_formatter=structlog.dev.plain_traceback,  # other formatters print local variables with their secrets
+    )
+    return [without_meta, text]
