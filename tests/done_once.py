@@ -17,8 +17,20 @@ from pydantic_settings import EnvSettingsSource
 def share(patch: pytest.MonkeyPatch) -> None:
     """Share it, until `patch` is undone."""
     patch.setattr(sa, "create_engine", _engine_of_one_dialect(sa.create_engine))
-    patch.setattr(http_transport, "create_ssl_context", cache(vars(http_transport)["create_ssl_context"]))
+    patch.setattr(
+        http_transport, "create_ssl_context", _context_by_certificates(vars(http_transport)["create_ssl_context"])
+    )
     patch.setattr(EnvSettingsSource, "__call__", _read_where_any_is_set(EnvSettingsSource.__call__))
+
+
+def _context_by_certificates(create: Any) -> Any:
+    """Reading the certificates takes 30 ms; a test that names others of its own gets a context of its own."""
+
+    @cache
+    def kept(_file: str | None, *args: Any, **how: Any) -> Any:
+        return create(*args, **how)
+
+    return lambda *args, **how: kept(os.environ.get("SSL_CERT_FILE"), *args, **how)
 
 
 def _engine_of_one_dialect(create: Any) -> Any:

@@ -1,7 +1,7 @@
 """Fill a database with accounts, each connected to a Jira site of its own, and with connected flags.
 
-The accounts, projects, keys and integrations come from the product's own actions; the flags from the store's tables,
-many rows at a time: what a hundred thousand creations through the actions would leave, in a hundredth of the time.
+The product's own actions create the accounts, projects, keys and integrations. The flags are inserted into the tables,
+many rows at a time: the same rows as a hundred thousand creations through the actions, in a hundredth of the time.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ _AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account of the load: its key to the Admin API, its project, its Jira site, and its flags by name."""
+    """An account: its key to the Admin API, its project, its Jira site, and its flags by name."""
 
     id: str
     key: str
@@ -40,7 +40,7 @@ class Account:
 
 
 def fill(ctx: Context, jira_url: str, sites: int, count: int) -> list[Account]:
-    """So many accounts, with so many flags in all; each is set up in Production and connected with one issue."""
+    """Create accounts with so many flags in all, each with a definition in Production and one issue."""
     each = max(1, count // sites)
     return [_account(ctx, jira_url, number, each) for number in range(sites)]
 
@@ -59,17 +59,17 @@ def _account(ctx: Context, jira_url: str, number: int, count: int) -> Account:
 
 
 def _connect(ctx: Context, account_id: str, cloud_id: str, jira_url: str) -> None:
-    """As if the app had come from this site, with a token that lasts."""
+    """Connect a site as if its app had sent a token that does not expire."""
     now, url = ctx.clock(), f"http://{cloud_id}.invalid"
     token = {"system_token": ctx.box.encrypt("token"), "system_token_expires_at": now + A_DAY}
     base = f"{jira_url}/ex/jira/{cloud_id}"
     with ctx.db.write() as tx:
-        integrations.remember_installation(
+        integrations.save_installation(
             tx, f"app-{cloud_id}", now, cloud_id=cloud_id, site_url=url, api_base_url=base, **token
         )
-        at = {"cloud_id": cloud_id, "site_url": url, "way": "app", "installation_id": f"app-{cloud_id}"}
+        at = {"cloud_id": cloud_id, "site_url": url, "auth_method": "app", "installation_id": f"app-{cloud_id}"}
         site = integrations.save_site(tx, account_id, **at, now=now)
-        done = {"resend_wanted_at": None, "backfill_started_at": now, "backfill_finished_at": now}
+        done = {"resync_requested_at": None, "resync_started_at": now, "resync_finished_at": now}
         integrations.update_site(tx, site.id, **done)
 
 
@@ -101,7 +101,7 @@ def _add_flags(ctx: Context, actor: Actor, project_id: str, count: int) -> dict[
 def _rows(
     actor: Actor, project_id: str, environment_id: str, kind: str, status: str, names: dict[str, str], now: int
 ) -> Iterator[tuple[sa.Table, dict[str, object]]]:
-    """What creating a flag, setting it up and connecting it would leave."""
+    """Insert the rows that creating, defining and connecting a flag would leave."""
     times, project = {"created_at": now, "updated_at": now}, {"project_id": project_id}
     mine, body = {"account_id": actor.account_id}, dump(DEFINITION)
     by = {"actor_type": "system", "actor_id": actor.id, "actor_name": actor.name}
@@ -117,8 +117,9 @@ def _rows(
         found = {"jira_id": f"{10_000 + number}", "key": f"LOAD-{number + 1}", "summary": f"Release {name} to all"}
         yield issues, {"id": issue_id, **mine, **found, "state": "known", "checked_at": now, "due_at": now + A_DAY}
         yield connections, {**of_flag, "issue_id": issue_id, "created_at": now, "created_by": actor.name}
-        told = {"wanted": now, "wanted_at": now, "delivered": now, "delivered_at": now, "held": True}
-        yield outbox_entries, {**of_flag, **mine, **project, "flag_name": name, **told}
+        sent = {"latest_version": now, "pending_since": now, "delivered_version": now, "delivered_at": now}
+        sent |= {"may_exist_remotely": True}
+        yield outbox_entries, {**of_flag, **mine, **project, "flag_name": name, **sent}
         for change, after in (("created", {"name": name}), ("initiated", body), ("connected_issue", {"key": number})):
             at = {"object_type": "flag", "object_id": flag_id, "object_name": name, "change": change, "at": now}
             yield audit_entries, {**mine, **project, **by, **at, "environment_id": environment_id, "after": after}

@@ -20,13 +20,13 @@ from flagpost.actions.context import Context, now_ms
 from flagpost.actions.jira import secret_rotation
 from flagpost.errors import SetupError
 from flagpost.jira.client import JiraClient
-from flagpost.jira.delivery import Delivery, waiting_sites
+from flagpost.jira.delivery import Delivery, accounts_to_deliver
 from flagpost.jira.failure_policy import FailurePolicy
 from flagpost.jira.invocation_token import InvocationVerifier
 from flagpost.jira.issue_refresh import Refresher
 from flagpost.jira.issues import IssueReader
-from flagpost.jira.rate_limits import Limits
-from flagpost.jira.reconciliation import DriftChecker
+from flagpost.jira.rate_limits import RateLimiter
+from flagpost.jira.reconciliation import Reconciler
 from flagpost.jira.retention import Retention
 from flagpost.jira.secret_box import secret_box
 from flagpost.jira.site_access import Keyring
@@ -87,7 +87,7 @@ def context_on(database: Database, settings: Settings, clock: Callable[[], int] 
         settings=settings,
         jira=client,
         keyring=keyring,
-        issues=IssueReader(client, keyring, Limits(), failure_policy, clock, time.sleep, refresh_ms),
+        issues=IssueReader(client, keyring, RateLimiter(), failure_policy, clock, time.sleep, refresh_ms),
         box=box,
         verifier=InvocationVerifier(settings, client, database, clock),
         clock=clock,
@@ -112,22 +112,22 @@ def periodic_tasks(context: Context) -> tuple[PeriodicTask, ...]:
 def _engine(context: Context, *, works: bool = True) -> Engine:
     """On SQLite this process delivers; on PostgreSQL any process with `works` does."""
     db, settings = context.db, context.settings
-    delivery = Delivery(db, context.jira, context.keyring, context.issues.limits, context.clock, settings.public_url)
-    waiting = partial(waiting_sites, db, context.clock)
+    delivery = Delivery(db, context.jira, context.keyring, context.issues.limiter, context.clock, settings.public_url)
+    waiting = partial(accounts_to_deliver, db, context.clock)
     tasks = periodic_tasks(context)
     if db.is_sqlite:
         return EmbeddedEngine(delivery.deliver, waiting, settings.sweep_seconds, tasks)
     return PostgresEngine(db, delivery.deliver, waiting, settings.sweep_seconds, tasks, works=works)
 
 
-def drift_checker(context: Context) -> DriftChecker:
+def drift_checker(context: Context) -> Reconciler:
     """The reconciliation with Jira, with these settings."""
-    settings, limits = context.settings, context.issues.limits
-    return DriftChecker(
+    settings, limiter = context.settings, context.issues.limiter
+    return Reconciler(
         context.db,
         context.jira,
         context.keyring,
-        limits,
+        limiter,
         context.clock,
         settings.public_url,
         settings.reconciliation_hour,

@@ -5,7 +5,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from flagpost.actions import metrics_page
 from flagpost.actions.context import Context
-from flagpost.store.jira import integrations, outbox
+from flagpost.store.jira import delivery_results, integrations, outbox
+from flagpost.store.jira.delivery_results import DeliveryResult
 from flagpost.store.jira.integrations import Site
 from flagpost.store.jira.metrics import Queue
 from tests.conftest import AccountFixture, Clock
@@ -18,7 +19,7 @@ URL = "https://acme.atlassian.net"
 @pytest.fixture
 def site(ctx: Context, account: AccountFixture) -> Site:
     with ctx.db.write() as tx:
-        return integrations.save_site(tx, account.id, cloud_id="c1", site_url=URL, way="oauth", now=ctx.clock())
+        return integrations.save_site(tx, account.id, cloud_id="c1", site_url=URL, auth_method="oauth", now=ctx.clock())
 
 
 def figures(ctx: Context, queue: Queue | None = None) -> dict[tuple[str, ...], float]:
@@ -40,7 +41,7 @@ def test_what_jira_has_yet_to_hear_of_and_since_when(
             outbox.enqueue(tx, account.id, "p", flag, flag, clock())
         clock.forward(seconds=30)
     with ctx.db.write() as tx:
-        outbox.record_answers(tx, [outbox.Answer("a", clock(), True, "no such issue")], clock())
+        delivery_results.record(tx, [DeliveryResult("a", clock(), True, "no such issue")], clock())
     found = figures(ctx)
     assert found["flagpost_jira_flags_pending", URL] == 2
     assert found["flagpost_jira_oldest_pending_seconds", URL] == 60
@@ -51,21 +52,21 @@ def test_a_backfill_says_what_is_left_of_it(ctx: Context, account: AccountFixtur
     with ctx.db.write() as tx:
         outbox.enqueue(tx, account.id, "p", "a", "a", clock())
     assert figures(ctx)["flagpost_jira_resync_remaining", URL] == 0
-    set_site(ctx, site, backfill_total=5, backfill_started_at=clock())
+    set_site(ctx, site, resync_total=5, resync_started_at=clock())
     assert figures(ctx)["flagpost_jira_resync_remaining", URL] == 1
-    set_site(ctx, site, backfill_finished_at=clock())
+    set_site(ctx, site, resync_finished_at=clock())
     assert figures(ctx)["flagpost_jira_resync_remaining", URL] == 0
 
 
 @pytest.mark.parametrize(
     ("values", "state"),
     [
-        ({"failures": 0}, "delivering"),
+        ({"consecutive_failures": 0}, "delivering"),
         ({"paused_until": 2**41}, "paused"),
-        ({"paused_until": 1, "quiet_until": 1}, "delivering"),
-        ({"paused_until": 2**41, "quiet_until": 2**41}, "quota_exceeded"),
-        ({"quiet_until": 2**41, "stopped_reason": "403"}, "suspended"),
-        ({"stopped_reason": "403", "disconnected_at": 1}, "disconnected"),
+        ({"paused_until": 1, "quota_resets_at": 1}, "delivering"),
+        ({"paused_until": 2**41, "quota_resets_at": 2**41}, "quota_exceeded"),
+        ({"quota_resets_at": 2**41, "suspended_reason": "403"}, "suspended"),
+        ({"suspended_reason": "403", "disconnected_at": 1}, "disconnected"),
     ],
 )
 def test_a_site_is_in_one_state_the_one_that_decides(
@@ -80,7 +81,7 @@ def test_a_site_is_in_one_state_the_one_that_decides(
 def test_the_apps_token_says_when_it_runs_out(ctx: Context, account: AccountFixture, clock: Clock) -> None:
     expires = clock() + 60_000
     with ctx.db.write() as tx:
-        integrations.remember_installation(
+        integrations.save_installation(
             tx,
             "i1",
             clock(),
@@ -90,7 +91,7 @@ def test_the_apps_token_says_when_it_runs_out(ctx: Context, account: AccountFixt
             system_token_expires_at=expires,
         )
         integrations.save_site(
-            tx, account.id, cloud_id="c1", site_url=URL, way="app", installation_id="i1", now=clock()
+            tx, account.id, cloud_id="c1", site_url=URL, auth_method="app", installation_id="i1", now=clock()
         )
     assert figures(ctx)["flagpost_jira_token_expires_timestamp_seconds", URL] == expires / 1000
 

@@ -175,7 +175,7 @@ def version(ctx: Context, flag: Flag) -> int:
     with ctx.db.read() as tx:
         entry = outbox.find(tx, flag.id)
     assert entry is not None
-    return entry.wanted
+    return entry.latest_version
 
 
 def test_delivery_is_woken_once_after_the_commit(
@@ -267,8 +267,18 @@ def test_outbox_entries_and_then_change_numbers_are_written_last(
     """Deliveries and polls wait for them, so they are held for the shortest time, in the lock order."""
     with written_tables(world.db) as tables:
         run(world, sqlite_account.admin, lambda change: _kill_and_describe(change, pay))
-    written = [one for one in tables if one in ("definitions", "flags", "audit_entries", "pushes", "change_numbers")]
-    assert written == ["definitions", "flags", "audit_entries", "flags", "audit_entries", "pushes", "change_numbers"]
+    written = [
+        one for one in tables if one in ("definitions", "flags", "audit_entries", "outbox_entries", "change_numbers")
+    ]
+    assert written == [
+        "definitions",
+        "flags",
+        "audit_entries",
+        "flags",
+        "audit_entries",
+        "outbox_entries",
+        "change_numbers",
+    ]
 
 
 def _kill_and_describe(change: Change, flag: Flag) -> None:

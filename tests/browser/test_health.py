@@ -16,7 +16,7 @@ def test_sending_again_is_followed_live_and_cancelled_from_the_keyboard(connecte
     world.settled()
     connected.sandbox.faults(unavailable={"count": 1, "retry_after": 3}, prefix=FEATURE_FLAGS)
     page.goto(f"{connected.console}/admin/integrations?tab=configured")
-    page.get_by_role("button", name="Resync everything").click()
+    page.get_by_role("button", name="Resync", exact=True).click()
     until(lambda: world.integration()["paused_until"], "Jira is away")
     page.get_by_role("link", name="Health").click()
     expect(page.get_by_text("Paused, as Jira asked")).to_be_visible()

@@ -334,7 +334,7 @@ def test_send_everything_again_shows_its_progress(connected: Desk) -> None:
     connected.sandbox.faults(latency_ms=1500)
     page = connected.page
     page.goto(f"{connected.console}/admin/integrations?tab=configured")
-    page.get_by_role("button", name="Resync everything").click()
+    page.get_by_role("button", name="Resync", exact=True).click()
     expect(page.get_by_text("0 of 3 flags")).to_be_visible()
     expect(page.get_by_text("Every connected flag was sent: 3 of 3")).to_be_visible()
 

@@ -102,7 +102,7 @@ def test_a_request_is_followed_from_the_change_to_the_call_at_jira(
         one for one in lines(log) if one["event"] == "request.answered" and one["request"] == "first-change-0001"
     ]
     assert answered["route"].endswith("/kill")
-    assert lines_with(log, "first-change-0001", "jira.pause")
+    assert lines_with(log, "first-change-0001", "jira.paused")
     called = lines_with(log, "first-change-0001", "jira.called")[-1]
     assert "other-change-0002" in called["changes"]
     assert called["delivery"] == lines_with(log, "first-change-0001", "jira.delivered")[-1]["delivery"]

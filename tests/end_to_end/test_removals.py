@@ -68,7 +68,7 @@ def test_a_project_that_is_left_out_is_forgotten_in_one_request_and_proven(world
     only_default(world)
     done = removal(world)
     assert (done["name"], done["flags"], done["outcome"]) == ("Mobile", 3, "gone")
-    assert done["words"] == "3 flags that Jira showed before were read back: gone."
+    assert done["words"] == "3 flags that Jira showed before were compared again: gone."
     world.expect_equal()
     assert (deletes(world, "bulkByProperties"), deletes(world, "/flag/")) == (1, 0)
 

@@ -30,6 +30,39 @@ def labels(written: dict[str, Any]) -> list[tuple[str, str]]:
     return [(one["conditionType"], one["label"]) for one in written["conditions"]]
 
 
+COUNTRY = {"trafficType": "user", "attribute": "country"}
+KEY = {"trafficType": "user", "attribute": None}
+SPLIT_JSON: dict[str, Any] = {
+    "changeNumber": 17, "trafficTypeName": "user", "name": "new_checkout", "trafficAllocation": 100,
+    "trafficAllocationSeed": -554128485, "seed": 1569859022, "status": "ACTIVE", "killed": False,
+    "defaultTreatment": "off", "algo": 2,
+    "conditions": [
+        {
+            "conditionType": "WHITELIST", "label": "whitelisted",
+            "matcherGroup": {"combiner": "AND", "matchers": [
+                {"keySelector": KEY, "matcherType": "WHITELIST", "negate": False,
+                 "whitelistMatcherData": {"whitelist": ["bob"]}}]},
+            "partitions": [{"treatment": "on", "size": 100}],
+        },
+        {
+            "conditionType": "ROLLOUT", "label": "country in list [DE]",
+            "matcherGroup": {"combiner": "AND", "matchers": [
+                {"keySelector": COUNTRY, "matcherType": "WHITELIST", "negate": False,
+                 "whitelistMatcherData": {"whitelist": ["DE"]}}]},
+            "partitions": [{"treatment": "on", "size": 100}],
+        },
+        {
+            "conditionType": "ROLLOUT", "label": "default rule",
+            "matcherGroup": {"combiner": "AND", "matchers": [
+                {"keySelector": KEY, "matcherType": "ALL_KEYS", "negate": False}]},
+            "partitions": [{"treatment": "on", "size": 10}, {"treatment": "off", "size": 90}],
+        },
+    ],
+    "configurations": {"on": '{"color":"blue"}'}, "sets": ["backend"], "impressionsDisabled": False,
+    "prerequisites": [{"n": "other_flag", "ts": ["on"]}],
+}  # fmt: skip
+
+
 def test_a_flag_is_written_as_split_writes_it() -> None:
     """The example of Split's definition JSON, member by member."""
     definition = replace(
@@ -40,37 +73,7 @@ def test_a_flag_is_written_as_split_writes_it() -> None:
         prerequisites=(Depends("other_flag", ("on",)),),
     )
     one = flag(definition=definition, seeds=Seeds(1569859022, -554128485), change_number=17, flag_sets=("backend",))
-    country = {"trafficType": "user", "attribute": "country"}
-    key = {"trafficType": "user", "attribute": None}
-    assert json.loads(json.dumps(flag_json(one, {}))) == {
-        "changeNumber": 17, "trafficTypeName": "user", "name": "new_checkout", "trafficAllocation": 100,
-        "trafficAllocationSeed": -554128485, "seed": 1569859022, "status": "ACTIVE", "killed": False,
-        "defaultTreatment": "off", "algo": 2,
-        "conditions": [
-            {
-                "conditionType": "WHITELIST", "label": "whitelisted",
-                "matcherGroup": {"combiner": "AND", "matchers": [
-                    {"keySelector": key, "matcherType": "WHITELIST", "negate": False,
-                     "whitelistMatcherData": {"whitelist": ["bob"]}}]},
-                "partitions": [{"treatment": "on", "size": 100}],
-            },
-            {
-                "conditionType": "ROLLOUT", "label": "country in list [DE]",
-                "matcherGroup": {"combiner": "AND", "matchers": [
-                    {"keySelector": country, "matcherType": "WHITELIST", "negate": False,
-                     "whitelistMatcherData": {"whitelist": ["DE"]}}]},
-                "partitions": [{"treatment": "on", "size": 100}],
-            },
-            {
-                "conditionType": "ROLLOUT", "label": "default rule",
-                "matcherGroup": {"combiner": "AND", "matchers": [
-                    {"keySelector": key, "matcherType": "ALL_KEYS", "negate": False}]},
-                "partitions": [{"treatment": "on", "size": 10}, {"treatment": "off", "size": 90}],
-            },
-        ],
-        "configurations": {"on": '{"color":"blue"}'}, "sets": ["backend"], "impressionsDisabled": False,
-        "prerequisites": [{"n": "other_flag", "ts": ["on"]}],
-    }  # fmt: skip
+    assert json.loads(json.dumps(flag_json(one, {}))) == SPLIT_JSON
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ from flagpost.actions.jira import credentials, integration, issue_links, reconci
 from flagpost.actions.projects import environments, projects
 from flagpost.flags.definition_json import parse
 from flagpost.jira.delivery import Delivery
-from flagpost.jira.reconciliation import DriftChecker
+from flagpost.jira.reconciliation import Reconciler
 from flagpost.settings import Settings
 from flagpost.store.db import Database
-from flagpost.store.jira.reconciliations import Check, Finding
-from flagpost.store.schema.jira import outbox_entries as outbox
+from flagpost.store.jira.reconciliations import Finding, Reconciliation
+from flagpost.store.schema.jira import outbox_entries
 from jira_sandbox.embedded import Sandbox
 from tests.conftest import Clock, new_account
 
@@ -38,7 +38,7 @@ class Site:
     actor: Actor
     clock: Clock
     sandbox: Sandbox
-    checker: DriftChecker
+    reconciler: Reconciler
     delivery: Delivery
 
     def new_flag(self, name: str, issue: str = "PAY-1") -> str:
@@ -58,13 +58,13 @@ class Site:
         if settle:
             self.clock.forward(seconds=90)
 
-    def check(self, flag: str | None = None) -> tuple[Check, list[Finding]]:
+    def check(self, flag: str | None = None) -> tuple[Reconciliation, list[Finding]]:
         asked = reconciliation.ask_for_check(self.ctx, self.actor, "Shop" if flag else None, flag).check
         return self.work_off(asked.id)
 
-    def work_off(self, check: str) -> tuple[Check, list[Finding]]:
+    def work_off(self, check: str) -> tuple[Reconciliation, list[Finding]]:
         for _ in range(50):
-            self.checker.run()
+            self.reconciler.run()
             report = reconciliation.get_check(self.ctx, self.actor, check)
             if report.check.outcome:
                 return report.check, report.findings
@@ -74,15 +74,15 @@ class Site:
     def found(self, flag: str | None = None) -> list[tuple[str, str, bool]]:
         return sorted((one.flag_name, one.kind, one.repaired) for one in self.check(flag)[1])
 
-    def checks(self) -> list[Check]:
+    def checks(self) -> list[Reconciliation]:
         return [one.check for one in reconciliation.list_checks(self.ctx, self.actor)]
 
     def reads(self) -> int:
         return len([one for one in self.sandbox.requests("/flag/") if one["method"] == "GET"])
 
-    def push(self, flag: str) -> Any:
+    def entry(self, flag: str) -> Any:
         with self.ctx.db.read() as tx:
-            return tx.execute(sa.select(outbox).where(outbox.c.flag_id == flag)).one()
+            return tx.execute(sa.select(outbox_entries).where(outbox_entries.c.flag_id == flag)).one()
 
 
 def connected(database: Database, sandbox: Sandbox, hour: int = -1) -> Site:
@@ -102,9 +102,9 @@ def connected(database: Database, sandbox: Sandbox, hour: int = -1) -> Site:
     integration.set_up_integration(ctx, actor, [("Shop", "Production")])
     secret = {"client_id": "sandbox-client", "client_secret": "sandbox-secret"}
     credentials.connect_with_credentials(ctx, actor, site=sandbox.url, **secret)
-    checker = app.drift_checker(ctx)
-    checker.now = lambda: clock.now / 1000
-    delivery = Delivery(ctx.db, ctx.jira, ctx.keyring, ctx.issues.limits, clock, settings.public_url)
-    site = Site(ctx, actor, clock, sandbox, checker, delivery)
+    reconciler = app.drift_checker(ctx)
+    reconciler.now = lambda: clock.now / 1000
+    delivery = Delivery(ctx.db, ctx.jira, ctx.keyring, ctx.issues.limiter, clock, settings.public_url)
+    site = Site(ctx, actor, clock, sandbox, reconciler, delivery)
     site.deliver()
     return site

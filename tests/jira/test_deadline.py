@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from flagpost.errors import JiraError
-from flagpost.jira.client import Answer, JiraAddressRefused, JiraClient, JiraUnreachable
+from flagpost.jira.client import JiraAddressRefused, JiraClient, JiraUnreachable
+from flagpost.jira.response import JiraResponse
 from flagpost.settings import Settings
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -53,7 +54,7 @@ def trickle(one: socket.socket, text: bytes) -> None:
         time.sleep(0.05)
 
 
-def ask(url: str, seconds: float = 0.5) -> Answer:
+def ask(url: str, seconds: float = 0.5) -> JiraResponse:
     client = JiraClient(
         Settings(allow_insecure_jira=True, jira_timeout=seconds, atlassian_api_url="http://127.0.0.1:9")
     )

@@ -40,7 +40,7 @@ class Site:
 
     def deliver(self) -> None:
         Delivery(
-            self.ctx.db, self.ctx.jira, self.ctx.issues.keyring, self.ctx.issues.limits, self.clock, "http://flagpost"
+            self.ctx.db, self.ctx.jira, self.ctx.issues.keyring, self.ctx.issues.limiter, self.clock, "http://flagpost"
         ).deliver(self.actor.account_id)
 
     def issues(self) -> dict[str, Issue]:
@@ -133,7 +133,7 @@ def test_answers_to_a_token_that_expired_are_not_believed(site: Site) -> None:
     with site.ctx.db.read() as tx:
         given = stored_credentials.of_account(tx, site.actor.account_id)
     assert given is not None
-    assert "does not accept the API token" in str(given.api_refused)
+    assert "does not accept the API token" in str(given.api_refusal)
 
 
 def test_the_budget_bounds_what_is_asked_for_in_an_hour(site: Site) -> None:

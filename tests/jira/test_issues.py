@@ -8,8 +8,9 @@ import pytest
 from flagpost.actions.context import Context
 from flagpost.actions.jira import issue_links
 from flagpost.errors import InvalidInput
-from flagpost.jira.client import Answer, JiraUnreachable
-from flagpost.jira.issues import IN_THE_BACKGROUND, WHILE_SOMEBODY_WAITS
+from flagpost.jira.client import JiraUnreachable
+from flagpost.jira.issues import IN_THE_BACKGROUND, INTERACTIVE
+from flagpost.jira.response import JiraResponse
 from flagpost.store.jira import credentials, integrations, issues
 from flagpost.store.jira.integrations import Site
 from flagpost.store.jira.issues import Issue
@@ -26,7 +27,7 @@ class Jira:
     now: float = 1000.0
     asked: list[str] = field(default_factory=list)
 
-    def call(self, method: str, url: str, *, timeout: float | None, **_: Any) -> Answer:
+    def call(self, method: str, url: str, *, timeout: float | None, **_: Any) -> JiraResponse:
         ref = url.rpartition("/")[2]
         self.asked.append(ref)
         if timeout is not None and self.seconds > timeout:
@@ -34,9 +35,9 @@ class Jira:
             raise JiraUnreachable
         self.now += self.seconds
         if ref == "bulkfetch":
-            return Answer(200, {"issues": []}, {})
+            return JiraResponse(200, {"issues": []}, {})
         known: dict[str, Any] = {"id": self.found.get(ref), "key": ref, "fields": {}}
-        return Answer(200, known, {}) if ref in self.found else Answer(self.status, None, {})
+        return JiraResponse(200, known, {}) if ref in self.found else JiraResponse(self.status, None, {})
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def site(ctx: Context, sqlite_account: AccountFixture) -> Site:
     with ctx.db.write() as tx:
         given = credentials.save(tx, sqlite_account.id, **where, **made)
         credentials.update(tx, given.id, **api)
-        return integrations.save_site(tx, sqlite_account.id, **where, way="oauth", now=ctx.clock())
+        return integrations.save_site(tx, sqlite_account.id, **where, auth_method="oauth", now=ctx.clock())
 
 
 def keys(number: int) -> list[str]:
@@ -107,7 +108,7 @@ def test_what_there_was_no_time_for_stays_as_it_was(
             issues.save(tx, site.account_id, Issue("", None, key, "", "", "", "", "", "unchecked", None))
             for key in keys(12)
         ]
-    ctx.issues.bring_up_to_date(site, known, WHILE_SOMEBODY_WAITS)
+    ctx.issues.bring_up_to_date(site, known, INTERACTIVE)
     with ctx.db.read() as tx:
         states = [issues.find(tx, site.account_id, key) for key in keys(12)]
     assert [one.state for one in states if one] == ["missing"] * 10 + ["unchecked"] * 2
@@ -116,7 +117,7 @@ def test_what_there_was_no_time_for_stays_as_it_was(
 
 def test_in_the_background_everything_is_asked_for(ctx: Context, site: Site, jira: Jira) -> None:
     jira.seconds = 4.0
-    assert ctx.issues.look_up(site, keys(30), IN_THE_BACKGROUND).unasked == frozenset()
+    assert ctx.issues.look_up(site, keys(30), IN_THE_BACKGROUND).not_asked == frozenset()
     assert len(jira.asked) == 31
 
 
@@ -131,4 +132,4 @@ def test_an_api_token_that_is_refused_is_asked_with_no_more(
     with ctx.db.read() as tx:
         given = credentials.of_account(tx, sqlite_account.id)
     assert given is not None
-    assert str(status) in str(given.api_refused)
+    assert str(status) in str(given.api_refusal)

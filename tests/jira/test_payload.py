@@ -30,7 +30,7 @@ def told(draw: st.DrawFn) -> JiraFlagState:
         state=flag_state(definition, killed=draw(st.booleans()), archived=draw(st.booleans())),
         url="https://flags.example.com/projects/p/flags/f?environment=e",
         last_updated=draw(st.integers(0, 4_000_000_000_000)),
-        sequence=draw(st.integers(0, 2**53)),
+        version=draw(st.integers(0, 2**53)),
         issues=tuple(draw(st.lists(st.integers(1, 10**9).map(str), min_size=1, max_size=600, unique=True))),
     )
 

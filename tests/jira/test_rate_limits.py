@@ -1,4 +1,4 @@
-"""Requests are held back so that none of Jira's three limits is ever reached, however much there is to send."""
+"""Requests are held back so that none of Jira's three limiter is ever reached, however much there is to send."""
 
 from collections import Counter, deque
 from functools import partial
@@ -7,18 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flagpost.jira.client import Answer
 from flagpost.jira.rate_limits import (
     BULK,
     DELETE_FLAG,
     GET_ISSUE,
+    Charge,
     Endpoint,
-    Limits,
     RateLimited,
-    SlidingWindow,
-    TokenBucket,
+    RateLimiter,
     is_quota,
 )
+from flagpost.jira.response import JiraResponse
+from flagpost.jira.sliding_window import SlidingWindow
+from flagpost.jira.token_bucket import TokenBucket
 
 JIRA = {"POST": 100.0, "DELETE": 50.0}  # Atlassian's documented burst, per tenant and endpoint
 WINDOWS = ((2.0, 20), (30.0, 100))  # Atlassian's documented writes to one issue: seconds, and how many
@@ -32,8 +33,8 @@ class Time:
         return self.now
 
 
-def answer(status: int, **headers: str) -> Answer:
-    return Answer(status, None, {name.replace("_", "-"): value for name, value in headers.items()})
+def answer(status: int, **headers: str) -> JiraResponse:
+    return JiraResponse(status, None, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 @given(st.sampled_from([BULK, DELETE_FLAG]), st.lists(st.floats(0, 0.2), min_size=150, max_size=400))
@@ -65,11 +66,11 @@ def test_who_has_no_patience_takes_nothing() -> None:
 
 
 def test_an_hour_of_requests_stays_within_the_points() -> None:
-    time, limits, spent = Time(), Limits(), 0.0
-    limits._now = time
+    time, limiter, spent = Time(), RateLimiter(), 0.0
+    limiter._now = time
     end = time.now + 3600
     while time.now < end:
-        wait = limits.take_turn("cloud", "app", GET_ISSUE, points=101)
+        wait = limiter.take_turn(Charge("cloud", "app", GET_ISSUE, points=101))
         assert wait is not None
         time.now += wait
         spent += 101
@@ -78,32 +79,32 @@ def test_an_hour_of_requests_stays_within_the_points() -> None:
 
 def test_sites_and_endpoints_do_not_wait_for_one_another() -> None:
     time = Time()
-    limits = Limits(time)
-    while not limits.take_turn("one", "app", BULK):
+    limiter = RateLimiter(time)
+    while not limiter.take_turn(Charge("one", "app", BULK)):
         pass
-    assert limits.take_turn("other", "app", BULK) == 0
-    assert limits.take_turn("one", "app", DELETE_FLAG) == 0
+    assert limiter.take_turn(Charge("other", "app", BULK)) == 0
+    assert limiter.take_turn(Charge("one", "app", DELETE_FLAG)) == 0
 
 
 def test_a_burst_that_jira_refused_closes_that_endpoint_for_as_long_as_jira_asks() -> None:
     time = Time()
-    limits = Limits(time)
-    limits.heed("one", BULK, answer(429, retry_after="7", ratelimit_reason="jira-burst-based"))
-    assert limits.take_turn("one", "app", BULK, patience=5) is None
-    assert limits.take_turn("one", "app", DELETE_FLAG, patience=5) == 0
+    limiter = RateLimiter(time)
+    limiter.observe("one", BULK, answer(429, retry_after="7", ratelimit_reason="jira-burst-based"))
+    assert limiter.take_turn(Charge("one", "app", BULK), patience=5) is None
+    assert limiter.take_turn(Charge("one", "app", DELETE_FLAG), patience=5) == 0
     time.now += 3
-    assert limits.take_turn("one", "app", BULK, patience=5) == 4
+    assert limiter.take_turn(Charge("one", "app", BULK), patience=5) == 4
     time.now += 4
-    assert limits.take_turn("one", "app", BULK, patience=5) == 0
+    assert limiter.take_turn(Charge("one", "app", BULK), patience=5) == 0
 
 
 def test_an_endpoint_is_not_closed_for_longer_than_any_limit_lasts() -> None:
     time = Time()
-    limits = Limits(time)
-    limits.heed("one", BULK, answer(429, retry_after="80000"))
-    assert limits.take_turn("one", "app", BULK, patience=5) is None
+    limiter = RateLimiter(time)
+    limiter.observe("one", BULK, answer(429, retry_after="80000"))
+    assert limiter.take_turn(Charge("one", "app", BULK), patience=5) is None
     time.now += 3600
-    assert limits.take_turn("one", "app", BULK, patience=5) == 0
+    assert limiter.take_turn(Charge("one", "app", BULK), patience=5) == 0
 
 
 def test_what_has_to_wait_too_long_for_its_turn_is_not_sent() -> None:
@@ -111,28 +112,28 @@ def test_what_has_to_wait_too_long_for_its_turn_is_not_sent() -> None:
     sent: list[str] = []
     paused: list[float] = []
 
-    def send(word: str, response: Answer) -> Answer:
+    def send(word: str, response: JiraResponse) -> JiraResponse:
         sent.append(word)
         return response
 
-    limits = Limits(time)
-    ask = partial(limits.ask, "one", "app", BULK, pause=paused.append, patience=5)
-    limits.heed("one", BULK, answer(429, retry_after="7"))
+    limiter = RateLimiter(time)
+    ask = partial(limiter.send, Charge("one", "app", BULK), pause=paused.append, patience=5)
+    limiter.observe("one", BULK, answer(429, retry_after="7"))
     with pytest.raises(RateLimited):
         ask(lambda: send("too soon", answer(202)))
     time.now += 4
     assert ask(lambda: send("in turn", answer(429, retry_after="9"))).status == 429
     assert (sent, paused) == (["in turn"], [3])
-    with pytest.raises(RateLimited):  # the answer was heeded
+    with pytest.raises(RateLimited):  # the answer was observed
         ask(lambda: answer(202))
 
 
 def test_near_a_limit_requests_slow_down() -> None:
     time = Time()
-    limits = Limits(time)
-    calm = sum(limits.take_turn("calm", "app", BULK) or 0 for _ in range(100))
-    limits.heed("near", BULK, answer(202, x_ratelimit_nearlimit="true"))
-    near = sum(limits.take_turn("near", "other", BULK) or 0 for _ in range(100))
+    limiter = RateLimiter(time)
+    calm = sum(limiter.take_turn(Charge("calm", "app", BULK)) or 0 for _ in range(100))
+    limiter.observe("near", BULK, answer(202, x_ratelimit_nearlimit="true"))
+    near = sum(limiter.take_turn(Charge("near", "other", BULK)) or 0 for _ in range(100))
     assert near > 2 * calm
 
 
@@ -186,34 +187,34 @@ def test_a_process_that_takes_over_allows_only_what_is_certainly_left() -> None:
 
 def test_where_another_process_delivered_last_the_buckets_begin_empty() -> None:
     time = Time()
-    limits = Limits(time)
-    mine = limits.begin_delivery("one", None, 1_000_000)
-    limits.note_delivery("one", 1_000_100)
-    assert limits.begin_delivery("one", 1_000_100, 1_000_200) is mine
-    assert limits.take_turn("one", "app", BULK) == 0
-    assert limits.begin_delivery("one", 1_000_500, 1_001_000) is not mine
-    assert limits.take_turn("one", "app", BULK)
-    assert limits.take_turn("one", "app", GET_ISSUE) == 0
+    limiter = RateLimiter(time)
+    mine = limiter.begin_delivery("one", None, 1_000_000)
+    limiter.note_delivery("one", 1_000_100)
+    assert limiter.begin_delivery("one", 1_000_100, 1_000_200) is mine
+    assert limiter.take_turn(Charge("one", "app", BULK)) == 0
+    assert limiter.begin_delivery("one", 1_000_500, 1_001_000) is not mine
+    assert limiter.take_turn(Charge("one", "app", BULK))
+    assert limiter.take_turn(Charge("one", "app", GET_ISSUE)) == 0
 
 
 def test_a_last_delivery_that_is_yet_to_come_holds_nothing_up_for_long() -> None:
     """The clock was set back by an hour since."""
-    limits = Limits(Time())
-    writes = limits.begin_delivery("one", 1_000_000 + 3_600_000, 1_000_000)
+    limiter = RateLimiter(Time())
+    writes = limiter.begin_delivery("one", 1_000_000 + 3_600_000, 1_000_000)
     assert 0 < writes.wait_for(["A"], {}) < 3
 
 
 def test_what_no_limit_counts_any_more_is_forgotten_for_every_site() -> None:
     """Else a process would remember each issue of each site it ever wrote to."""
-    time, limits = Time(), Limits()
-    limits._now = time
-    one, other = (limits.begin_delivery(site, None, 0) for site in ("one", "other"))
+    time, limiter = Time(), RateLimiter()
+    limiter._now = time
+    one, other = (limiter.begin_delivery(site, None, 0) for site in ("one", "other"))
     one.note([f"PAY-{number}" for number in range(1000)])
     time.now += 31
     other.note(["PAY-1"] * 90)
-    limits.begin_delivery("other", None, 0)
+    limiter.begin_delivery("other", None, 0)
     assert len(one._times) == 1000
     time.now += 2
-    limits.begin_delivery("other", None, 0)
+    limiter.begin_delivery("other", None, 0)
     assert (len(one._times), len(other._times)) == (0, 1)
     assert other.wait_for(["PAY-1"], {}) > 0

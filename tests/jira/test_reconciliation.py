@@ -10,7 +10,8 @@ import pytest
 from flagpost.actions.flags import definitions, flags
 from flagpost.actions.jira import integration, reconciliation, resync, status
 from flagpost.errors import Conflict
-from flagpost.jira.reconciliation import DriftChecker
+from flagpost.jira.flags_api import FlagsApi
+from flagpost.jira.token_bucket import TokenBucket
 from flagpost.store.db import Database
 from flagpost.store.jira import outbox, reconciliations
 from jira_sandbox.embedded import Sandbox
@@ -38,7 +39,7 @@ def test_what_jira_shows_as_it_was_told_is_no_drift(site: Site) -> None:
         site.new_flag(f"flag{number}", f"PAY-{number + 1}")
     site.deliver()
     check, found = site.check()
-    assert (check.outcome, check.read, check.shown, check.total, found) == ("done", 3, 3, 3, [])
+    assert (check.outcome, check.read, check.found, check.total, found) == ("done", 3, 3, 3, [])
 
 
 def test_a_flag_that_jira_lost_is_found_and_sent_again(site: Site) -> None:
@@ -75,7 +76,7 @@ def test_what_jira_shows_otherwise_is_found_and_mended(
     site.sandbox.spoil_flag(pay, **spoilt)
     _, found = site.check()
     assert [(one.kind, one.repaired) for one in found] == [(kind, True)]
-    assert words in found[0].words
+    assert words in found[0].message
     site.deliver()
     now = site.sandbox.flags()[pay]
     assert now["updateSequenceId"] > max(sent["updateSequenceId"], spoilt.get("updateSequenceId", 0))
@@ -92,7 +93,7 @@ def test_a_flag_that_is_still_there_after_its_delete_is_deleted_again(site: Site
     site.deliver()
     site.sandbox.settings(delete_delay_ms=0)
     assert site.sandbox.flags()[pay]["id"] == kept["id"]
-    site.checker.run()
+    site.reconciler.run()
     assert [(one.kind, one.differed, one.repaired) for one in site.checks()] == [("later", 1, 1)]
     site.deliver()
     assert site.sandbox.flags() == {}
@@ -119,10 +120,10 @@ def test_a_flag_with_a_change_that_jira_has_yet_to_hear_of_is_left_out(site: Sit
     site.deliver()
     site.sandbox.lose_flag(pay)
     definitions.kill(site.ctx, site.actor, "Shop", "pay", "Production")
-    before = site.push(pay).wanted
+    before = site.entry(pay).latest_version
     check, found = site.check()
-    assert (check.waiting, check.read, found) == (1, 0, [])
-    assert site.push(pay).wanted == before
+    assert (check.skipped, check.read, found) == (1, 0, [])
+    assert site.entry(pay).latest_version == before
 
 
 def test_a_change_that_comes_while_the_flag_is_read_is_no_drift(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,17 +131,17 @@ def test_a_change_that_comes_while_the_flag_is_read_is_no_drift(site: Site, monk
     site.new_flag("kept")
     site.deliver()
     site.sandbox.lose_flag(pay)
-    real = DriftChecker._get
+    real = FlagsApi.get
 
-    def changed_meanwhile(checker: DriftChecker, api: Any, row: Any, reads: Any) -> Any:
-        answer = real(checker, api, row, reads)
-        if row.push.flag_id == pay:
+    def changed_meanwhile(api: FlagsApi, flag_id: str) -> Any:
+        response = real(api, flag_id)
+        if flag_id == pay:
             definitions.kill(site.ctx, site.actor, "Shop", "pay", "Production")
-        return answer
+        return response
 
-    monkeypatch.setattr(DriftChecker, "_get", changed_meanwhile)
+    monkeypatch.setattr(FlagsApi, "get", changed_meanwhile)
     check, found = site.check()
-    assert (check.waiting, check.differed, found) == (1, 0, [])
+    assert (check.skipped, check.differed, found) == (1, 0, [])
 
 
 def test_what_was_told_moments_ago_and_differs_is_read_again_a_minute_later(site: Site) -> None:
@@ -148,9 +149,9 @@ def test_what_was_told_moments_ago_and_differs_is_read_again_a_minute_later(site
     site.deliver(settle=False)
     site.sandbox.lose_flag(pay)
     check, found = site.check()
-    assert (check.later, check.differed, found) == (1, 0, [])
+    assert (check.postponed, check.differed, found) == (1, 0, [])
     site.clock.forward(seconds=61)
-    site.checker.run()
+    site.reconciler.run()
     assert [(one.kind, one.differed, one.repaired) for one in site.checks()][:1] == [("later", 1, 1)]
     site.deliver()
     assert set(site.sandbox.flags()) == {other, pay}
@@ -159,7 +160,7 @@ def test_what_was_told_moments_ago_and_differs_is_read_again_a_minute_later(site
 def test_a_delete_that_jira_does_late_takes_a_flag_that_was_sent_again_and_that_is_mended(site: Site) -> None:
     kept, pay = site.new_flag("kept"), site.new_flag("pay")
     site.deliver()
-    assert site.check()[0].shown == 2
+    assert site.check()[0].found == 2
     site.sandbox.settings(delete_delay_ms=3_600_000)
     site.disconnect("pay")
     site.deliver(settle=False)
@@ -168,10 +169,10 @@ def test_a_delete_that_jira_does_late_takes_a_flag_that_was_sent_again_and_that_
     assert pay in site.sandbox.flags()
     site.sandbox.finish_deletes()
     site.sandbox.settings(delete_delay_ms=0)
-    site.checker.run()
+    site.reconciler.run()
     assert pay not in site.sandbox.flags()
     site.clock.forward(seconds=61)
-    site.checker.run()
+    site.reconciler.run()
     site.deliver()
     assert set(site.sandbox.flags()) == {kept, pay}
     assert [one.kind for one in site.checks()] == ["later", "asked"]
@@ -193,7 +194,7 @@ def test_a_delete_that_overtakes_an_update_is_done_again(site: Site) -> None:
     assert httpx2.post(site.sandbox.url + lost["path"], json=lost["body"], headers=proof, trust_env=False).is_success
     assert pay in site.sandbox.flags()
     site.clock.forward(seconds=90)
-    site.checker.run()
+    site.reconciler.run()
     site.deliver(settle=False)
     assert site.sandbox.flags() == {}
     assert site.checks()[0].kind == "later"
@@ -210,9 +211,9 @@ def test_what_was_sent_after_a_delete_is_read_ever_less_often_and_then_no_more(s
     before = site.reads()
     for _ in range(60):
         site.clock.forward(seconds=30)
-        site.checker.run()
+        site.reconciler.run()
     assert 3 <= site.reads() - before <= 6
-    assert site.push(pay).read_back_at is None
+    assert site.entry(pay).compare_at is None
 
 
 def test_one_flag_is_checked_on_its_own(site: Site) -> None:
@@ -222,7 +223,7 @@ def test_one_flag_is_checked_on_its_own(site: Site) -> None:
     site.sandbox.lose_flag(pay)
     site.sandbox.lose_flag(other)
     assert site.found("pay") == [("pay", "missing", True)]
-    assert site.push(other).wanted == site.push(other).delivered
+    assert site.entry(other).latest_version == site.entry(other).delivered_version
 
 
 def test_a_difference_that_stays_is_not_sent_again_every_night(site: Site) -> None:
@@ -236,7 +237,7 @@ def test_a_difference_that_stays_is_not_sent_again_every_night(site: Site) -> No
         site.deliver()
         site.clock.forward(days=1)
     assert repaired == [True, True, False, False]
-    assert "left as it is" in finding.words
+    assert "left as it is" in finding.message
 
 
 def test_a_read_that_is_refused_is_said_plainly_and_ends_the_check(site: Site) -> None:
@@ -247,7 +248,7 @@ def test_a_read_that_is_refused_is_said_plainly_and_ends_the_check(site: Site) -
     before = site.reads()
     check, found = site.check()
     assert (check.outcome, found) == ("unreadable", [])
-    assert "does not let flags be read (403)" in check.words
+    assert "does not let flags be read (403)" in check.message
     assert site.reads() - before == 1
     with site.ctx.db.read() as tx:
         assert outbox.count_pending(tx, site.actor.account_id) == 0
@@ -259,7 +260,7 @@ def test_404_with_oauth_credentials_proves_nothing_until_jira_has_shown_a_flag(s
     site.sandbox.settings(oauth_refuses=["get"], oauth_refusal_status=404)
     check, found = site.check()
     assert (check.outcome, found) == ("unreadable", [])
-    assert "not documented" in check.words
+    assert "not documented" in check.message
     site.sandbox.settings(oauth_refuses=[])
     assert site.found() == []
     site.sandbox.lose_flag(pay)
@@ -277,7 +278,7 @@ def test_jira_that_is_away_only_delays_a_check(site: Site) -> None:
 def test_a_check_that_used_its_budget_is_gone_on_with_by_the_next_and_goes_round(site: Site) -> None:
     ids = sorted(site.new_flag(f"flag{number}", f"PAY-{number % 3 + 1}") for number in range(5))
     site.deliver()
-    site.checker.budget = 2
+    site.reconciler.budget = 2
     read = []
     for _ in range(3):
         before = site.reads()
@@ -294,12 +295,12 @@ def test_a_check_that_was_killed_is_gone_on_with_where_it_was(site: Site) -> Non
         site.new_flag(f"flag{number}", f"PAY-{number % 3 + 1}")
     site.deliver()
     asked = reconciliation.ask_for_check(site.ctx, site.actor).check
-    site.checker.budget = 10
-    first = replace(site.checker, _paces={})
-    first._paces[site_id(site)] = _pace(2)
+    site.reconciler.budget = 10
+    first = replace(site.reconciler)
+    first._reader.buckets[site_id(site)] = TokenBucket(2, 0.0001)
     first.run()
     assert reconciliation.get_check(site.ctx, site.actor, asked.id).check.read == 2
-    other = replace(site.checker, _paces={})
+    other = replace(site.reconciler)
     other.run()
     other.run()
     assert reconciliation.get_check(site.ctx, site.actor, asked.id).check.outcome == "done"
@@ -312,21 +313,15 @@ def site_id(site: Site) -> str:
     return state.site.id
 
 
-def _pace(left: float) -> Any:
-    from flagpost.jira.rate_limits import TokenBucket
-
-    return TokenBucket(left, 0.0001)
-
-
 def test_every_night_a_check_is_made_once_and_not_before_the_first_night(nightly: Site) -> None:
     nightly.new_flag("pay")
     nightly.deliver()
-    nightly.checker.run()
+    nightly.reconciler.run()
     assert nightly.checks() == []
     for _ in range(3 * 24):
         nightly.clock.forward(seconds=3600)
-        nightly.checker.run()
-        nightly.checker.run()
+        nightly.reconciler.run()
+        nightly.reconciler.run()
     assert [(one.kind, one.outcome, one.read) for one in nightly.checks()] == [("nightly", "done", 1)] * 3
 
 
@@ -334,14 +329,14 @@ def test_many_checks_of_single_flags_do_not_bring_the_nightly_one_forward(nightl
     nightly.new_flag("pay")
     nightly.deliver()
     nightly.clock.forward(days=1)
-    nightly.checker.run()
+    nightly.reconciler.run()
     with nightly.ctx.db.write() as tx:
         for number in range(reconciliations.KEPT + 5):
             made = reconciliations.request(
                 tx, nightly.actor.account_id, reconciliations.FLAG, "pay", nightly.clock() + number, "Ada", "x"
             )
             reconciliations.finish(tx, made, reconciliations.DONE, "", nightly.clock())
-        reconciliations.forget_older(tx, nightly.actor.account_id)
+        reconciliations.delete_older(tx, nightly.actor.account_id)
         kept = reconciliations.latest(tx, nightly.actor.account_id, 1000)
     assert [one.kind for one in kept] == [reconciliations.FLAG] * reconciliations.KEPT + [reconciliations.NIGHTLY]
 
@@ -354,7 +349,7 @@ def test_asking_twice_makes_one_check_and_asking_without_a_site_none(site: Site)
         reconciliation.ask_for_check(site.ctx, site.actor, "Shop", "alone")
     integration.remove_integration(site.ctx, site.actor)
     site.deliver()
-    site.checker.run()
+    site.reconciler.run()
     with pytest.raises(Conflict, match="No Jira site"):
         reconciliation.ask_for_check(site.ctx, site.actor)
     with pytest.raises(Conflict, match="No Jira site"):

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from flagpost.errors import JiraError
-from flagpost.jira.client import Answer, JiraUnreachable
+from flagpost.jira.client import JiraUnreachable
+from flagpost.jira.response import JiraResponse
 from flagpost.jira.site_access import CredentialsRefused, OAuthTokens, TokenNotGiven
 from tests.conftest import Clock
 
@@ -18,18 +19,18 @@ class Atlassian:
 
     def __init__(self) -> None:
         self.asked = 0
-        self.answer: Answer | JiraError | None = None
+        self.answer: JiraResponse | JiraError | None = None
         self.seconds = 0.0
         self._lock = threading.Lock()
 
-    def oauth_token(self, client_id: str, client_secret: str) -> Answer:
+    def oauth_token(self, client_id: str, client_secret: str) -> JiraResponse:
         with self._lock:
             self.asked += 1
             number = self.asked
         time.sleep(self.seconds)
         if isinstance(self.answer, JiraError):
             raise self.answer
-        return self.answer or Answer(200, {"access_token": f"token{number}", "expires_in": 900}, {})
+        return self.answer or JiraResponse(200, {"access_token": f"token{number}", "expires_in": 900}, {})
 
 
 @pytest.fixture
@@ -69,13 +70,13 @@ def test_while_one_thread_renews_the_others_go_on_with_the_token_that_works(
     assert (found.count("token2"), atlassian.asked) == (1, 2)
 
 
-@pytest.mark.parametrize("trouble", [JiraUnreachable(), Answer(503, None, {})])
+@pytest.mark.parametrize("failure", [JiraUnreachable(), JiraResponse(503, None, {})])
 def test_a_renewal_that_fails_leaves_the_token_that_works(
-    tokens: OAuthTokens, clock: Clock, atlassian: Atlassian, trouble: Any
+    tokens: OAuthTokens, clock: Clock, atlassian: Atlassian, failure: Any
 ) -> None:
     tokens.token("id", "secret")
     clock.forward(seconds=800)
-    atlassian.answer = trouble
+    atlassian.answer = failure
     assert tokens.token("id", "secret") == "token1"
     clock.forward(seconds=101)
     with pytest.raises((JiraUnreachable, TokenNotGiven)):
@@ -86,14 +87,14 @@ def test_a_renewal_that_fails_leaves_the_token_that_works(
 def test_credentials_that_atlassian_does_not_know_are_refused(
     tokens: OAuthTokens, atlassian: Atlassian, status: int
 ) -> None:
-    atlassian.answer = Answer(status, {"error": "access_denied"}, {})
+    atlassian.answer = JiraResponse(status, {"error": "access_denied"}, {})
     with pytest.raises(CredentialsRefused):
         tokens.token("id", "secret")
 
 
 def test_what_was_mistyped_is_not_kept(tokens: OAuthTokens, atlassian: Atlassian) -> None:
     tokens.token("id", "secret")
-    atlassian.answer = Answer(401, {"error": "access_denied"}, {})
+    atlassian.answer = JiraResponse(401, {"error": "access_denied"}, {})
     for number in range(5):
         with pytest.raises(CredentialsRefused):
             tokens.token("id", f"mistyped{number}")
@@ -104,7 +105,7 @@ def test_what_was_mistyped_is_not_kept(tokens: OAuthTokens, atlassian: Atlassian
 def test_a_life_that_makes_no_sense_is_taken_for_the_documented_one(
     tokens: OAuthTokens, clock: Clock, atlassian: Atlassian, life: Any
 ) -> None:
-    atlassian.answer = Answer(200, {"access_token": "x", "expires_in": life}, {})
+    atlassian.answer = JiraResponse(200, {"access_token": "x", "expires_in": life}, {})
     tokens.token("id", "secret")
     clock.forward(seconds=600)
     tokens.token("id", "secret")

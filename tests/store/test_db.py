@@ -146,3 +146,18 @@ def test_two_that_make_the_same_at_once_both_get_an_answer_and_it_is_made_once(p
     assert (_names(database), len(overtaken)) == (["same"], 1)
     assert "nothing was saved" in overtaken[0]
     database.close()
+
+
+def test_a_connection_that_held_an_advisory_lock_or_was_read_with_opens_transactions_again(postgres_url: str) -> None:
+    """Connections go back to one pool, and what a lock or a read set there must not last."""
+    database = Database(postgres_url)
+    for _ in range(2):
+        with database.advisory_lock("one") as held:
+            assert held
+        assert _names(database) == []
+        with pytest.raises(ZeroDivisionError), database.write() as tx:
+            assert tx.scalar(sa.text("SHOW transaction_isolation")) == "read committed"
+            _insert(tx, "undone")
+            raise ZeroDivisionError
+    assert _names(database) == []
+    database.close()

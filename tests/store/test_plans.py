@@ -15,17 +15,18 @@ from flagpost.actions.access import system
 from flagpost.actions.context import Context
 from flagpost.actions.flags.definitions import kill
 from flagpost.app import drift_checker
-from flagpost.jira.client import Answer, JiraClient
-from flagpost.jira.delivery import Delivery, waiting_sites
+from flagpost.jira.client import JiraClient
+from flagpost.jira.delivery import Delivery, accounts_to_deliver
 from flagpost.jira.issue_refresh import Refresher
-from flagpost.jira.rate_limits import Limits
+from flagpost.jira.rate_limits import RateLimiter
+from flagpost.jira.response import JiraResponse
 from flagpost.store.db import Database
 from flagpost.store.flags import flags
 from flagpost.store.flags.flags import FlagFilter
 from flagpost.store.jira import outbox
 
 pytestmark = pytest.mark.slow
-GROWING = ("flags", "definitions", "flag_changes", "pushes", "connections", "issues", "audit_entries")
+GROWING = ("flags", "definitions", "flag_changes", "outbox_entries", "connections", "issues", "audit_entries")
 ACCOUNTS, FLAGS = 4, 2400
 A_FEW_ROWS = 20
 Statement = tuple[str, Any]
@@ -34,8 +35,8 @@ Statement = tuple[str, Any]
 class Takes:
     """A Jira that takes everything: what it is sent is not what is looked at here."""
 
-    def call(self, _method: str, _url: str, *, json: Any = None, **_: Any) -> Answer:
-        return Answer(202, {"acceptedFeatureFlags": [flag["id"] for flag in json["flags"]]}, {})
+    def call(self, _method: str, _url: str, *, json: Any = None, **_: Any) -> JiraResponse:
+        return JiraResponse(202, {"acceptedFeatureFlags": [flag["id"] for flag in json["flags"]]}, {})
 
 
 @pytest.fixture
@@ -108,14 +109,16 @@ def _reads_many(step: dict[str, Any]) -> bool:
 
 
 def delivery(ctx: Context) -> Delivery:
-    return Delivery(ctx.db, cast(JiraClient, Takes()), ctx.keyring, Limits(), ctx.clock, "https://flagpost.example")
+    return Delivery(
+        ctx.db, cast(JiraClient, Takes()), ctx.keyring, RateLimiter(), ctx.clock, "https://flagpost.example"
+    )
 
 
 def test_a_change_and_its_delivery_look_at_that_flag_alone(ctx: Context, accounts: list[Account]) -> None:
     account = accounts[1]
     with asked(ctx.db) as statements:
         kill(ctx, system(account.id), account.project_id, next(iter(account.flag_ids)), "Production")
-        assert list(waiting_sites(ctx.db, ctx.clock)) == [account.id]
+        assert list(accounts_to_deliver(ctx.db, ctx.clock)) == [account.id]
         delivery(ctx).deliver(account.id)
     with ctx.db.read() as tx:
         assert outbox.count_pending(tx, account.id) == 0
@@ -151,7 +154,7 @@ def test_looking_for_who_waits_costs_by_the_accounts_and_not_by_the_flags_that_w
         for account in accounts[1:]:
             outbox.bump_account(tx, account.id, ctx.clock())
     with asked(ctx.db) as statements:
-        found = list(waiting_sites(ctx.db, ctx.clock))
+        found = list(accounts_to_deliver(ctx.db, ctx.clock))
     assert found == sorted(account.id for account in accounts[1:])
     assert dear(ctx.db, statements) == []
 
@@ -188,7 +191,9 @@ def test_who_waits_is_found_without_those_whose_flags_were_all_put_off(ctx: Cont
             flag_id = next(iter(account.flag_ids.values()))
             outbox.bump(tx, [flag_id], ctx.clock())
         (waiting,) = outbox.pending(tx, accounts[1].id, 10, ctx.clock())
-        assert outbox.defer(tx, flag_id, waiting.wanted, ctx.clock() + 1000, "Jira fails at it")
+        assert outbox.defer(tx, waiting, ctx.clock(), "Jira fails at it")
     with ctx.db.read() as tx:
         assert outbox.accounts_with_pending(tx, ctx.clock()) == [accounts[0].id]
-        assert set(outbox.accounts_with_pending(tx, ctx.clock() + 1000)) == {account.id for account in accounts[:2]}
+        assert set(outbox.accounts_with_pending(tx, ctx.clock() + outbox.LONGEST_DEFERRAL_MS)) == {
+            account.id for account in accounts[:2]
+        }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from flagpost.web.body_limits import MOST_BYTES, BoundedBodies
+from flagpost.web.body_limits import MAX_BYTES, BoundedBodies
 
 
 class Behind:
@@ -58,4 +58,4 @@ def test_a_call_that_is_too_long_is_refused_before_it_is_read_whole() -> None:
     behind = Behind()
     sent = call(behind, "/forge/events", piece(b"x" * 100_000, True))
     assert (sent[0]["status"], behind.bodies) == (413, [])
-    assert MOST_BYTES["/forge/"] < 600_000
+    assert MAX_BYTES["/forge/"] < 600_000

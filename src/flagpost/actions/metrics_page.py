@@ -53,12 +53,12 @@ def _of_site(one: SiteFigures, now: int) -> Iterator[_Sample]:
     name = (site.site_url,)
     for state in metrics.SITE_STATES:
         yield metrics.SITE_STATE, (*name, state), float(state == _state(site, now))
-    yield metrics.FLAGS_PENDING, name, one.behind
-    oldest = now if one.oldest_wanted_at is None else one.oldest_wanted_at
+    yield metrics.FLAGS_PENDING, name, one.pending
+    oldest = now if one.pending_since is None else one.pending_since
     yield metrics.OLDEST_PENDING_SECONDS, name, max(0, now - oldest) / 1000
     yield metrics.FLAGS_REFUSED, name, one.refused
-    under_way = site.backfill_started_at is not None and site.backfill_finished_at is None
-    yield metrics.RESYNC_REMAINING, name, min(one.behind, site.backfill_total) if under_way else 0
+    under_way = site.resync_started_at is not None and site.resync_finished_at is None
+    yield metrics.RESYNC_REMAINING, name, min(one.pending, site.resync_total) if under_way else 0
     yield metrics.ISSUES_DUE, name, one.issues_due
     yield metrics.SITE_MOVED, name, float(site.moved_to is not None)
     if site.last_success_at is not None:
@@ -71,8 +71,8 @@ def _state(site: Site, now: int) -> str:
     """The state of a site. If several apply, the one that lasts longest."""
     if site.disconnected_at:
         return "disconnected"
-    if site.stopped_reason:
+    if site.suspended_reason:
         return "suspended"
-    if (site.quiet_until or 0) > now:
+    if (site.quota_resets_at or 0) > now:
         return "quota_exceeded"
     return "paused" if (site.paused_until or 0) > now else "delivering"

@@ -26,7 +26,7 @@ from flagpost.actions.access import Actor
 from flagpost.actions.context import Context
 from flagpost.store import audit
 from flagpost.store.db import Transaction
-from flagpost.store.flags import change_log, flags
+from flagpost.store.flags import change_log, dependencies, flags
 from flagpost.store.jira import outbox
 from flagpost.store.records import Flag, FlagDefinition, FlagHead
 
@@ -74,6 +74,7 @@ class _Effects:
     """What has to be written before the commit, and who is woken after it."""
 
     outbox_flags: set[str] = field(default_factory=set)
+    outbox_dependents: set[tuple[str, str, str]] = field(default_factory=set)
     outbox_environments: set[str] = field(default_factory=set)
     outbox_projects: set[str] = field(default_factory=set)
     outbox_account: bool = False
@@ -139,10 +140,15 @@ class Change:
         after: Shown | None,
         summary: Summary = NO_SUMMARY,
     ) -> None:
-        """A definition was written or removed: audit it, serve it, and send its flag to Jira."""
+        """A definition was written or removed: audit it, serve it, and send its flag to Jira.
+
+        The flags that depend on it are sent too: Jira shows where a prerequisite gives all keys the wrong treatment.
+        """
         self.saved(verb, definition_subject(definition), before=before, after=after, summary=summary)
         self._serve(definition)
+        place = definition.environment
         self._effects.outbox_flags.add(definition.flag_id)
+        self._effects.outbox_dependents.add((place.project_id, definition.flag_name, place.id))
 
     def seeds_saved(self, verb: str, definition: FlagDefinition, summary: Summary) -> None:
         """The seeds that shuffle a definition's keys changed: audit it, and serve it. Jira shows nothing of them."""
@@ -172,6 +178,7 @@ class Change:
         self.saved(verb, flag_subject(flag), before=before, summary=summary)
         self._effects.served_everywhere.add(flag.id)
         self._effects.outbox_flags.add(flag.id)
+        self._effects.outbox_dependents.add((flag.project_id, flag.name, ""))
 
     def issues_changed(
         self, verb: str, flag: Flag, *, before: Shown | None = None, after: Shown | None = None, first: bool = False
@@ -229,6 +236,8 @@ class Change:
             pending += outbox.bump_project(tx, project_id, now)
         for environment_id in sorted(effects.outbox_environments):
             pending += outbox.bump_environment(tx, environment_id, now)
+        for project_id, name, environment_id in sorted(effects.outbox_dependents):
+            effects.outbox_flags.update(dependencies.ids_of_dependents(tx, project_id, name, environment_id or None))
         if known := effects.outbox_flags - effects.first_connections.keys():
             pending += outbox.bump(tx, sorted(known), now)
         for flag_id, flag in sorted(effects.first_connections.items()):

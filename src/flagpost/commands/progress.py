@@ -41,12 +41,12 @@ class _Snapshot:
 def start_resync(settings: Settings, project: str | None, flag: str | None, *, wait: bool) -> None:
     """Send everything, a project or a flag again. With `wait`, show a bar until Jira has all of it."""
     with operator_context(settings) as (ctx, operator):
-        started = resync.send_again(ctx, operator, project, flag).backfill
+        started = resync.send_again(ctx, operator, project, flag).resync
         if not wait:
             print("The flags are sent as soon as Jira accepts them.")
             return
         if _show_progress(ctx, operator, "Sending", lambda: _resync_snapshot(ctx, operator, started.id)):
-            ended = resync.get_resync(ctx, operator, started.id).backfill
+            ended = resync.get_resync(ctx, operator, started.id).resync
             refused = get_integration(ctx, operator).refused_count
             print(_resync_result(ended) + (f" Jira refuses {counted(refused, 'flag')} now." if refused else ""))
 
@@ -54,7 +54,7 @@ def start_resync(settings: Settings, project: str | None, flag: str | None, *, w
 def cancel_resyncs(settings: Settings) -> None:
     """Cancel every resync in progress. Conflict if there is none."""
     with operator_context(settings) as (ctx, operator):
-        running = [one.backfill for one in resync.list_resyncs(ctx, operator) if one.under_way]
+        running = [one.resync for one in resync.list_resyncs(ctx, operator) if one.running]
         if not running:
             raise Conflict("No resync is in progress.")
         for one in running:
@@ -76,7 +76,7 @@ def start_comparison(settings: Settings, project: str | None, flag: str | None, 
             return True
         report = reconciliation.get_check(ctx, operator, started.id)
     for one in report.findings:
-        print(f"{one.flag_name}: {one.words} {'It is sent again.' if one.repaired else ''}".rstrip())
+        print(f"{one.flag_name}: {one.message} {'It is sent again.' if one.repaired else ''}".rstrip())
     print(_comparison_result(report))
     return report.check.differed == 0 and report.check.outcome in (reconciliations.DONE, reconciliations.BUDGET)
 
@@ -116,10 +116,10 @@ def _resync_snapshot(ctx: Context, operator: Actor, id: str) -> _Snapshot:
     progress = resync.get_resync(ctx, operator, id)
     left = progress.seconds_left
     details = f"{progress.rate:.0f} a second" + (f", {counted(left, 'second')} left" if left is not None else "")
-    return _Snapshot(progress.done, progress.backfill.total, details, not progress.under_way)
+    return _Snapshot(progress.done, progress.resync.total, details, not progress.running)
 
 
-def _resync_result(one: rows.Backfill) -> str:
+def _resync_result(one: rows.Resync) -> str:
     if one.outcome == rows.CANCELLED:
         return f"Cancelled by {one.ended_by}."
     if one.outcome == rows.REPLACED:
@@ -129,15 +129,15 @@ def _resync_result(one: rows.Backfill) -> str:
 
 def _comparison_snapshot(ctx: Context, operator: Actor, id: str) -> _Snapshot:
     one = reconciliation.get_check(ctx, operator, id).check
-    details = f"{one.differed} differ" + (f". {one.words}" if one.words else "")
-    return _Snapshot(one.read + one.waiting, one.total, details, one.outcome is not None)
+    details = f"{one.differed} differ" + (f". {one.message}" if one.message else "")
+    return _Snapshot(one.read + one.skipped, one.total, details, one.outcome is not None)
 
 
 def _comparison_result(report: CheckReport) -> str:
     one = report.check
     parts = [f"{counted(one.read, 'flag')} compared, {one.differed} differed, {one.repaired} sent again."]
-    if one.waiting:
-        parts.append(f"{counted(one.waiting, 'flag')} left out: a change is pending, or Jira refused it.")
-    if one.later:
-        parts.append(f"{counted(one.later, 'flag')} sent moments ago, and compared again in a minute.")
-    return " ".join([*parts, one.words]).strip()
+    if one.skipped:
+        parts.append(f"{counted(one.skipped, 'flag')} left out: a change is pending, or Jira refused it.")
+    if one.postponed:
+        parts.append(f"{counted(one.postponed, 'flag')} sent moments ago, and compared again in a minute.")
+    return " ".join([*parts, one.message]).strip()

@@ -1,1 +1,1 @@
-"""Everything Atlassian: what Jira is told, how it is asked, and what it tells us."""
+"""Everything Atlassian: what Flagpost sends to Jira, how it asks Jira, and what Jira sends."""

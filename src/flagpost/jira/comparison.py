@@ -100,7 +100,7 @@ def _environment(detail: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _issues(sent: Mapping[str, Any], held: Mapping[str, Any], names: Names) -> list[str]:
-    """A key that nobody knows may be the new one of an issue that was moved: it counts as whichever is not there."""
+    """An unknown key may be the new key of an issue that was moved: it counts as the issue that is missing."""
     there = _refs(held)
     if there is None:
         return []

@@ -1,7 +1,7 @@
-"""What an answer that is no success means for a site: wait, or ask for a person. It is noted on the site's row.
+"""What a response that is no success means for a site: wait, or ask a person to act. It is noted on the site's row.
 
-`paused_until` holds deliveries back, `quiet_until` every request of any kind, `stopped_reason` deliveries until
-somebody has done what it says.
+`paused_until` holds deliveries back, `quota_resets_at` every request of any kind, and `suspended_reason` deliveries
+until a person has done what it says.
 """
 
 import random
@@ -12,8 +12,9 @@ from typing import NoReturn
 import structlog
 
 from flagpost.errors import JiraError
-from flagpost.jira.client import Answer, JiraUnreachable
+from flagpost.jira.client import JiraUnreachable
 from flagpost.jira.rate_limits import is_quota
+from flagpost.jira.response import JiraResponse
 from flagpost.jira.site_access import OAUTH, CredentialsRefused, TokenNotGiven
 from flagpost.store.db import Database
 from flagpost.store.jira import integrations
@@ -22,12 +23,12 @@ from flagpost.telemetry.metrics import DELIVERY_FAILURES
 
 log = structlog.get_logger(__name__)
 
-_NEW_SITE_MS = 15 * 60_000  # Atlassian: right after an installation, refusals may come for some minutes
+_NEW_SITE_MS = 15 * 60_000  # Atlassian: for some minutes after an installation, requests may be refused
 _LONGEST_PAUSE_SECONDS = 300
 _HOUR_MS = 3_600_000
-_FAILURES_BEFORE_ONE_IS_BLAMED = 2
-_LEAST_QUIET_MS = 60_000
-_LONGEST_QUIET_MS = _HOUR_MS + 5 * 60_000  # Jira's quotas are by the hour, and its clock may differ a little
+_FAILURES_BEFORE_ONE_FLAG_IS_BLAMED = 2
+_SHORTEST_QUOTA_MS = 60_000
+_LONGEST_QUOTA_MS = _HOUR_MS + 5 * 60_000  # Jira's quotas are by the hour, and its clock may differ a little
 
 _WITH_APP = {
     401: "Jira does not accept the app's token any more (401). Open the app's Configure page in Jira and save.",
@@ -42,128 +43,130 @@ _WITH_CREDENTIALS = {
 
 
 class Stop(Exception):
-    """This delivery ends here; why is noted on the site. `failed`: because of something that Jira answered."""
+    """Ends a delivery; the site's row says why. `failed`: because of something that Jira answered."""
 
     def __init__(self, *, failed: bool = False) -> None:
         super().__init__()
         self.failed = failed
 
 
-def failure_kind(answer: Answer) -> str:
-    """What an answer to a whole request is counted as: one of `metrics.FAILURE_KINDS`."""
-    if is_quota(answer):
+def failure_kind(response: JiraResponse) -> str:
+    """What the metrics count a response to a whole request as: one of `metrics.FAILURE_KINDS`."""
+    if is_quota(response):
         return "quota"
-    if answer.moved_to:
+    if response.moved_to:
         return "moved"
     by_status = {401: "unauthorized", 403: "forbidden", 404: "not_found", 429: "rate_limited"}
-    return by_status.get(answer.status, "unavailable" if answer.status >= 500 else "other")
+    return by_status.get(response.status, "unavailable" if response.status >= 500 else "other")
 
 
 def error_kind(error: JiraError) -> str:
-    """The same where there was no answer to judge."""
+    """What the metrics count a request without a response as: one of `metrics.FAILURE_KINDS`."""
     kinds = ((CredentialsRefused, "credentials"), (JiraUnreachable, "unreachable"), (TokenNotGiven, "token_missing"))
     return next((kind for type_, kind in kinds if isinstance(error, type_)), "other")
 
 
-def what_to_do(status: int, way: str) -> str:
-    """What a person can do about a refusal (401, 403, 404) of everything that is sent."""
-    return (_WITH_CREDENTIALS if way == OAUTH else _WITH_APP)[status]
+def what_to_do(status: int, auth_method: str) -> str:
+    """What a person can do where Jira refuses everything (401, 403, 404)."""
+    return (_WITH_CREDENTIALS if auth_method == OAUTH else _WITH_APP)[status]
 
 
-def one_is_to_blame(site: Site, answer: Answer) -> bool:
-    """Whether Jira's failure may be due to a single flag: it went on while the site rested in between."""
-    return answer.failed and site.failures >= _FAILURES_BEFORE_ONE_IS_BLAMED
+def one_flag_is_to_blame(site: Site, response: JiraResponse) -> bool:
+    """Whether a single flag may be what Jira fails at: the failures went on though the site rested in between."""
+    return response.is_server_error and site.consecutive_failures >= _FAILURES_BEFORE_ONE_FLAG_IS_BLAMED
 
 
 @dataclass(frozen=True, slots=True)
 class FailurePolicy:
-    """Notes on a site what went wrong. Those that end a delivery raise Stop."""
+    """Decides what a failure means for a site, and notes it on the site's row."""
 
     db: Database
     clock: Callable[[], int]
 
-    def give_up(self, site: Site, answer: Answer) -> NoReturn:
-        """Jira would not take any of it."""
-        DELIVERY_FAILURES.labels(failure_kind(answer)).inc()
-        new = site.way != OAUTH and self.clock() - site.connected_at < _NEW_SITE_MS
-        if is_quota(answer):
-            self.keep_quiet(site, answer)
-        elif answer.status in _WITH_APP and not new:
-            self.halt(site, what_to_do(answer.status, site.way))
-        elif answer.moved_to:
-            self.halt(
-                site, f"Atlassian's API answers that it is at {answer.moved_to} now. Flagpost follows no redirect."
-            )
+    def fail(self, site: Site, response: JiraResponse) -> NoReturn:
+        """End a delivery because Jira took nothing of a request. Raises Stop."""
+        DELIVERY_FAILURES.labels(failure_kind(response)).inc()
+        new = site.auth_method != OAUTH and self.clock() - site.connected_at < _NEW_SITE_MS
+        if is_quota(response):
+            self.respect_quota(site, response)
+        elif response.status in _WITH_APP and not new:
+            self.suspend(site, what_to_do(response.status, site.auth_method))
+        elif response.moved_to:
+            where = response.moved_to
+            self.suspend(site, f"Atlassian's API answers that it is at {where} now. Flagpost follows no redirect.")
         else:
-            self.back_off(site, answer.words(), answer.retry_after)
+            self.back_off(site, response.error_message(), response.retry_after)
         raise Stop(failed=True)
 
-    def back_off(self, site: Site, said: str, retry_after: int | None) -> None:
-        """Wait at least as long as Jira asks, and longer with every failure in a row, so that a storm calms down."""
+    def back_off(self, site: Site, message: str, retry_after: int | None) -> None:
+        """Pause the site: at least as long as Jira asks, and longer with every failure in a row.
+
+        The length is partly random, so that the processes that failed together do not all come back together.
+        """
         with self.db.write() as tx:
             now = self.clock()
-            latest = integrations.site_of_account(tx, site.account_id) or site
-            wait = min(_LONGEST_PAUSE_SECONDS, 2 ** min(latest.failures, 10)) * random.uniform(0.7, 1.3)  # noqa: S311
-            until = now + int(1000 * max(wait, retry_after or 0))
-            integrations.update_site(
-                tx, site.id, paused_until=until, failures=latest.failures + 1, last_error=said, last_error_at=now
-            )
-        log.warning("jira.pause", site=site.site_url, seconds=(until - now) / 1000, said=said)
+            latest = integrations.lock_site(tx, site.account_id) or site
+            longer = min(_LONGEST_PAUSE_SECONDS, 2 ** min(latest.consecutive_failures, 10))
+            wait = max(longer * random.uniform(0.7, 1.3), retry_after or 0)  # noqa: S311
+            noted = {"last_error": message, "last_error_at": now, "paused_until": now + int(1000 * wait)}
+            integrations.update_site(tx, site.id, consecutive_failures=latest.consecutive_failures + 1, **noted)
+        log.warning("jira.paused", site=site.site_url, seconds=round(wait, 1), message=message)
 
-    def keep_quiet(self, site: Site, answer: Answer) -> None:
-        """The points of this hour are used up: ask nothing of any kind until the reset (Atlassian's advice)."""
+    def respect_quota(self, site: Site, response: JiraResponse) -> None:
+        """Send no request of any kind until the points of this hour are reset (Atlassian's advice)."""
         now = self.clock()
-        until = _quiet_until(answer, now)
-        said = f"Jira's quota of requests for this hour is used up ({answer.reason})."
+        until = _quota_resets_at(response, now)
+        message = f"Jira's quota of requests for this hour is used up ({response.rate_limit_reason})."
         with self.db.write() as tx:
-            integrations.update_site(tx, site.id, quiet_until=until, last_error=said, last_error_at=now)
-        log.warning("jira.quota", site=site.site_url, seconds=(until - now) / 1000, reason=answer.reason)
+            integrations.update_site(tx, site.id, quota_resets_at=until, last_error=message, last_error_at=now)
+        reason = response.rate_limit_reason
+        log.warning("jira.quota_used_up", site=site.site_url, seconds=(until - now) / 1000, reason=reason)
 
-    def pause_anew(self, site: Site) -> None:
-        """The clock was set back since a pause began: have it begin now, and take as long as it was to take.
+    def rebase_pause(self, site: Site) -> None:
+        """Have a pause that began in the future begin now, at its full length: the clock was set back since it began.
 
-        So nobody waits for as long as the clock went back, and none that Jira asked for is cut short.
+        So a pause does not last longer by as much as the clock was set back, and none that Jira asked for is cut short.
         """
         now = self.clock()
         late = (site.last_error_at or now) - now
-        ends = {"paused_until": site.paused_until, "quiet_until": site.quiet_until}
+        ends = {"paused_until": site.paused_until, "quota_resets_at": site.quota_resets_at}
         sooner = {name: until - late for name, until in ends.items() if until}
         with self.db.write() as tx:
             integrations.update_site(tx, site.id, last_error_at=now, **sooner)
         log.warning("jira.clock_set_back", site=site.site_url, seconds=late / 1000)
 
-    def halt(self, site: Site, reason: str) -> None:
-        """Deliver nothing more until a person has done something about it."""
+    def suspend(self, site: Site, reason: str) -> None:
+        """Deliver nothing more until a person has done what `reason` says."""
         now = self.clock()
         with self.db.write() as tx:
-            integrations.update_site(tx, site.id, stopped_reason=reason, last_error=reason, last_error_at=now)
-        log.error("jira.stopped", site=site.site_url, reason=reason)
+            integrations.update_site(tx, site.id, suspended_reason=reason, last_error=reason, last_error_at=now)
+        log.error("jira.suspended", site=site.site_url, reason=reason)
 
-    def moved(self, site: Site, answer: Answer) -> None:
-        """The site's address answers with a redirect, or does no more: note where it leads, for a person to confirm."""
-        where = answer.site_moved_to[:500] if answer.site_moved_to else None
+    def note_move(self, site: Site, response: JiraResponse) -> None:
+        """Note where the site's address redirects to, for a person to confirm; or that it redirects no more."""
+        where = response.site_moved_to[:500] if response.site_moved_to else None
         if where != site.moved_to:
             with self.db.write() as tx:
                 integrations.update_site(tx, site.id, moved_to=where)
             log.warning("jira.moved", site=site.site_url, to=where)
 
-    def note(self, site: Site, said: str) -> None:
-        """Something is the matter that mends itself, such as a token that is on its way."""
-        if site.last_error == said:
+    def note_error(self, site: Site, message: str) -> None:
+        """Note an error that ends without any action, such as a token that is yet to arrive."""
+        if site.last_error == message:
             return
         with self.db.write() as tx:
-            integrations.update_site(tx, site.id, last_error=said, last_error_at=self.clock())
+            integrations.update_site(tx, site.id, last_error=message, last_error_at=self.clock())
 
 
-def _quiet_until(answer: Answer, now: int) -> int:
-    """When a quota is there again, as far as what the answer says can be believed.
+def _quota_resets_at(response: JiraResponse, now: int) -> int:
+    """When a used-up quota is reset, as far as the response can be believed; the next full hour where it says nothing.
 
-    A reset that is over, or hours away, is a mistake (a clock that is off, a unit that is another): were it believed,
-    Jira would be asked over and over, or for days not at all. Where nothing is said, it is the next full hour.
+    A reset that is over or hours away is a mistake, for example a wrong clock or another unit. Were it believed,
+    Flagpost would send request after request, or none for days.
     """
-    said = [now + answer.retry_after * 1000] if answer.retry_after else []
-    said += [answer.reset_at] if answer.reset_at is not None else []
-    ahead = [moment for moment in said if moment > now]
+    said = [now + response.retry_after * 1000] if response.retry_after else []
+    said += [response.limit_resets_at] if response.limit_resets_at is not None else []
     if not said:
         return (now // _HOUR_MS + 1) * _HOUR_MS
-    return min(max(ahead, default=now + _LEAST_QUIET_MS), now + _LONGEST_QUIET_MS)
+    ahead = [moment for moment in said if moment > now]
+    return min(max(ahead, default=now + _SHORTEST_QUOTA_MS), now + _LONGEST_QUOTA_MS)

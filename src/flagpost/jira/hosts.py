@@ -1,4 +1,4 @@
-"""Addresses and hosts, as strictly as they have to be where secrets and people are sent to them."""
+"""Strict checks of addresses and hosts, for addresses that secrets or people are sent to."""
 
 import ipaddress
 import re
@@ -7,14 +7,14 @@ from urllib.parse import SplitResult, urlsplit
 _MOST_CHARACTERS = 253  # RFC 1035, without the dot at the end
 _LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*|\[[0-9a-f:.]+\]")
-_STRANGE = re.compile(r"[\s\\\x00-\x1f\x7f]")  # programs differ in where these end a host, or drop them
+_STRANGE = re.compile(r"[\s\\\x00-\x1f\x7f]")  # some programs end the host there, others drop them
 
 
 def split_address(text: str) -> SplitResult:
     """The parts of an http or https address whose host is plain: letters, digits and hyphens, or an IP address.
 
-    ValueError for anything that browsers, libraries and servers might read in different ways. A user name, a port and
-    a path are for the caller to judge.
+    Raises ValueError for anything that browsers, libraries and servers might read in different ways. The caller has to
+    check the user name, the port and the path.
     """
     if _STRANGE.search(text):
         raise ValueError("it has a character that no address has")
@@ -29,7 +29,7 @@ def split_address(text: str) -> SplitResult:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
+    """Whether a host name or address is this machine."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

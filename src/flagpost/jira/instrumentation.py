@@ -1,4 +1,4 @@
-"""What is said of each request to Atlassian, in metrics, logs and traces: few words, and nothing of what was asked."""
+"""Metrics, a log line and a trace span for each request to Atlassian. None of them holds anything of its content."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from flagpost.telemetry.metrics import JIRA_REQUESTS, JIRA_SECONDS
 
 log = structlog.get_logger(__name__)
 
-OTHER, NO_ANSWER = "other", "none"
+OTHER, NO_RESPONSE = "other", "none"
 _NAMES = (
     (re.compile(r"/bulk$"), "bulk"),
     (re.compile(r"/bulkByProperties$"), "bulkByProperties"),
@@ -29,7 +29,7 @@ _NAMES = (
 
 
 def endpoint_name(method: str, url: str) -> str:
-    """The operation, for example ``POST bulk``; ``other`` for an address that is none of those Flagpost knows."""
+    """The operation, for example ``POST bulk``; ``other`` for an address that Flagpost does not know."""
     path = urlsplit(url).path
     for pattern, name in _NAMES:
         if found := pattern.search(path):
@@ -39,24 +39,24 @@ def endpoint_name(method: str, url: str) -> str:
 
 @dataclass(slots=True)
 class Call:
-    """One request under way. `headers` go with it; `answered` takes what came back."""
+    """One request under way. `headers` are sent with it."""
 
     headers: Mapping[str, str]
-    status: str = NO_ANSWER
+    status: str = NO_RESPONSE
     trace_id: str | None = None
     begun: float = field(default_factory=perf_counter)
 
-    def answered(self, status: int, trace_id: str | None) -> None:
-        """Jira answered; `trace_id` is Atlassian's own id of the answer."""
+    def record(self, status: int, trace_id: str | None) -> None:
+        """Note Jira's response. `trace_id`: Atlassian's own id of it."""
         self.status, self.trace_id = str(status), trace_id
 
 
 @contextmanager
-def watched(method: str, url: str) -> Iterator[Call]:
-    """Count, time, log and trace the request that the block sends, whatever comes of it.
+def instrumented(method: str, url: str) -> Iterator[Call]:
+    """Count, time, log and trace the request that the block sends, also where it fails.
 
-    The log line is what leads from a person's change to Atlassian's support: beside Atlassian's id it carries, from
-    the context, the delivery's id and those of the requests whose changes are sent (`flagpost.telemetry.logging`).
+    The log line leads from a person's change to Atlassian's support: beside Atlassian's id it has, from the context,
+    the id of the delivery and the ids of the requests whose changes are sent (`flagpost.telemetry.logging`).
     """
     endpoint = endpoint_name(method, url)
     with tracing.span(f"Jira {endpoint}", kind="client") as span:

@@ -1,8 +1,8 @@
-"""What the Jira app sends, and whether it is to be believed.
+"""Verification of the calls that the Jira app makes.
 
 Every call carries a Forge Invocation Token: a JWT signed by Atlassian (RS256, `iss` forge/invocation-token, `aud` the
-app's id, about half a minute to live). It is believed only if the signature fits a key of Atlassian's own key set, and
-only once: its `jti` is noted in the database, so that a token caught on the way is worth nothing, on any host.
+app's id, valid for about half a minute). It is accepted only where a key of Atlassian's own key set made the signature,
+and only once: its `jti` is noted in the database, so that an intercepted token is useless, on every host.
 """
 
 import re
@@ -31,7 +31,7 @@ _CLOUD_ID_IN_URL = re.compile(r"/ex/jira/([A-Za-z0-9-]{1,100})$")
 
 @dataclass(frozen=True, slots=True)
 class InvokedIssue:
-    """The issue whose page a call comes from: its numeric id, and its key in upper case."""
+    """The issue on whose page a call was made: its numeric id, and its key in upper case."""
 
     id: str
     key: str
@@ -39,10 +39,10 @@ class InvokedIssue:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A call of the Jira app that was proven to come from Atlassian.
+    """A call of the Jira app that verifiably comes from Atlassian.
 
-    `site_url`, `account_id` (the person in Jira) and `page` (the key of the page's module) are there only for calls
-    from a page, `issue` for one on an issue.
+    Only calls from a page have `site_url`, `account_id` (the person in Jira) and `page` (the key of the page's module);
+    only calls from the page of an issue have `issue`.
     """
 
     installation_id: str
@@ -55,7 +55,7 @@ class Invocation:
 
 
 class InvocationVerifier:
-    """Checks invocation tokens."""
+    """Verifies invocation tokens."""
 
     def __init__(self, settings: Settings, client: JiraClient, database: Database, clock: Callable[[], int]) -> None:
         self._app_id = settings.forge_app_id
@@ -65,9 +65,9 @@ class InvocationVerifier:
         self._keys = SigningKeys(client.key_set)
 
     def verify(self, token: str) -> Invocation:
-        """The invocation that this token proves. Raises NotSignedIn with the reason where it proves nothing."""
+        """The invocation that this token proves. Raises NotSignedIn, with the reason, where the token is not valid."""
         if not self._app_id:
-            raise SetupError("Set FLAGPOST_FORGE_APP_ID to the id of your Forge app; until then nothing is believed.")
+            raise SetupError("Set FLAGPOST_FORGE_APP_ID to the id of your Forge app; until then no call is accepted.")
         claims = self._claims(token)
         invocation = self._invocation(claims)
         token_id = claims.get("jti")
@@ -139,7 +139,7 @@ def _issue(issue: dict[str, Any]) -> InvokedIssue | None:
 
 
 def _cloud_id(app: dict[str, Any], context: dict[str, Any], api_base_url: str) -> str:
-    """Atlassian names the site in up to three places; the calls of a page have all, those of events fewer."""
+    """The site's cloud id. Atlassian names it in up to three places: calls from pages have all, events have fewer."""
     contexts = _object(app.get("installation")).get("contexts")
     first = _object(contexts[0]) if isinstance(contexts, list) and contexts else {}
     in_url = _CLOUD_ID_IN_URL.search(api_base_url)

@@ -1,8 +1,8 @@
-"""Keeping what is known of issues from growing old, within a budget, where no event tells of a change.
+"""Refreshing what is known of issues, within a budget.
 
-Events say at once what changed (`actions.jira.webhooks`), but may get lost, and some sites send none. So every issue
-that is connected with a flag is looked up again now and then, and at once where an event said that something happened
-to it. The budget bounds how many issues are asked for in an hour, whatever happens.
+Events say at once that an issue changed (`actions.jira.webhooks`), but may get lost, and some sites send none. So every
+issue that is connected with a flag is looked up again from time to time, and at once after an event about it. The
+budget bounds how many issues of a site are looked up in an hour, whatever happens.
 """
 
 import threading
@@ -16,7 +16,7 @@ import structlog
 from flagpost.errors import JiraError
 from flagpost.jira.client import JiraClient
 from flagpost.jira.issues import IN_THE_BACKGROUND, MOST_AT_ONCE, IssueReader
-from flagpost.jira.rate_limits import TokenBucket
+from flagpost.jira.token_bucket import TokenBucket
 from flagpost.store.db import Database
 from flagpost.store.jira import integrations, issues
 from flagpost.store.jira.integrations import Site
@@ -24,13 +24,13 @@ from flagpost.store.jira.integrations import Site
 log = structlog.get_logger(__name__)
 
 _AT_ONCE_SHARE = 0.2  # of an hour's budget
-_REST_SECONDS = 60.0  # after a look-up that failed
-_ASK_ADDRESS_SECONDS = 6 * 3600.0
+_REST_SECONDS = 60.0  # after a failed look-up
+_CHECK_ADDRESS_SECONDS = 6 * 3600.0
 
 
 @dataclass
 class Refresher:
-    """Looks issues up again, of every connected site; one call at a time. `budget`: issues of one site in an hour."""
+    """Looks the issues of every connected site up again; one run at a time. `budget`: issues of a site in an hour."""
 
     db: Database
     client: JiraClient
@@ -38,30 +38,30 @@ class Refresher:
     clock: Callable[[], int]
     budget: int
     now: Callable[[], float] = time.monotonic
-    _paces: dict[str, TokenBucket] = field(default_factory=dict)
+    _buckets: dict[str, TokenBucket] = field(default_factory=dict)
     _rest_until: dict[str, float] = field(default_factory=dict)
-    _ask_address_at: dict[str, float] = field(default_factory=dict)
+    _check_address_at: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> None:
-        """Look up what is due, as far as the budgets go."""
+        """Look up the issues that are due, as far as the budgets go."""
         with self._lock:
             sites, due = self._sites()
             for site in sites:
                 try:
-                    self._ask_address(site)
+                    self._check_address(site)
                     if site.account_id in due:
                         self._refresh(site)
                 except JiraError as error:
                     self._rest_until[site.id] = self.now() + _REST_SECONDS
-                    log.info("jira.refresh_put_off", site=site.site_url, said=error.message)
+                    log.info("jira.refresh_postponed", site=site.site_url, message=error.message)
 
     def _sites(self) -> tuple[list[Site], set[str]]:
-        """The sites that may be asked now, and the accounts that have an issue to look up."""
+        """The sites that may be called now, and the accounts with an issue that is due."""
         with self.db.read() as tx:
             found = integrations.connected_sites(tx)
             due = issues.accounts_due(tx, self.clock())
-        return [one for one in found if one.may_be_asked(self.clock()) and self._rest(one) <= self.now()], due
+        return [one for one in found if one.may_call(self.clock()) and self._rest(one) <= self.now()], due
 
     def _rest(self, site: Site) -> float:
         return self._rest_until.get(site.id, float("-inf"))
@@ -70,26 +70,26 @@ class Refresher:
         if self.reader.keyring.issues(site) is None:
             return
         while due := self._due(site):
-            told = self.reader.bring_up_to_date(site, due, IN_THE_BACKGROUND)
-            log.info("jira.refreshed", site=site.site_url, issues=len(due), flags=told)
+            raised = self.reader.bring_up_to_date(site, due, IN_THE_BACKGROUND)
+            log.info("jira.refreshed", site=site.site_url, issues=len(due), flags=raised)
 
     def _due(self, site: Site) -> list[issues.Issue]:
-        """The next issues to look up; empty where there are none, or the budget has no room for them."""
-        pace = self._paces.setdefault(site.id, TokenBucket(self.budget * _AT_ONCE_SHARE, self.budget / 3600))
-        room = min(MOST_AT_ONCE, int(pace.left(self.now())))
+        """The next issues to look up; empty where none is due, or the budget is used up."""
+        bucket = self._buckets.setdefault(site.id, TokenBucket(self.budget * _AT_ONCE_SHARE, self.budget / 3600))
+        room = min(MOST_AT_ONCE, int(bucket.left(self.now())))
         if room < 1:
             return []
         with self.db.read() as tx:
             due = issues.due(tx, site.account_id, self.clock(), room)
-        pace.take(self.now(), len(due))
+        bucket.take(self.now(), len(due))
         return due
 
-    def _ask_address(self, site: Site) -> None:
-        """See whether the site still lives where it did (a renamed one answers with a redirect)."""
-        if self.now() < self._ask_address_at.get(site.id, float("-inf")) or not self.client.is_secure(site.site_url):
+    def _check_address(self, site: Site) -> None:
+        """Note whether the site's address still works: a site that was renamed answers with a redirect."""
+        if self.now() < self._check_address_at.get(site.id, float("-inf")) or not self.client.is_secure(site.site_url):
             return
-        self._ask_address_at[site.id] = self.now() + _ASK_ADDRESS_SECONDS
+        self._check_address_at[site.id] = self.now() + _CHECK_ADDRESS_SECONDS
         with suppress(JiraError):
-            answer = self.client.get_public(f"{site.site_url}/_edge/tenant_info")
-            if answer.moved_to or answer.ok:
-                self.reader.trouble.moved(site, answer)
+            response = self.client.get_public(f"{site.site_url}/_edge/tenant_info")
+            if response.moved_to or response.ok:
+                self.reader.failure_policy.note_move(site, response)

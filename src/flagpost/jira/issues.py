@@ -1,4 +1,4 @@
-"""What Jira says of issues: looking them up, and following those that were moved, renamed, deleted or came back."""
+"""Looking issues up in Jira, and following those that were moved, renamed, deleted or came back."""
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -7,9 +7,10 @@ from typing import Any
 
 from flagpost.errors import JiraError
 from flagpost.jira import rate_limits
-from flagpost.jira.client import Answer, JiraClient, JiraUnreachable
+from flagpost.jira.client import JiraClient, JiraUnreachable
 from flagpost.jira.failure_policy import FailurePolicy
-from flagpost.jira.rate_limits import Endpoint, Limits, RateLimited, is_quota
+from flagpost.jira.rate_limits import Charge, Endpoint, RateLimited, RateLimiter, is_quota
+from flagpost.jira.response import JiraResponse
 from flagpost.jira.site_access import APP, IssueAccess, Keyring
 from flagpost.store.db import Transaction
 from flagpost.store.jira import issues, outbox
@@ -22,44 +23,45 @@ _FIELDS = ["summary", "status", "issuetype", "assignee", "project"]
 
 
 class NoAccess(JiraError):
-    """Flagpost has nothing to look issues up with: no app's token, and no API token."""
+    """Flagpost has neither the app's token nor an API token, so it cannot look issues up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a look-up may take, in seconds: waiting for a turn, for each answer (None: the setting), and all of it.
+    """How many seconds a look-up may take: for each turn, for each response (None: the setting), and in all.
 
-    `singles`: for how many issues it may ask one at a time. None: as long, and for as many, as it takes.
+    `singles`: for how many issues it may send a request each. None: no bound.
     """
 
     turn: float
-    answer: float | None
+    response: float | None
     total: float | None = None
     singles: int | None = None
 
 
 IN_THE_BACKGROUND = Patience(30.0, None)
-WHILE_SOMEBODY_WAITS = Patience(0.5, 3.0, 5.0, 10)
+INTERACTIVE = Patience(0.5, 3.0, 5.0, 10)
+"""For a request of a person, who waits for the answer."""
 
 
 Answers = Sequence[tuple[Issue, Issue | None]]
-"""Issues as they are stored, each with what Jira has for it now; None where it shows nothing."""
+"""Issues as they are stored, each with what Jira has for it now; None where Jira shows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """What came of a look-up, by what was asked for. Jira has no issue for what is neither `found` nor `unasked`.
+    """The issues that were `found`, by the key or id that was asked for, and the refs that there was no time for.
 
-    `unasked`: what there was no time for.
+    Jira has no issue for a ref that is in neither.
     """
 
     found: dict[str, Issue]
-    unasked: Collection[str] = ()
+    not_asked: Collection[str] = ()
 
 
 @dataclass(slots=True)
-class _Errand:
-    """One look-up under way, and what is left of its patience."""
+class _Lookup:
+    """One look-up that is under way, and what is left of its patience."""
 
     patience: Patience
     now: Callable[[], float]
@@ -77,18 +79,18 @@ class _Errand:
         return self.left > 0 and (most is None or self.singles < most)
 
     def seconds(self, most: float | None) -> float | None:
-        """How long a wait may be that may be `most` by itself (None: as the setting says)."""
+        """How long a step may take that by itself may take `most` (None: as the setting says)."""
         return most if self.left == float("inf") else min(most or self.left, max(self.left, 0.01))
 
 
 @dataclass(frozen=True, slots=True)
 class IssueReader:
-    """Asks Jira for issues; shared by all threads. `refresh_ms`: after how long an issue is looked up again."""
+    """Looks issues up; shared by all threads. `refresh_ms`: after how long an issue is due for another look-up."""
 
     client: JiraClient
     keyring: Keyring
-    limits: Limits
-    trouble: FailurePolicy
+    limiter: RateLimiter
+    failure_policy: FailurePolicy
     clock: Callable[[], int]
     pause: Callable[[float], None]
     refresh_ms: int
@@ -98,32 +100,32 @@ class IssueReader:
         """What Jira has for each of these keys or numeric ids, as far as `patience` goes.
 
         Raises NoAccess, or another JiraError where Jira gives no answer now. Follows moved issues (Atlassian: bulkfetch
-        "checks for moved issues"). The answer does not say which of the asked keys became which issue, so keys that
-        are not found under their own name are asked for one at a time.
+        "checks for moved issues"). The response does not say which of the requested keys became which issue, so keys
+        that are not found under their own name get a request each.
         """
-        errand = _Errand(patience, self.now, self.now())
+        lookup = _Lookup(patience, self.now, self.now())
         found: dict[str, Issue] = {}
-        unasked: set[str] = set()
+        not_asked: set[str] = set()
         for start in range(0, len(refs), MOST_AT_ONCE):
             part = list(refs[start : start + MOST_AT_ONCE])
-            if errand.left <= 0:
-                unasked.update(part)
+            if lookup.left <= 0:
+                not_asked.update(part)
                 continue
-            for issue in self._fetch(site, part, errand):
+            for issue in self._fetch(site, part, lookup):
                 found |= {ref: issue for ref in part if ref in (issue.key, issue.jira_id)}
-        singly = self._find_each(site, [ref for ref in refs if ref not in found and ref not in unasked], errand)
-        return LookedUp(found | singly.found, unasked.union(singly.unasked))
+        singly = self._find_each(site, [ref for ref in refs if ref not in found and ref not in not_asked], lookup)
+        return LookedUp(found | singly.found, not_asked.union(singly.not_asked))
 
-    def _find_each(self, site: Site, refs: Sequence[str], errand: _Errand) -> LookedUp:
-        """Those that come in time. Without a bound, an answer that does not come is raised as any other."""
+    def _find_each(self, site: Site, refs: Sequence[str], lookup: _Lookup) -> LookedUp:
+        """One request for each ref, as long as there is time. Without a bound in all, a failed request raises."""
         found: dict[str, Issue] = {}
         for number, ref in enumerate(refs):
-            if not errand.may_ask_for_one:
+            if not lookup.may_ask_for_one:
                 return LookedUp(found, refs[number:])
             try:
-                moved = self._find(site, ref, errand)
+                moved = self._find(site, ref, lookup)
             except (JiraUnreachable, RateLimited):
-                if errand.patience.total is None:
+                if lookup.patience.total is None:
                     raise
                 return LookedUp(found, refs[number:])
             if moved:
@@ -131,40 +133,40 @@ class IssueReader:
         return LookedUp(found)
 
     def bring_up_to_date(self, site: Site, known: Sequence[Issue], patience: Patience) -> int:
-        """Look these up and store what came; how many flags are sent to Jira because of it. Raises as `look_up`.
+        """Look these issues up and store the result; how many outbox entries that raised. Raises as `look_up`.
 
-        Those that there was no time for stay as they are, and are looked up when they are due.
+        Issues that there was no time for stay as they are, and are looked up when they are due.
         """
         answers = self.look_up_known(site, known, patience)
-        with self.trouble.db.write() as tx:
+        with self.failure_policy.db.write() as tx:
             return self.store_answers(tx, site.account_id, answers)
 
     def look_up_known(self, site: Site, known: Sequence[Issue], patience: Patience) -> Answers:
         """What Jira has for each of these issues now. Those that there was no time for are left out."""
         by_ref = {issue.jira_id or issue.key: issue for issue in known}
         result = self.look_up(site, list(by_ref), patience)
-        answers = [(issue, result.found.get(ref)) for ref, issue in by_ref.items() if ref not in result.unasked]
-        for _, answer in answers:
-            ISSUE_LOOKUPS.labels("absent" if answer is None else "found").inc()
+        answers = [(issue, result.found.get(ref)) for ref, issue in by_ref.items() if ref not in result.not_asked]
+        for _, found in answers:
+            ISSUE_LOOKUPS.labels("absent" if found is None else "found").inc()
         return answers
 
     def store_answers(self, tx: Transaction, account_id: str, answers: Answers) -> int:
-        """Store what Jira has for issues; how many flags are sent to Jira because of it.
+        """Store what Jira has for issues; how many outbox entries that raised.
 
-        The outbox entries of all their flags are locked before the first issue (`store.locks`).
+        The outbox entries of all their flags are locked before the first issue (`flagpost.store.locks`).
         """
         now = self.clock()
         seen = [issue for pair in answers for issue in pair if issue is not None]
         issues.lock_with_flags(tx, account_id, [ref for issue in seen for ref in (issue.jira_id, issue.key)])
         return sum(
             store_absent(tx, asked, now, now + self.refresh_ms)
-            if answer is None
-            else store(tx, account_id, asked, answer, now)
-            for asked, answer in answers
+            if found is None
+            else store(tx, account_id, asked, found, now)
+            for asked, found in answers
         )
 
-    def issue(self, body: Mapping[str, Any]) -> Issue:
-        """An issue as Jira's REST v3 and its webhooks describe it. Raises JiraError where that is no issue."""
+    def parse(self, body: Mapping[str, Any]) -> Issue:
+        """An issue as Jira's REST API v3 and its webhooks describe it. Raises JiraError where that is no issue."""
         fields = _object(body.get("fields"))
         status = _object(fields.get("status"))
         now = self.clock()
@@ -185,93 +187,93 @@ class IssueReader:
             due_at=now + self.refresh_ms,
         )
 
-    def _fetch(self, site: Site, refs: list[str], errand: _Errand) -> list[Issue]:
+    def _fetch(self, site: Site, refs: list[str], lookup: _Lookup) -> list[Issue]:
         body = {"issueIdsOrKeys": refs, "fields": _FIELDS}
-        answer = self._ask(site, rate_limits.FETCH_ISSUES, "/bulkfetch", errand, points=1 + len(refs), json=body)
-        _require_answer(answer)
-        return [self.issue(one) for one in answer.body.get("issues") or []]
+        response = self._call(site, rate_limits.FETCH_ISSUES, "/bulkfetch", lookup, points=1 + len(refs), json=body)
+        _require_answer(response)
+        return [self.parse(one) for one in response.body.get("issues") or []]
 
-    def _find(self, site: Site, ref: str, errand: _Errand) -> Issue | None:
-        errand.singles += 1
+    def _find(self, site: Site, ref: str, lookup: _Lookup) -> Issue | None:
+        lookup.singles += 1
         fields = {"fields": ",".join(_FIELDS)}
-        answer = self._ask(site, rate_limits.GET_ISSUE, f"/{ref}", errand, points=2, params=fields)
-        if answer.status == 404 and not answer.login_failed:
+        response = self._call(site, rate_limits.GET_ISSUE, f"/{ref}", lookup, points=2, params=fields)
+        if response.status == 404 and not response.login_failed:
             return None
-        _require_answer(answer)
-        return self.issue(answer.body)
+        _require_answer(response)
+        return self.parse(response.body)
 
-    def _ask(
-        self, site: Site, endpoint: Endpoint, path: str, errand: _Errand, *, points: float, **arguments: Any
-    ) -> Answer:
+    def _call(
+        self, site: Site, endpoint: Endpoint, path: str, lookup: _Lookup, *, points: float, **arguments: Any
+    ) -> JiraResponse:
         access = self.keyring.issues(site)
         if access is None:
             raise NoAccess
 
-        def send() -> Answer:
+        def send() -> JiraResponse:
             return self.client.call(
                 endpoint.method,
                 f"{access.url}/rest/api/3/issue{path}",
                 authorization=access.authorization,
                 site_url=access.site_url,
-                timeout=errand.seconds(errand.patience.answer),
+                timeout=lookup.seconds(lookup.patience.response),
                 **arguments,
             )
 
-        patience = errand.seconds(errand.patience.turn) or 0.0
-        answer = self.limits.ask(
-            site.cloud_id, access.pool, endpoint, send, pause=self.pause, patience=patience, points=points
-        )
-        self._heed(site, access, answer)
-        return answer
+        patience = lookup.seconds(lookup.patience.turn) or 0.0
+        charge = Charge(site.cloud_id, access.pool, endpoint, points)
+        response = self.limiter.send(charge, send, pause=self.pause, patience=patience)
+        self._observe(site, access, response)
+        return response
 
-    def _heed(self, site: Site, access: IssueAccess, answer: Answer) -> None:
-        """Note what an answer says beyond the issue itself."""
-        if is_quota(answer):
-            self.trouble.keep_quiet(site, answer)
-        elif answer.moved_to:
-            self.trouble.moved(site, answer)
-        elif access.pool != APP and (answer.status in (401, 403) or answer.login_failed):
-            status = 403 if answer.status == 403 else 401
-            self.keyring.refuse_api_token(site, f"Jira does not accept the API token any more ({status}).")
+    def _observe(self, site: Site, access: IssueAccess, response: JiraResponse) -> None:
+        """Note what a response says about the site and its token."""
+        if is_quota(response):
+            self.failure_policy.respect_quota(site, response)
+        elif response.moved_to:
+            self.failure_policy.note_move(site, response)
+        elif access.pool != APP and (response.status in (401, 403) or response.login_failed):
+            status = 403 if response.status == 403 else 401
+            self.keyring.stop_using_api_token(site, f"Jira does not accept the API token any more ({status}).")
 
 
-def store(tx: Transaction, account_id: str, asked: Issue, answer: Issue, now: int) -> int:
-    """Bring one issue up to date; how many flags Jira must hear of because of it.
+def store(tx: Transaction, account_id: str, asked: Issue, found: Issue, now: int) -> int:
+    """Store what Jira answered for an issue; how many outbox entries that raised.
 
-    `asked` is the row as it was before Jira was asked. Something that Jira has told since may not be in the answer yet:
-    then the issue is due at once, again, and what was said to be deleted stays so until that look.
+    `asked` is the row as it was before the request. Where an event about the issue arrived since, the response may be
+    older than the event: then the issue is due again at once, and one that the event deleted stays deleted until then.
+    The transaction has called `issues.lock_with_flags`.
     """
-    row = issues.present(tx, asked.id)
-    if row and row.marks != asked.marks:
-        answer = replace(answer, due_at=0, state="deleted" if row.state == "deleted" else answer.state)
-    issues.save(tx, account_id, answer)
+    row = issues.get(tx, asked.id)
+    if row and row.event_count != asked.event_count:
+        found = replace(found, due_at=0, state="deleted" if row.state == "deleted" else found.state)
+    issues.save(tx, account_id, found)
     was_gone = row.gone if row else asked.gone
-    if was_gone == answer.gone and asked.jira_id == answer.jira_id:
+    if was_gone == found.gone and asked.jira_id == found.jira_id:
         return 0
-    return outbox.bump(tx, issues.flags_of_issues(tx, account_id, [answer.key]), now)
+    return outbox.bump(tx, issues.flags_of_issues(tx, account_id, [found.key]), now)
 
 
 def store_absent(tx: Transaction, asked: Issue, now: int, due_at: int) -> int:
-    """Note that an issue was not shown; how many flags Jira must hear of because of it.
+    """Note that Jira did not show an issue; how many outbox entries that raised.
 
-    One that was there before may be gone, or Flagpost may not see it any more: flags are sent for it once more, and
-    the answer to that says which.
+    An issue that was known before may be gone, or Flagpost may have lost access to it. So its flags are sent once more,
+    and the response to that says which. The transaction has called `issues.lock_with_flags`.
     """
-    row = issues.present(tx, asked.id)
+    row = issues.get(tx, asked.id)
     if row is None:
         return 0
     state = row.state if row.gone else "hidden" if row.jira_id else "missing"
-    issues.note_absent(tx, row.id, state, now, 0 if row.marks != asked.marks else due_at)
+    issues.note_absent(tx, row.id, state, now, 0 if row.event_count != asked.event_count else due_at)
     if row.state == state:
         return 0
     return outbox.bump(tx, issues.flags_of_issue(tx, row.id), now)
 
 
-def _require_answer(answer: Answer) -> None:
-    if answer.login_failed:
-        raise JiraError("Jira does not accept what Flagpost asks with, and answered as it would anybody.")
-    if not answer.ok or not isinstance(answer.body, dict):
-        raise JiraError(answer.words())
+def _require_answer(response: JiraResponse) -> None:
+    if response.login_failed:
+        raise JiraError("Jira did not accept Flagpost's token, and answered as it answers without one.")
+    if not response.ok or not isinstance(response.body, dict):
+        raise JiraError(response.error_message())
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The Forge app's manifest for one's own Flagpost, as data. Addresses are fixed in it, so everybody has their own.
+"""The manifest of the Forge app, as data. It contains the addresses of one Flagpost, so each has an app of its own.
 
 Atlassian's rules for it: https://developer.atlassian.com/platform/forge/manifest-reference/
 """
@@ -12,15 +12,15 @@ MAX_URL_TEMPLATE = 255
 
 CONFIGURE_PAGE, ISSUE_PANEL = "configure-integration", "feature-flags"
 PAGES = frozenset({CONFIGURE_PAGE, ISSUE_PANEL})
-"""The keys of the app's pages, which their calls are told by (Atlassian: `context.moduleKey` of an invocation)."""
+"""The keys of the app's pages, which identify their calls (Atlassian: `context.moduleKey` of an invocation)."""
 
 LIFECYCLE = ("avi:forge:installed:app", "avi:forge:upgraded:app")
 
 CHANGES = (
-    "avi:jira:created:issue",  # a flag may wait for it: connected by a key before the issue was there, or imported
+    "avi:jira:created:issue",  # a flag may already be connected with its key, by an import for example
     "avi:jira:updated:issue",  # a new summary, status or assignee; also that it moved, as `issue_moved`
     "avi:jira:deleted:issue",
-    # None of an issue's own events comes when its whole project goes or returns.
+    # Jira sends no event of the single issues when their whole project disappears or returns.
     "avi:jira:updated:project",  # a new project key gives every issue a new key
     "avi:jira:deleted:project",
     "avi:jira:softdeleted:project",
@@ -28,20 +28,20 @@ CHANGES = (
     "avi:jira:archived:project",
     "avi:jira:unarchived:project",
 )
-"""What happens to issues that Flagpost has to hear of; Atlassian asks `read:jira-work` for each."""
+"""The events about issues that Flagpost needs; Atlassian requires `read:jira-work` for each."""
 
 SCOPES = (
-    "read:feature-flag-info:jira",  # reading back what Jira holds of a flag, to find what differs
-    "write:feature-flag-info:jira",  # telling Jira of flags
-    "delete:feature-flag-info:jira",  # having Jira forget a flag whose last issue was disconnected
-    "read:jira-work",  # looking an issue up, following one that moved, and every event of `CHANGES`
-    "read:app-system-token",  # being handed the app's token with each call, without which none of these works
+    "read:feature-flag-info:jira",  # reading a flag back from Jira, to compare it
+    "write:feature-flag-info:jira",  # sending flags
+    "delete:feature-flag-info:jira",  # deleting a flag whose last issue was disconnected
+    "read:jira-work",  # looking issues up, moved ones too, and every event of `CHANGES`
+    "read:app-system-token",  # receiving the app's token with each call, which all of the above need
 )
-"""All the app asks for. An admin agrees to each when it is installed."""
+"""All permissions that the app needs. An admin agrees to each when installing it."""
 
 
 def forge_manifest(base_url: str, app_id: str) -> dict[str, Any]:
-    """What Jira has to know: where Create and Connect lead, the app's pages, and what is called when.
+    """The manifest: where Create and Connect lead, the app's pages, and which endpoint is called when.
 
     Raises InvalidInput where the base URL makes an address too long for Jira.
     """
@@ -109,14 +109,14 @@ def _issue_panel() -> dict[str, Any]:
     return {
         "key": ISSUE_PANEL,
         "title": "Feature flags",
-        "icon": "resource:panel;icon.svg",  # an absolute address would need a permission for images from outside
+        "icon": "resource:panel;icon.svg",  # an absolute address would need a permission for external images
         "resource": "panel",
         "resolver": {"endpoint": "panel"},
     }
 
 
 def _endpoint(name: str) -> dict[str, Any]:
-    """An endpoint and the tokens it is sent.
+    """An endpoint, and the tokens that Atlassian sends to it.
 
     A page's calls name their paths themselves (Atlassian, manifest-reference/endpoint: "UI module remote resolver
     endpoint paths are always specified in invokeRemote requests"), so that `panel` covers `/forge/panel/search` too.

@@ -1,7 +1,7 @@
-"""What a flag looks like to Jira: Atlassian's Feature Flags API 0.1, `POST …/bulk`. Pure.
+"""The payload of a flag, as Atlassian's Feature Flags API 0.1 takes it (`POST …/bulk`). Pure.
 
-Lengths are Atlassian's. A text that is too long is cut, because a flag that Jira refuses helps nobody; an address is
-never cut, because half an address is worse than none: Flagpost's own are far below the limit.
+Lengths are Atlassian's. A text that is too long is cut, because otherwise Jira would refuse the whole flag. An address
+is never cut, because a part of an address is useless; Flagpost's own addresses are far below the limit.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ _MAX_TEXT = 255
 
 @dataclass(frozen=True, slots=True)
 class JiraFlagState:
-    """One flag as it stands now, with everything that its payload is made of.
+    """One flag in its present state, with everything that its payload needs.
 
-    `issues` are numeric ids where they are known, since those survive moves, and keys otherwise. `sequence` is
+    `issues` are numeric ids where they are known, because those survive moves, and keys otherwise. `version` is
     Atlassian's `updateSequenceId`. Times are milliseconds since 1970.
     """
 
@@ -31,12 +31,12 @@ class JiraFlagState:
     state: FlagState
     url: str
     last_updated: int
-    sequence: int
+    version: int
     issues: tuple[str, ...]
 
 
 def flag_payload(flag: JiraFlagState) -> dict[str, Any]:
-    """The flag as one object of the request's `flags`."""
+    """The flag as one object of the `flags` of a request."""
     status = _status(flag.state)
     when = _moment(flag.last_updated)
     environment = {"name": flag.environment_name[:_MAX_TEXT], "type": flag.environment_type}
@@ -46,19 +46,19 @@ def flag_payload(flag: JiraFlagState) -> dict[str, Any]:
         "id": flag.id,
         "key": flag.name[:_MAX_TEXT],
         "displayName": flag.name[:_MAX_TEXT],
-        "updateSequenceId": flag.sequence,
+        "updateSequenceId": flag.version,
         "associations": _associations(flag.issues),
         "summary": summary,
         "details": [{**summary, "environment": environment}],
     }
 
 
-def farewell_payload(
-    flag_id: str, name: str, sequence: int, issues: Sequence[str], url: str, now: int
+def tombstone_payload(
+    flag_id: str, name: str, version: int, issues: Sequence[str], url: str, now: int
 ) -> dict[str, Any]:
-    """A flag that should be gone and cannot be deleted: shown as off, and why, on the issues it was sent with last.
+    """A flag that should disappear, and that Jira refuses to delete: shown as off and disconnected.
 
-    An association with no issue, or with unknown ones only, would not be stored (Atlassian), so it keeps these.
+    `issues` are those that it was last sent with, because Jira would not store it with unknown issues, or with none.
     """
     when = _moment(now)
     status = {"enabled": False, "rollout": {"text": "Disconnected in Flagpost"}}
@@ -68,7 +68,7 @@ def farewell_payload(
         "id": flag_id,
         "key": name[:_MAX_TEXT],
         "displayName": name[:_MAX_TEXT],
-        "updateSequenceId": sequence,
+        "updateSequenceId": version,
         "associations": _associations(issues),
         "summary": summary,
         "details": [{**summary, "environment": {"name": "Disconnected in Flagpost"}}],
@@ -76,7 +76,7 @@ def farewell_payload(
 
 
 def bulk_request(flags: Sequence[Mapping[str, Any]], properties: Mapping[str, str]) -> dict[str, Any]:
-    """The request body for up to 100 flags that share `properties`, by which they can be deleted again."""
+    """The body of a request for up to 100 flags. They can be deleted again by the `properties` that they share."""
     return {"properties": dict(properties), "flags": list(flags), "providerMetadata": {"product": "Flagpost"}}
 
 

@@ -1,4 +1,4 @@
-"""Forgetting what is older than it need be: the log of pushes, its sums, checks and back-fills of long ago."""
+"""Deleting old rows: of the delivery log, its sums by the hour, reconciliations and resyncs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ _DAY_MS = 86_400_000
 
 @dataclass
 class Retention:
-    """Keeps the log of pushes for so many days, and so many rows an account, and its sums for so many days.
+    """Keeps the delivery log for `log_days` and up to `log_rows` of each account, and its sums for `sums_days`.
 
-    A little at a time, so that nobody who writes has to wait for it.
+    Each transaction deletes few rows, so that other writers do not have to wait long.
     """
 
     db: Database
@@ -30,18 +30,18 @@ class Retention:
         with self.db.read() as tx:
             every = accounts.all_ids(tx)
         for account_id in every:
-            self._forget(account_id)
+            self._delete_old(account_id)
 
-    def _forget(self, account_id: str) -> None:
+    def _delete_old(self, account_id: str) -> None:
         now = self.clock()
         with self.db.read() as tx:
             too_many = delivery_log.time_of_nth(tx, account_id, self.log_rows)
         before = max(now - self.log_days * _DAY_MS, (too_many or 0) + 1)
         for _ in range(_STEPS):
             with self.db.write() as tx:
-                if delivery_log.forget_older(tx, account_id, before, _AT_ONCE) < _AT_ONCE:
+                if delivery_log.delete_older(tx, account_id, before, _AT_ONCE) < _AT_ONCE:
                     break
         with self.db.write() as tx:
-            delivery_log.forget_hours(tx, account_id, now - self.sums_days * _DAY_MS)
-            reconciliations.forget_older(tx, account_id)
-            resyncs.forget_older(tx, account_id)
+            delivery_log.delete_hours(tx, account_id, now - self.sums_days * _DAY_MS)
+            reconciliations.delete_older(tx, account_id)
+            resyncs.delete_older(tx, account_id)

@@ -1,4 +1,4 @@
-"""Secrets that Flagpost must be able to read again: encrypted at rest, with keys that can be rotated."""
+"""Encryption of stored secrets that Flagpost has to read again, with keys that can be rotated."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ ASSUMED_TOKEN_LIFE_MS = 2 * 3600 * 1000  # Atlassian: a delivered system token i
 
 
 class SecretBox:
-    """Encrypts with the newest key, decrypts with any."""
+    """Encrypts with the newest key, and decrypts with any of them."""
 
     def __init__(self, keys: list[str]) -> None:
         try:
@@ -29,16 +29,16 @@ class SecretBox:
             ) from None
 
     def encrypt(self, text: str) -> bytes:
-        """What to store of a secret."""
+        """The bytes to store for a secret."""
         return self._fernet.encrypt(text.encode())
 
     def renewed(self, stored: bytes) -> bytes | None:
-        """The same secret, encrypted with the newest key; None where it is already, or no key of today fits it."""
+        """A stored secret encrypted with the newest key; None where it already is, or where no key fits it."""
         text = self.decrypt(stored)
         return None if text is None or _fits(self._newest, stored) else self.encrypt(text)
 
     def decrypt(self, stored: bytes) -> str | None:
-        """The secret; None where no key of today fits it, so that it has to be asked for again."""
+        """The secret; None where no key fits it, so that a person has to enter it again."""
         try:
             return self._fernet.decrypt(stored).decode()
         except InvalidToken:
@@ -54,7 +54,7 @@ def _fits(key: Fernet, stored: bytes) -> bool:
 
 
 def secret_box(settings: Settings) -> SecretBox:
-    """The box for these settings; makes a key file beside the SQLite database where no key is set."""
+    """The box for these settings. Where no key is set, makes a key file beside the SQLite database."""
     if settings.secret_keys:
         return SecretBox([key.get_secret_value() for key in settings.secret_keys])
     if settings.sqlite_file is None:
@@ -65,7 +65,7 @@ def secret_box(settings: Settings) -> SecretBox:
 
 
 def _key_in(file: Path) -> str:
-    """The key in this file; makes it, whole or not at all, so that two processes that start at once agree on one."""
+    """The key in this file, which is made whole or not at all, so that two processes that start at once share it."""
     try:
         if not file.exists():
             _make_key(file)
@@ -86,7 +86,7 @@ def _make_key(file: Path) -> None:
 
 
 def token_expiry(token: str, now: int) -> int:
-    """When a system token ends, in milliseconds: what it says itself, or where it is opaque, the documented least."""
+    """When a system token expires, in milliseconds: by its own claim, or, where it has none, the documented minimum."""
     try:
         claims = token.split(".")[1]
         expiry = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"]

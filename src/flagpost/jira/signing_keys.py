@@ -1,16 +1,16 @@
-"""Atlassian's key set, with which what the Jira app sends is signed.
+"""Atlassian's key set, whose keys sign what the Jira app sends.
 
-It is fetched when it is first needed, again every hour, and when a key is asked for that it does not hold, which is how
-keys are rotated. Three things must not come of that.
+Flagpost fetches it when it is first needed, again every hour, and when a token names a key that is not in it, which is
+how Atlassian rotates keys. Three things must not follow from that.
 
-*A storm*: a stranger could make up key ids to have it fetched over and over, and while Atlassian is away every call
-would fetch it in vain. So before each fetch it is noted that the next one has to wait, and only one that found what was
-asked for strikes that off.
+*A storm*: a stranger could invent key ids to cause one fetch after another, and while Atlassian does not answer, every
+call would fetch in vain. So each fetch first notes that the next one has to wait, and removes that note only where it
+found the key that was asked for.
 
-*A queue*: one fetch runs at a time, outside the lock. Whoever holds a key that is known goes on with it; who does not
-waits a moment for the fetch that is running, and no longer.
+*A queue*: one fetch runs at a time, outside the lock. A call with a known key goes on; a call with an unknown key waits
+a moment for the fetch that is running, and no longer.
 
-*An outage*: where a fetch fails, the keys that are known go on being believed.
+*An outage*: where a fetch fails, the known keys stay valid.
 """
 
 import threading
@@ -28,12 +28,12 @@ log = structlog.get_logger(__name__)
 
 _LIFE_SECONDS = 3600.0
 _WAIT_AFTER_FRUITLESS_FETCH = 30.0
-_WAIT_AFTER_FAILURE = 5.0  # with no word from Atlassian, calls are put off, and should not be for long
-_PATIENCE_SECONDS = 3.0  # for a fetch of another thread's
+_WAIT_AFTER_FAILURE = 5.0  # until Atlassian answers, calls with unknown keys fail, which should not last
+_PATIENCE_SECONDS = 3.0  # for a fetch of another thread
 
 
 class SigningKeys:
-    """Finds keys by their ids; shared by all threads. `fetch` gives the key set as JSON, or raises JiraUnreachable."""
+    """Finds keys by their ids; for all threads. `fetch` returns the key set as JSON, or raises JiraUnreachable."""
 
     def __init__(self, fetch: Callable[[], Any], now: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
@@ -45,7 +45,7 @@ class SigningKeys:
         self._running: threading.Event | None = None
 
     def find(self, key_id: str) -> RSAKey | None:
-        """The key with this id; None where Atlassian has none. JiraUnreachable where that cannot be said now."""
+        """The key with this id; None where Atlassian has none. Raises JiraUnreachable while Atlassian does not say."""
         if key_id not in self._keys:
             return self._newly_fetched(key_id)
         if self._now() - self._fetched_at > _LIFE_SECONDS:
@@ -72,7 +72,7 @@ class SigningKeys:
         return found
 
     def _begin(self) -> tuple[threading.Event | None, threading.Event | None]:
-        """A fetch for the caller to run, or the one that another thread runs; neither, where the next has to wait."""
+        """A fetch for the caller to run, or the one that another thread runs; neither where a fetch has to wait."""
         with self._lock:
             if self._running or self._now() < self._not_before:
                 return None, self._running
@@ -96,7 +96,7 @@ class SigningKeys:
 
 
 def _rsa_keys(key_set: Any) -> dict[str, RSAKey]:
-    """The keys by their ids. One of a kind that is not known does not spoil the others (RFC 7517, section 5)."""
+    """The keys by their ids. A key of an unknown kind is skipped (RFC 7517, section 5)."""
     found = key_set.get("keys") if isinstance(key_set, dict) else None
     keys: dict[str, RSAKey] = {}
     for one in found if isinstance(found, list) else []:
@@ -107,5 +107,5 @@ def _rsa_keys(key_set: Any) -> dict[str, RSAKey]:
         if isinstance(key, RSAKey) and key.kid:
             keys[key.kid] = key
     if not keys:
-        raise JiraUnreachable("What came as Atlassian's key set holds no key.")
+        raise JiraUnreachable("Atlassian's key set holds no key.")
     return keys

@@ -1,9 +1,9 @@
-"""The keys to a Jira site: what to send, and where, so that Jira lets Flagpost in.
+"""Access to a Jira site: which address to call, with which token.
 
-A site is reached in one of two ways. *app*: the Forge app's system token, which the app brings and nobody can ask for.
-*oauth*: credentials that an admin of the site made, for which Atlassian gives a token that lasts minutes
-(`POST /oauth/token`, client credentials). Those open the Feature Flags API alone; issues are looked up with an API
-token, where one was given.
+A site is connected in one of two ways. *app*: the Forge app's system token, which the app sends; Flagpost cannot
+request it. *oauth*: credentials that an admin of the site made, for which Atlassian gives a token that lasts some
+minutes (`POST /oauth/token`, client credentials). Those open the Feature Flags API only; issues are looked up with an
+API token, where an admin entered one.
 """
 
 import threading
@@ -24,12 +24,12 @@ _ASSUMED_LIFE_SECONDS = 15 * 60  # Atlassian: an OAuth token lasts "15 minutes, 
 
 
 def oauth_pool(client_id: str) -> str:
-    """Whose hourly points a call with OAuth credentials costs."""
+    """The name of the hourly points that a request with OAuth credentials costs."""
     return f"oauth:{client_id}"
 
 
 def api_pool(credentials_id: str) -> str:
-    """Whose hourly points a call with an API token costs."""
+    """The name of the hourly points that a request with an API token costs."""
     return f"api:{credentials_id}"
 
 
@@ -44,7 +44,7 @@ class CredentialsRefused(JiraError):
 
 
 class TokenNotGiven(JiraError):
-    """Atlassian gave no token just now."""
+    """Atlassian gave no token just now. `retry_after`: how many seconds it asks to wait; None where it does not say."""
 
     permanent = False
 
@@ -55,7 +55,7 @@ class TokenNotGiven(JiraError):
 
 @dataclass(frozen=True, slots=True)
 class FlagsAccess:
-    """How to call the Feature Flags API: under `url`, with `authorization`. `pool`: whose hourly points it costs."""
+    """How to call the Feature Flags API: under `url`, with `authorization`. `pool` names the points that it costs."""
 
     url: str
     authorization: str
@@ -64,7 +64,7 @@ class FlagsAccess:
 
 @dataclass(frozen=True, slots=True)
 class IssueAccess:
-    """How to call REST v3, under `url`. `site_url` is set where that is the site's own address."""
+    """How to call Jira's REST API v3, under `url`. `site_url` is set where that is the site's own address."""
 
     url: str
     authorization: str
@@ -80,11 +80,11 @@ class _Token:
 
 
 class OAuthTokens:
-    """Tokens for OAuth credentials, each fetched ahead of its end, once for all threads.
+    """Tokens for OAuth credentials, each fetched before the last one expires, once for all threads.
 
-    *Problem*: when a token nears its end, every thread would fetch a new one; were they to wait for one another, each
-    renewal would halt all of them. *Solution*: while the present token still works, whoever finds the lock taken goes
-    on with it; only where there is none that works do they wait, and find the new one when they get the lock.
+    *Problem*: when a token is about to expire, every thread would fetch a new one; and where they wait for one another,
+    each renewal stops all of them. *Solution*: while the present token works, a thread that finds the lock taken uses
+    that token. Only where no token works do the threads wait, and find the new one when they get the lock.
     """
 
     def __init__(self, client: JiraClient, clock: Callable[[], int]) -> None:
@@ -94,7 +94,7 @@ class OAuthTokens:
         self._locks: dict[tuple[str, str], threading.Lock] = {}
 
     def token(self, client_id: str, client_secret: str) -> str:
-        """A token that works. CredentialsRefused, TokenNotGiven or JiraUnreachable where there is none to be had."""
+        """A token that works. Raises CredentialsRefused, TokenNotGiven or JiraUnreachable where there is none."""
         key = (client_id, client_secret)
         now, known = self._clock(), self._tokens.get(key)
         if known and now < known.fetch_at:
@@ -111,11 +111,11 @@ class OAuthTokens:
             return self._fetch(key, known if works else None)
         finally:
             lock.release()
-            if key not in self._tokens:  # mistyped: nobody will ask with it again
+            if key not in self._tokens:  # mistyped credentials: no further request will use them
                 self._locks.pop(key, None)
 
     def forget(self, client_id: str, client_secret: str) -> None:
-        """Jira does not take this token any more, whatever its life was to be."""
+        """Drop a token that Jira does not accept any more, although it has not expired."""
         self._tokens.pop((client_id, client_secret), None)
 
     def _fetch(self, key: tuple[str, str], present: _Token | None) -> str:
@@ -129,13 +129,13 @@ class OAuthTokens:
         return new.text
 
     def _new(self, client_id: str, client_secret: str) -> _Token:
-        answer = self._client.oauth_token(client_id, client_secret)
-        if answer.status in (400, 401, 403):
+        response = self._client.oauth_token(client_id, client_secret)
+        if response.status in (400, 401, 403):
             raise CredentialsRefused
-        text = answer.body.get("access_token") if answer.ok and isinstance(answer.body, dict) else None
+        text = response.body.get("access_token") if response.ok and isinstance(response.body, dict) else None
         if not isinstance(text, str) or not text:
-            raise TokenNotGiven(f"Atlassian gave no token: {answer.words()}", answer.retry_after)
-        life = _life(answer.body.get("expires_in")) * 1000
+            raise TokenNotGiven(f"Atlassian gave no token: {response.error_message()}", response.retry_after)
+        life = _life(response.body.get("expires_in")) * 1000
         now = self._clock()
         return _Token(text, now + int(life * (1 - _FETCH_WHEN_LEFT)), now + life)
 
@@ -145,7 +145,7 @@ def _life(seconds: object) -> int:
 
 
 class Keyring:
-    """Finds the way into a site, whichever it is; shared by all threads."""
+    """Gives access to a site, in the way in which it is connected; shared by all threads."""
 
     def __init__(self, db: Database, client: JiraClient, box: SecretBox, clock: Callable[[], int]) -> None:
         self._db = db
@@ -155,12 +155,12 @@ class Keyring:
         self.tokens = OAuthTokens(client, clock)
 
     def flags(self, site: Site) -> FlagsAccess:
-        """The Feature Flags API of a site.
+        """Access to the Feature Flags API of a site.
 
-        Raises WaitingForToken (the app has to bring one), CredentialsRefused (a person has to mend it), TokenNotGiven
-        or JiraUnreachable (later).
+        Raises WaitingForToken (the app has to send a token), CredentialsRefused (a person has to enter others), or,
+        where trying later helps, TokenNotGiven or JiraUnreachable.
         """
-        if site.way == OAUTH:
+        if site.auth_method == OAUTH:
             given = self._credentials(site)
             token = self.tokens.token(given.client_id, self._secret(given))
             return FlagsAccess(self._client.oauth_flags_url(site.cloud_id), bearer(token), oauth_pool(given.client_id))
@@ -168,16 +168,16 @@ class Keyring:
         return FlagsAccess(f"{url}/rest/featureflags/0.1", bearer(token), APP)
 
     def flags_url(self, site: Site, installation: Installation | None) -> str:
-        """Where the Feature Flags API of a site is, with or without a token; `installation` is that of the app."""
-        if site.way == OAUTH:
+        """The address of a site's Feature Flags API, with or without a token; `installation` is that of the app."""
+        if site.auth_method == OAUTH:
             return self._client.oauth_flags_url(site.cloud_id)
         url = installation.api_base_url if installation else self._client.gateway_url(site.cloud_id)
         return f"{url}/rest/featureflags/0.1"
 
     def issues(self, site: Site) -> IssueAccess | None:
-        """REST v3 of a site; None where Flagpost has no key to it now."""
+        """Access to the REST API v3 of a site; None where Flagpost has no token for it now."""
         try:
-            if site.way == APP:
+            if site.auth_method == APP:
                 url, token = self._app(site)
                 return IssueAccess(url, bearer(token), APP, None)
             return self._with_api_token(self._credentials(site))
@@ -185,18 +185,18 @@ class Keyring:
             return None
 
     def renew(self, site: Site) -> bool:
-        """After a 401: whether asking once more, with a token newly fetched, can help."""
-        if site.way != OAUTH:
+        """After a 401, drop the token; whether another attempt, with a newly fetched token, can help."""
+        if site.auth_method != OAUTH:
             return False
         given = self._credentials(site)
         self.tokens.forget(given.client_id, self._secret(given))
         return True
 
-    def refuse_api_token(self, site: Site, words: str) -> None:
-        """Jira does not take the API token any more: use it no further, and say so where it was entered."""
+    def stop_using_api_token(self, site: Site, message: str) -> None:
+        """Note Jira's refusal of the API token: it is not used any more, and the admin page says so."""
         with self._db.write() as tx:
             if given := credentials.of_account(tx, site.account_id):
-                credentials.update(tx, given.id, api_refused=words)
+                credentials.update(tx, given.id, api_refusal=message)
 
     def _app(self, site: Site) -> tuple[str, str]:
         with self._db.read() as tx:
@@ -226,7 +226,7 @@ class Keyring:
 
     def _with_api_token(self, given: Credentials) -> IssueAccess | None:
         token = self._box.decrypt(given.api_token) if given.api_token else None
-        if token is None or given.api_email is None or given.api_base_url is None or given.api_refused:
+        if token is None or given.api_email is None or given.api_base_url is None or given.api_refusal:
             return None
         at_site = given.api_base_url if given.api_base_url == given.site_url else None
         return IssueAccess(given.api_base_url, basic(given.api_email, token), api_pool(given.id), at_site)

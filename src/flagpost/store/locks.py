@@ -45,8 +45,11 @@ LOCK_ORDER = (
     "flag_sets",
     "change_requests",
     "jira_sites",
-    "pushes",
+    "outbox_entries",
+    "resyncs",
     "issues",
+    "jira_removals",
+    "reconciliations",
     "change_numbers",
 )
 """The tables whose rows are locked, in the order of the locks. What hangs on one of them is locked with it."""

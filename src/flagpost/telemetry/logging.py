@@ -1,28 +1,26 @@
 """Structured logs on standard error, without secrets.
 
 **From a user's change to Jira.** Every log line of a request has its id, `request` (`flagpost.web.headers` creates it
-or accepts the caller's). A change stores that id with its outbox entries (`store.jira.outbox`), in its own transaction,
-so that the id outlives the process. A delivery can run on another host and send many changes as one. It has an id of
-its own, `delivery`, and its lines have the ids of the requests whose changes it sends, as `changes`. The line of the
-call also has Atlassian's id, `trace`. So one search for the id of a request finds the whole way of its change.
+or accepts the caller's). A change stores that id with its outbox entries (`store.jira.outbox_requests`), in its own
+transaction, so that the id outlives the process. A delivery can run on another host and send many changes as one. It
+has an id of its own, `delivery`. Its lines have the ids of the requests whose changes it sends: the newest ten at most,
+as `changes`, and the number of further ones, as `changes_more`. The line of the call also has Atlassian's id, `trace`.
+So one search for the id of a request finds the whole way of its change.
 """
 
 import logging
 import re
 import sys
 import uuid
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import structlog
 
-log = structlog.get_logger(__name__)
-
 _SECRET_WORDS = ("token", "secret", "password", "authorization", "cookie")
 _NOISY_LOGGERS = ("httpx2", "httpcore2", "alembic", "uvicorn.access", "procrastinate")
 _LOGGERS_WITH_HANDLERS = ("uvicorn", "uvicorn.error", "uvicorn.access")
-_IDS_A_LINE = 10
 _VALID_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{7,63}")
 
 
@@ -58,16 +56,11 @@ def as_delivery() -> Iterator[str]:
 
 
 @contextmanager
-def with_changes(requests: Iterable[Iterable[str]]) -> Iterator[list[str]]:
-    """Add the ids of these requests, at most ten, to the log lines of the block, as `changes`. Gives all ids.
-
-    Further ids get lines of their own, ten a line, so that a search for any id finds the delivery.
-    """
-    ids = list(dict.fromkeys(one for several in requests for one in several))
-    for start in range(_IDS_A_LINE, len(ids), _IDS_A_LINE):
-        log.info("delivery.more_changes", changes=ids[start : start + _IDS_A_LINE])
-    with structlog.contextvars.bound_contextvars(changes=ids[:_IDS_A_LINE]):
-        yield ids
+def naming_changes(request_ids: Sequence[str], more: int) -> Iterator[None]:
+    """Add these ids to the log lines of the block, as `changes`, and the number of further ids, as `changes_more`."""
+    names = {"changes": list(request_ids)} | ({"changes_more": more} if more else {})
+    with structlog.contextvars.bound_contextvars(**names):
+        yield
 
 
 def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

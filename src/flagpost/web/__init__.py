@@ -1,1 +1,1 @@
-"""The HTTP edge: Admin API, console, and what the Jira app calls. The only package that speaks FastAPI."""
+"""The HTTP edge: Admin API, REST API, SDK endpoints, console, the Jira app's endpoints. Only it uses FastAPI."""

@@ -1,16 +1,16 @@
-"""Who may call a route. Every route declares exactly one of these, and a test looks that it does.
+"""Who may call a route. Every route declares exactly one of these guards; a test checks that.
 
 - `anyone`: no proof needed.
-- `person`: somebody who is signed in, by the session cookie.
+- `person`: a signed-in user, by the session cookie.
 - `key_holder`: a program with an API key, as ``Authorization: Bearer …`` or ``x-api-key: …`` (Split takes both).
 - `jira_app`: the app in Jira itself, by an invocation token that Atlassian signed.
-- `configure_page`, `issue_panel`: somebody who has that page of the app before them, by the same kind of token. Anybody
-  who can see an issue holds such tokens of its panel; so they open the panel's routes, and no others.
+- `configure_page`, `issue_panel`: a user of that page of the app, by such a token. Every user who can see an issue has
+  tokens of its panel; so these open the panel's routes, and no others.
 - `sdk_key`: an application, with an SDK key; see `flagpost.web.sdk.authenticated_routes`, which checks it.
-- `jira_webhook`: a webhook of a Jira site, by the signature over what it sends.
-- `watcher`: monitoring, by `FLAGPOST_METRICS_TOKEN` or from this very machine.
+- `jira_webhook`: a webhook of a Jira site, by the signature over its body.
+- `watcher`: monitoring, by `FLAGPOST_METRICS_TOKEN` or from this machine.
 
-What they may then *do* is decided by the actions.
+The actions decide what a caller may then *do*.
 """
 
 import hmac
@@ -35,7 +35,7 @@ from flagpost.jira.manifest import CONFIGURE_PAGE, ISSUE_PANEL, PAGES
 from flagpost.web.state import Ctx
 
 SESSION_COOKIE = "flagpost_session"
-_MARKS_OF_PROXIES = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+_PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 SECURE_SESSION_COOKIE = "__Host-flagpost_session"
 
 _bearer = HTTPBearer(auto_error=False, description="An admin API key.")
@@ -47,12 +47,12 @@ async def anyone() -> None:
 
 
 def session_token(request: Request) -> str | None:
-    """The session cookie's value; its name depends on whether the page came over https."""
+    """The session cookie's value; its name differs between http and https."""
     return request.cookies.get(SECURE_SESSION_COOKIE) or request.cookies.get(SESSION_COOKIE)
 
 
 def person(request: Request, ctx: Ctx) -> SignedIn:
-    """Somebody who is signed in."""
+    """The signed-in user. NotSignedIn without a session."""
     found = signed_in(ctx, session_token(request))
     if found is None:
         raise NotSignedIn("Please sign in.")
@@ -73,17 +73,17 @@ def key_holder(
 
 @dataclass(frozen=True, slots=True)
 class JiraCall:
-    """A proven call of the Jira app, with the system token it brought (Atlassian: x-forge-oauth-system)."""
+    """An authenticated call of the Jira app, with its system token (Atlassian: x-forge-oauth-system)."""
 
     invocation: Invocation
     system_token: str | None
 
 
 def jira_app(request: Request, ctx: Ctx) -> JiraCall:
-    """The app in Jira, without a person: an event, the hourly trigger, its end.
+    """The app in Jira, without a user: an event, the hourly trigger, the uninstallation.
 
-    Atlassian describes the `context` of tokens from a page only. So a page's is refused, rather than one that lacks
-    the trigger's key.
+    Atlassian documents the `context` of tokens from a page only. So the token of a page is refused, instead of
+    requiring a key that only triggers have.
     """
     call = _jira_call(request, ctx)
     if call.invocation.page in PAGES:
@@ -97,7 +97,7 @@ def configure_page(request: Request, ctx: Ctx) -> JiraCall:
 
 
 def issue_panel(request: Request, ctx: Ctx) -> JiraCall:
-    """Somebody who sees an issue, in the app's panel on it."""
+    """A user who sees an issue, in the app's panel on it."""
     return _page_call(request, ctx, ISSUE_PANEL)
 
 
@@ -116,16 +116,16 @@ def _jira_call(request: Request, ctx: Context) -> JiraCall:
 
 
 async def jira_webhook(request: Request, ctx: Ctx, credentials: str) -> HookCall:
-    """A webhook of a Jira site, which signs the body as it was sent."""
+    """A webhook of a Jira site, which signs its body."""
     raw, signature = await request.body(), request.headers.get("x-hub-signature")
     return await run_in_threadpool(proven_hook, ctx, credentials, signature, raw)
 
 
 def watcher(request: Request, ctx: Ctx) -> None:
-    """Monitoring: with the token that was set; where none was, from this machine, and only where it is the only one.
+    """Monitoring, with the configured token; without one, only from this machine, and only if no other can call it.
 
-    Behind a proxy on the same machine everybody seems to come from here. So as soon as Flagpost has an address that
-    others reach, or a request was passed on by anybody, the token is needed.
+    Behind a proxy on the same machine, every request seems to come from here. So the token is required as soon as
+    Flagpost has an address that other machines reach, or a proxy forwarded the request.
     """
     if ctx.settings.metrics_token is not None:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
@@ -134,14 +134,14 @@ def watcher(request: Request, ctx: Ctx) -> None:
             return
         raise NotSignedIn("Metrics are read with Authorization: Bearer and the value of FLAGPOST_METRICS_TOKEN.")
     here = request.client is not None and is_loopback(request.client.host)
-    passed_on = any(name in request.headers for name in _MARKS_OF_PROXIES)
+    forwarded = any(name in request.headers for name in _PROXY_HEADERS)
     alone = is_loopback(urlsplit(ctx.settings.public_url).hostname or "")
-    if not (here and alone) or passed_on:
+    if not (here and alone) or forwarded:
         raise NotSignedIn("To read metrics from elsewhere, or behind a proxy, set FLAGPOST_METRICS_TOKEN.")
 
 
 async def sdk_key() -> None:
-    """An application with an SDK key. Its routes are raw ones, which name this and are checked where they are made."""
+    """An application with an SDK key. The raw routes name this guard and check the key themselves."""
 
 
 Person = Annotated[SignedIn, Depends(person)]

@@ -1,8 +1,8 @@
-"""What every answer carries and every request must pass: security headers, one id a request, same-origin protection.
+"""The security headers of every answer, one id a request, and same-origin protection.
 
-A request that changes something with a session cookie must come from one of Flagpost's own pages. Browsers say where a
-request comes from in `Sec-Fetch-Site`, and older ones in `Origin`; neither can be set by a page's script. One that says
-neither is refused, since no browser in use today sends such a form. Paths for programs do not look at cookies at all.
+A request that changes something with a session cookie must come from one of Flagpost's own pages. Browsers send its
+origin in `Sec-Fetch-Site`, and older ones in `Origin`; a page's script can set neither. A request without both is
+refused, since every browser in use today sends one of them with a form. Paths for programs ignore cookies.
 """
 
 from urllib.parse import urlsplit
@@ -30,7 +30,7 @@ _HEADERS = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
-_FOR_APPLICATIONS = ((b"x-content-type-options", b"nosniff"),)  # they show nothing, and ask far more often than people
+_FOR_APPLICATIONS = ((b"x-content-type-options", b"nosniff"),)  # their answers are not shown in a browser
 _NO_STORE = (b"cache-control", b"no-store")
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 
@@ -42,18 +42,18 @@ class EveryRequest:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request; anything that is not HTTP passes."""
+        """Handle one request; other protocols than HTTP pass."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         with as_request(accepted_id(Headers(scope=scope).get("x-request-id", ""))) as request_id:
             scope.setdefault("state", {})["request_id"] = request_id
-            app = self._app if _is_from_here(scope) else _foreign
+            app = self._app if _is_same_site(scope) else _refuse_cross_site
             with measured(scope, _with_headers(scope, send, request_id)) as counted:
                 await app(scope, receive, counted)
 
 
-def _is_from_here(scope: Scope) -> bool:
+def _is_same_site(scope: Scope) -> bool:
     if scope["method"] in _SAFE or scope["path"].startswith(FOR_PROGRAMS):
         return True
     headers = Headers(scope=scope)
@@ -63,7 +63,7 @@ def _is_from_here(scope: Scope) -> bool:
     return urlsplit(headers.get("origin", "")).netloc == headers.get("host", "?")
 
 
-async def _foreign(scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse_cross_site(scope: Scope, receive: Receive, send: Send) -> None:
     error = NotAllowed("This request did not come from one of Flagpost's own pages, so nothing was changed.")
     await answer(Request(scope), error)(scope, receive, send)
 
@@ -81,7 +81,7 @@ def _with_headers(scope: Scope, send: Send, request_id: str) -> Send:
 
 
 def _own_headers(scope: Scope, request_id: str) -> list[tuple[bytes, bytes]]:
-    """What an answer carries unless it says the same otherwise; names in small letters, as ASGI has them."""
+    """The headers that an answer gets unless it has set them itself; names in lower case, as ASGI requires."""
     own = [*(_FOR_APPLICATIONS if scope["path"].startswith(OF_APPLICATIONS) else _HEADERS)]
     own.append((b"x-request-id", request_id.encode()))
     if not scope["path"].startswith("/static/"):

@@ -1,4 +1,4 @@
-"""Pages from templates. Everything is escaped; nothing but what a template is given reaches it."""
+"""Pages from templates. Every value is escaped, and a template sees only the values that it is given."""
 
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,6 @@ _environment.globals["version"] = __version__
 
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """A page from a template, which also gets the request and, where somebody is signed in, `me`."""
+    """A page from a template, which also gets the request, and `me` where a user is signed in."""
     shown = {"request": request, "me": None, "nav": None, **values}
     return HTMLResponse(_environment.get_template(template).render(shown), status)

@@ -1,4 +1,4 @@
-"""What a webhook of a Jira site calls, where there is no app to send events (`flagpost.actions.jira.webhooks`)."""
+"""The endpoint of a Jira site's webhook, for sites without an app that sends events."""
 
 from fastapi import APIRouter
 
@@ -11,6 +11,6 @@ router = APIRouter(prefix="/webhooks", include_in_schema=False)
 
 @router.post("/jira/{credentials}")
 def jira(ctx: Ctx, call: FromWebhook) -> dict[str, str]:
-    """Something happened to an issue or a project. Jira repeats a call that is not answered with 2xx."""
+    """An issue or a project changed. Jira repeats a call that is not answered with 2xx."""
     webhooks.handle_webhook(ctx, call)
     return {"status": "ok"}

@@ -38,11 +38,17 @@ PERMANENT = [errors.Conflict("It has changed since."), errors.NotFound(), errors
 def database(database_url: str) -> Iterator[Database]:
     """A database that waits for locks for a moment only."""
     if database_url.startswith("postgresql"):
-        with _autocommit(database_url) as connection:
-            name = connection.dialect.identifier_preparer.quote(str(connection.engine.url.database))
-            connection.exec_driver_sql(f"ALTER DATABASE {name} SET lock_timeout = {round(BUSY_SECONDS * 1000)}")
+        _alter(database_url, f"SET lock_timeout = {round(BUSY_SECONDS * 1000)}")
     with closing(Database(database_url, busy_seconds=BUSY_SECONDS)) as database:
         yield database
+    if database_url.startswith("postgresql"):
+        _alter(database_url, "RESET lock_timeout")  # the next test has the same database
+
+
+def _alter(url: str, what: str) -> None:
+    with _autocommit(url) as connection:
+        name = connection.dialect.identifier_preparer.quote(str(connection.engine.url.database))
+        connection.exec_driver_sql(f"ALTER DATABASE {name} {what}")
 
 
 @contextmanager

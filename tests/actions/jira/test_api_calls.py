@@ -12,15 +12,15 @@ from flagpost.actions.jira.api_calls import QuotaUsedUp, ask
 from flagpost.actions.jira.status import State
 from flagpost.actions.projects import projects
 from flagpost.errors import JiraError
-from flagpost.jira.client import Answer
 from flagpost.jira.invocation_token import Invocation
 from flagpost.jira.rate_limits import BULK, GET_MYSELF, GET_PERMISSIONS, GET_SITE, RateLimited
+from flagpost.jira.response import JiraResponse
 from flagpost.store.jira import integrations
 from tests.conftest import AccountFixture, Clock
 
 SITE = "https://team.atlassian.net"
-QUOTA = Answer(429, None, {"ratelimit-reason": "jira-quota-tenant-based", "retry-after": "1200"})
-BURST = Answer(429, None, {"ratelimit-reason": "jira-burst-based", "retry-after": "60"})
+QUOTA = JiraResponse(429, None, {"ratelimit-reason": "jira-quota-tenant-based", "retry-after": "1200"})
+BURST = JiraResponse(429, None, {"ratelimit-reason": "jira-burst-based", "retry-after": "60"})
 
 
 class Jira:
@@ -29,21 +29,23 @@ class Jira:
     def __init__(self, real: Any) -> None:
         self._real = real
         self.asked: list[str] = []
-        self.answer = Answer(200, {"permissions": {"BROWSE_PROJECTS": {"havePermission": True}}, "baseUrl": SITE}, {})
+        self.answer = JiraResponse(
+            200, {"permissions": {"BROWSE_PROJECTS": {"havePermission": True}}, "baseUrl": SITE}, {}
+        )
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    def call(self, method: str, url: str, **_: Any) -> Answer:
+    def call(self, method: str, url: str, **_: Any) -> JiraResponse:
         self.asked.append(url.rpartition("/")[2])
         return self.answer
 
-    def get_public(self, url: str, **_: Any) -> Answer:
+    def get_public(self, url: str, **_: Any) -> JiraResponse:
         self.asked.append("tenant_info")
-        return Answer(200, {"cloudId": "cloud"}, {})
+        return JiraResponse(200, {"cloudId": "cloud"}, {})
 
-    def oauth_token(self, client_id: str, client_secret: str) -> Answer:
-        return Answer(200, {"access_token": "token", "expires_in": 900}, {})
+    def oauth_token(self, client_id: str, client_secret: str) -> JiraResponse:
+        return JiraResponse(200, {"access_token": "token", "expires_in": 900}, {})
 
 
 @pytest.fixture
@@ -83,16 +85,16 @@ def silence(ctx: Context, account: AccountFixture, minutes: int = 20) -> None:
     with ctx.db.write() as tx:
         site = integrations.site_of_account(tx, account.id)
         assert site is not None
-        integrations.update_site(tx, site.id, quiet_until=ctx.clock() + minutes * 60_000)
+        integrations.update_site(tx, site.id, quota_resets_at=ctx.clock() + minutes * 60_000)
 
 
-def ask_who_i_am(ctx: Context) -> Answer:
+def ask_who_i_am(ctx: Context) -> JiraResponse:
     return ask(ctx, "cloud", "pool", GET_MYSELF, f"{SITE}/rest/api/3/myself", authorization="")
 
 
 def close_every_endpoint(ctx: Context) -> None:
     for endpoint in (BULK, GET_MYSELF, GET_PERMISSIONS, GET_SITE):
-        ctx.issues.limits.heed("cloud", endpoint, BURST)
+        ctx.issues.limiter.observe("cloud", endpoint, BURST)
 
 
 @pytest.mark.parametrize("question", [connect, set_token])
@@ -100,7 +102,7 @@ def test_a_site_that_asked_for_silence_is_not_asked_and_the_person_reads_until_w
     ctx: Context, connected: AccountFixture, jira: Jira, question: Callable[[Context, AccountFixture], Any]
 ) -> None:
     silence(ctx, connected)
-    with pytest.raises(QuotaUsedUp, match=r"quota of requests is used up.*in 20 minutes; “Send everything again”"):
+    with pytest.raises(QuotaUsedUp, match=r"quota of requests is used up.*in 20 minutes; “Resync”"):
         question(ctx, connected)
     assert set(jira.asked) <= {"tenant_info"}
 
@@ -123,7 +125,7 @@ def test_a_quota_that_shows_while_a_person_waits_silences_everything_else(
         set_token(ctx, connected)
     found = status.get_integration(ctx, connected.admin)
     assert found.site is not None
-    assert found.site.quiet_until == clock.now + 1_200_000
+    assert found.site.quota_resets_at == clock.now + 1_200_000
     assert found.state is State.NEEDS_ATTENTION
     assert "in 20 minutes" in found.reason
     with pytest.raises(QuotaUsedUp):
@@ -162,13 +164,13 @@ def withdraw_the_token(jira: Jira) -> list[str]:
     proofs: list[str] = []
     numbers = iter(range(100))
 
-    def call(method: str, url: str, *, authorization: str, **_: Any) -> Answer:
+    def call(method: str, url: str, *, authorization: str, **_: Any) -> JiraResponse:
         if url.endswith("/bulk"):
             proofs.append(authorization)
-        return Answer(401, None, {}) if authorization == "Bearer token" else jira.answer
+        return JiraResponse(401, None, {}) if authorization == "Bearer token" else jira.answer
 
     jira.call = call  # type: ignore[method-assign, assignment]
-    jira.oauth_token = lambda *_: Answer(200, {"access_token": f"new{next(numbers)}"}, {})  # type: ignore[method-assign]
+    jira.oauth_token = lambda *_: JiraResponse(200, {"access_token": f"new{next(numbers)}"}, {})  # type: ignore[method-assign]
     return proofs
 
 

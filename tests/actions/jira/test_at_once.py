@@ -28,9 +28,10 @@ from flagpost.actions.unit_of_work import Change
 from flagpost.errors import Conflict, FlagpostError, InvalidInput, NotFound
 from flagpost.jira.delivery import Delivery
 from flagpost.jira.invocation_token import Invocation, InvokedIssue
-from flagpost.jira.resync import begin_everything
+from flagpost.jira.site_resync import begin_site_resync
 from flagpost.store.db import Database
-from flagpost.store.jira import integrations, issues, outbox, removals, resyncs
+from flagpost.store.jira import delivery_results, integrations, issues, outbox, removals, resyncs
+from flagpost.store.jira.delivery_results import DeliveryResult
 from flagpost.store.jira.integrations import Site
 from tests.conftest import Clock, context_on, new_account
 from tests.store.interleaving import LONG, wait_until_one_waits
@@ -209,7 +210,7 @@ def test_a_site_that_is_forgotten_in_that_moment_is_connected_anew(ctx: Context,
     configure_page.configure(ctx, CALL, second().secret, None)
     found = site_of(ctx, connected)
     assert found
-    assert (found.site_url, found.resend_wanted_at) == ("https://a.atlassian.net", ctx.clock())
+    assert (found.site_url, found.resync_requested_at) == ("https://a.atlassian.net", ctx.clock())
 
 
 def test_a_site_whose_integration_is_set_up_again_in_that_moment_is_not_forgotten(
@@ -226,9 +227,9 @@ def test_a_site_whose_integration_is_set_up_again_in_that_moment_is_not_forgotte
 def test_a_delivery_that_ends_does_not_forget_the_site_that_is_set_up_again(
     ctx: Context, connected: Actor, meet: Meet
 ) -> None:
-    begin_everything(ctx.db, _site(ctx, connected), ctx.clock())
+    begin_site_resync(ctx.db, _site(ctx, connected), ctx.clock())
     integration.remove_integration(ctx, connected)
-    delivery = Delivery(ctx.db, ctx.jira, ctx.keyring, ctx.issues.limits, ctx.clock, ctx.settings.public_url)
+    delivery = Delivery(ctx.db, ctx.jira, ctx.keyring, ctx.issues.limiter, ctx.clock, ctx.settings.public_url)
     meet(lambda: integration.set_up_integration(ctx, connected, SHOWN), lambda: delivery.deliver(connected.account_id))
     assert site_of(ctx, connected)
 
@@ -254,7 +255,7 @@ def test_a_resync_or_comparison_that_is_asked_for_twice_is_made_once(
     ctx: Context, connected: Actor, meet: Meet
 ) -> None:
     first, second = meet(lambda: resync.send_again(ctx, connected), lambda: resync.send_again(ctx, connected))
-    assert first().backfill.id == second().backfill.id
+    assert first().resync.id == second().resync.id
     first, second = meet(
         lambda: reconciliation.ask_for_check(ctx, connected), lambda: reconciliation.ask_for_check(ctx, connected)
     )
@@ -263,31 +264,31 @@ def test_a_resync_or_comparison_that_is_asked_for_twice_is_made_once(
 
 def test_a_resync_that_is_cancelled_in_that_moment_is_not_begun(ctx: Context, connected: Actor, meet: Meet) -> None:
     issue_links.connect_issues(ctx, connected, "Shop", "pay", ["PAY-1"])
-    begin_everything(ctx.db, _site(ctx, connected), ctx.clock())
+    begin_site_resync(ctx.db, _site(ctx, connected), ctx.clock())
     _deliver_all(ctx, connected)
-    asked = resync.send_again(ctx, connected).backfill
+    asked = resync.send_again(ctx, connected).resync
     site = _site(ctx, connected)
     first, _ = meet(
-        lambda: resync.cancel(ctx, connected, asked.id), lambda: begin_everything(ctx.db, site, ctx.clock())
+        lambda: resync.cancel(ctx, connected, asked.id), lambda: begin_site_resync(ctx.db, site, ctx.clock())
     )
-    assert first().backfill.outcome == "cancelled"
-    assert _site(ctx, connected).resend_wanted_at is None
+    assert first().resync.outcome == "cancelled"
+    assert _site(ctx, connected).resync_requested_at is None
     with ctx.db.read() as tx:
         assert outbox.count_pending(tx, connected.account_id) == 0
-    assert [one.backfill.id for one in resync.list_resyncs(ctx, connected) if one.under_way] == []
+    assert [one.resync.id for one in resync.list_resyncs(ctx, connected) if one.running] == []
 
 
 def test_a_resync_is_cancelled_once(ctx: Context, connected: Actor, meet: Meet) -> None:
     issue_links.connect_issues(ctx, connected, "Shop", "pay", ["PAY-1"])
-    begin_everything(ctx.db, _site(ctx, connected), ctx.clock())
+    begin_site_resync(ctx.db, _site(ctx, connected), ctx.clock())
     _deliver_all(ctx, connected)
-    asked = resync.send_again(ctx, connected, "Shop").backfill
+    asked = resync.send_again(ctx, connected, "Shop").resync
 
     def cancel() -> Any:
         return resync.cancel(ctx, connected, asked.id)
 
     first, second = meet(cancel, cancel)
-    assert first().backfill.outcome == "cancelled"
+    assert first().resync.outcome == "cancelled"
     refused(second, "over already")
 
 
@@ -295,7 +296,8 @@ def _deliver_all(ctx: Context, admin: Actor) -> None:
     """As if Jira had accepted what is pending."""
     with ctx.db.write() as tx:
         pending = outbox.pending(tx, admin.account_id, 100)
-        outbox.record_answers(tx, [outbox.Answer(one.flag_id, one.wanted, held=True) for one in pending], ctx.clock())
+        results = [DeliveryResult(one.flag_id, one.latest_version, True) for one in pending]
+        delivery_results.record(tx, results, ctx.clock())
         resyncs.end_finished(tx, admin.account_id, ctx.clock())
 
 
@@ -323,7 +325,7 @@ def test_an_issue_that_is_deleted_while_a_flag_is_connected_with_it_has_that_fla
     )
     with ctx.db.read() as tx:
         marked = issues.find(tx, connected.account_id, "PAY-1")
-        versions = {one.flag_name: one.wanted for one in outbox.pending(tx, connected.account_id, 10)}
+        versions = {one.flag_name: one.latest_version for one in outbox.pending(tx, connected.account_id, 10)}
     assert marked
     assert marked.state == "deleted"
     assert versions == {"basket": ctx.clock() + 1, "pay": ctx.clock() + 1}

@@ -146,7 +146,9 @@ def test_every_environment_stands_in_plain_words_and_the_last_save_is_said(
     definitions.kill(ctx, replace(admin, name="Zoe"), "Shop", "pay", "Staging")
     shown = issue_panel.show(ctx, ELI)
     (flag,) = shown.flags
-    assert [(one.environment, one.state.words.text, one.environment_id in shown.primary) for one in flag.standings] == [
+    assert [
+        (one.environment, one.state.words.text, one.environment_id in shown.primary) for one in flag.environments
+    ] == [
         ("Demo", "Not initiated", False),
         ("Staging", "Killed: everybody gets “off”", False),
         ("Production", "On for 90 %", True),
@@ -166,7 +168,7 @@ def test_a_killed_prerequisite_is_named_with_what_everybody_gets_in_the_panel_an
     definitions.kill(ctx, admin, "Shop", "basket", "Production")
     (flag,) = issue_panel.show(ctx, ELI).flags
     words = "On, but its prerequisite “basket” is killed: everybody gets “off”"
-    assert {one.environment: one.state.words.text for one in flag.standings} == {
+    assert {one.environment: one.state.words.text for one in flag.environments} == {
         "Production": words,
         "Staging": "On for 100 %",
     }
@@ -303,7 +305,7 @@ def test_an_archived_flag_is_shown_and_not_found(ctx: Context, admin: Actor) -> 
     flags.archive_flag(ctx, admin, "Shop", "pay")
     flags.archive_flag(ctx, admin, "Shop", "basket")
     (flag,) = issue_panel.show(ctx, ELI).flags
-    assert {one.state.words.text for one in flag.standings} == {"Archived"}
+    assert {one.state.words.text for one in flag.environments} == {"Archived"}
     assert issue_panel.search(ctx, ELI, "") == ([], False)
     with pytest.raises(Conflict, match="archived"):
         issue_panel.connect(ctx, ELI, id_of(ctx, admin, "Shop", "basket"))

@@ -29,8 +29,8 @@ from flagpost.actions.jira.webhooks import HookCall
 from flagpost.actions.projects import projects
 from flagpost.errors import NotSignedIn
 from flagpost.jira.invocation_token import Invocation
-from flagpost.jira.resync import begin_everything
 from flagpost.jira.secret_box import SecretBox
+from flagpost.jira.site_resync import begin_site_resync
 from flagpost.store.db import Database
 from flagpost.store.jira import credentials as stored_credentials
 from flagpost.store.jira import integrations, issues, outbox, removals
@@ -70,7 +70,7 @@ def test_from_connecting_the_app_to_its_end(ctx: Context, admin: Actor) -> None:
     configure_page.configure(ctx, CALL, token, "system token")
     configure_page.configure(ctx, CALL, token, "system token")
     configure_page.keep_token(ctx, REINSTALLED, "another token")
-    begin_everything(ctx.db, site_of(ctx, admin), ctx.clock())
+    begin_site_resync(ctx.db, site_of(ctx, admin), ctx.clock())
     integration.change_projects(ctx, admin, [("Shop", "Staging")])
     integration.change_projects(ctx, admin, SHOWN)
     _resyncs_and_comparisons(ctx, admin)
@@ -108,7 +108,7 @@ def _newer(ctx: Context) -> SecretBox:
 def _resyncs_and_comparisons(ctx: Context, admin: Actor) -> None:
     resync.send_again(ctx, admin, "Shop", "pay")
     resync.send_again(ctx, admin, "Shop")
-    resync.cancel(ctx, admin, resync.send_again(ctx, admin).backfill.id)
+    resync.cancel(ctx, admin, resync.send_again(ctx, admin).resync.id)
     reconciliation.ask_for_check(ctx, admin, "Shop", "pay")
     reconciliation.ask_for_check(ctx, admin)
 

@@ -21,7 +21,7 @@ def with_keys(ctx: Context, *keys: str) -> Context:
 
 def keep_secrets(ctx: Context, account: AccountFixture) -> None:
     with ctx.db.write() as tx:
-        integrations.remember_installation(
+        integrations.save_installation(
             tx, "one", 1, cloud_id="c", api_base_url="https://x", system_token=ctx.box.encrypt("system")
         )
         given = credentials.save(

@@ -9,8 +9,9 @@ import pytest
 from tests.conftest import AccountFixture
 
 from flagpost.actions.context import Context
-from flagpost.jira.client import Answer, JiraClient
+from flagpost.jira.client import JiraClient
 from flagpost.jira.issues import IN_THE_BACKGROUND
+from flagpost.jira.response import JiraResponse
 from flagpost.store.db import Database
 from flagpost.store.jira import integrations, issues
 from flagpost.store.jira.integrations import Site
@@ -77,15 +78,15 @@ class JiraInterrupted(JiraClient):
     def __init__(self, found: list[dict[str, Any]], event: Callable[[], None]) -> None:
         self._found, self._event = found, event
 
-    def call(self, method: str, url: str, **_: Any) -> Answer:
+    def call(self, method: str, url: str, **_: Any) -> JiraResponse:
         self._event()
-        return Answer(200, {"issues": self._found}, {}) if "bulkfetch" in url else Answer(404, None, {})
+        return JiraResponse(200, {"issues": self._found}, {}) if "bulkfetch" in url else JiraResponse(404, None, {})
 
 
 def site_of(ctx: Context, account: AccountFixture) -> Site:
     now = ctx.clock()
     with ctx.db.write() as tx:
-        integrations.remember_installation(
+        integrations.save_installation(
             tx,
             "inst",
             now,
@@ -95,7 +96,7 @@ def site_of(ctx: Context, account: AccountFixture) -> Site:
             system_token_expires_at=now + 10**8,
         )
         where = {"cloud_id": "cloud", "site_url": "https://x.atlassian.net", "installation_id": "inst"}
-        return integrations.save_site(tx, account.id, way="app", now=now, **where)
+        return integrations.save_site(tx, account.id, auth_method="app", now=now, **where)
 
 
 def look_up(ctx: Context, account: AccountFixture, found: list[dict[str, Any]], event: Callable[[], None]) -> Issue:
@@ -118,7 +119,7 @@ def within(database: Database, change: Callable[..., Any], *arguments: Any) -> N
 def test_an_event_that_comes_while_an_issue_is_looked_up_has_it_looked_up_again(
     ctx: Context, account: AccountFixture, found: list[dict[str, Any]]
 ) -> None:
-    after = look_up(ctx, account, found, lambda: within(ctx.db, issues.mark_due, account.id, ["1"]))
+    after = look_up(ctx, account, found, lambda: within(ctx.db, issues.mark_changed, account.id, ["1"]))
     assert after.due_at == 0
 
 

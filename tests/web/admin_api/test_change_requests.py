@@ -87,7 +87,7 @@ def test_a_change_is_asked_for_listed_and_approved_by_somebody_else(
     )
     for found in (other.change_requests.find("pay", environment_id=live), other.change_requests.find("pay")):
         assert [one._id for one in found] == [asked._id]
-    with pytest.raises(HTTPResponseError, match="Somebody else has to decide"):
+    with pytest.raises(HTTPResponseError, match="Another user has to decide"):
         asked.update_status("APPROVED", "Me too")
     with pytest.raises(HTTPResponseError, match="already"):
         ask(split, workspace, live)

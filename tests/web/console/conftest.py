@@ -20,9 +20,10 @@ from flagpost.flags.definition_json import parse
 from flagpost.flags.targeting import SegmentKind
 from flagpost.settings import Settings
 from flagpost.store.db import Transaction
-from flagpost.store.jira import delivery_log, integrations, outbox, reconciliations, resyncs
+from flagpost.store.jira import delivery_log, delivery_results, integrations, reconciliations, resyncs
+from flagpost.store.jira.delivery_results import DeliveryResult
 from flagpost.web.guard import person
-from tests.store.jira.test_delivery_log import told
+from tests.store.jira.test_delivery_log import delivered
 from tests.web.conftest import PASSWORD
 from tests.web.test_guard import guards_of, routes_of
 
@@ -138,12 +139,12 @@ def fill(ctx: Context, actor: Actor) -> dict[str, str]:
 def fill_deliveries(tx: Transaction, ctx: Context, account: str, flag: str) -> None:
     now = ctx.clock()
     site = integrations.save_site(
-        tx, account, cloud_id="cloud", site_url="https://x.atlassian.net", way="oauth", now=now
+        tx, account, cloud_id="cloud", site_url="https://x.atlassian.net", auth_method="oauth", now=now
     )
-    integrations.update_site(tx, site.id, resend_wanted_at=None, backfill_started_at=now)
-    delivery_log.write(tx, account, [told(flag, refused="No") for _ in range(5)], now)
-    refused = outbox.Answer(flag, now + 10_000, True, "No")
-    outbox.record_answers(tx, [refused], now)
+    integrations.update_site(tx, site.id, resync_requested_at=None, resync_started_at=now)
+    delivery_log.write(tx, account, [delivered(flag, refused="No") for _ in range(5)], now)
+    refused = DeliveryResult(flag, now + 10_000, True, "No")
+    delivery_results.record(tx, [refused], now)
     resyncs.begin(tx, resyncs.insert(tx, account, "it", now, "Ada"), now)
     check = reconciliations.request(tx, account, reconciliations.ASKED, "it", now, "Ada")
     reconciliations.add_findings(tx, check, [reconciliations.Finding(flag, "p", "flag", now, "missing", "Gone.", True)])

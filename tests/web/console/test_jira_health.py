@@ -72,13 +72,13 @@ def test_deliveries_are_drawn_and_listed(console: Console, flag: str) -> None:
 def test_a_day_in_which_nothing_was_told_says_so(console: Console, flag: str) -> None:
     ctx, _ = world(console)
     with ctx.db.write() as tx:
-        tx.execute(sa.update(t.push_hours).values(hour=t.push_hours.c.hour - 48 * HOUR_MS))
+        tx.execute(sa.update(t.delivery_hours).values(hour=t.delivery_hours.c.hour - 48 * HOUR_MS))
     assert "Flagpost sent Jira no flag in this day" in console.admin.get(HEALTH).text
     assert "1 accepted" in console.admin.get(f"{HEALTH}?period=week").text
 
 
 def test_a_site_that_was_stopped_says_why(console: Console, flag: str) -> None:
-    set_site(console, stopped_reason="Enter new credentials.")
+    set_site(console, suspended_reason="Enter new credentials.")
     page = console.admin.get(HEALTH).text
     assert ">Stopped<" in page
     assert "Enter new credentials." in page
@@ -88,13 +88,19 @@ def test_very_many_that_wait_or_were_refused_are_counted_and_the_first_are_shown
     ctx, account = world(console)
     set_site(console, paused_until=ctx.clock() + 3_600_000)
     home = flag.split("/")[2]
-    common = {"account_id": account, "project_id": home, "held": True, "delivered_at": ctx.clock()}
+    common = {"account_id": account, "project_id": home, "may_exist_remotely": True, "delivered_at": ctx.clock()}
     rows = [
-        {**common, "flag_id": f"f{n:05}", "flag_name": f"flag_{n}", "wanted": 9, "wanted_at": ctx.clock() - n * 1000}
+        {
+            **common,
+            "flag_id": f"f{n:05}",
+            "flag_name": f"flag_{n}",
+            "latest_version": 9,
+            "pending_since": ctx.clock() - n * 1000,
+        }
         | (
-            {"delivered": 9, "refused": "Jira knows none of its issues: PAY-9."}
+            {"delivered_version": 9, "refusal": "Jira knows none of its issues: PAY-9."}
             if n % 2
-            else {"delivered": 1, "refused": None}
+            else {"delivered_version": 1, "refusal": None}
         )
         for n in range(3000)
     ]

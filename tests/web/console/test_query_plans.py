@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from flagpost.store.db import Database, Transaction
-from flagpost.store.jira import delivery_log, outbox, reconciliations, resyncs
+from flagpost.store.jira import comparison_candidates, delivery_log, outbox, reconciliations, resyncs
 from flagpost.store.schema import core
 from tests.web.console.conftest import Filled
 
@@ -36,15 +36,15 @@ GROWS = [
     "identities",
     "impression_sums",
     "issues",
-    "jira_backfills",
-    "jira_drift_checks",
-    "jira_drift_findings",
+    "resyncs",
+    "reconciliations",
+    "reconciliation_findings",
     "jira_removals",
-    "push_hours",
-    "push_log",
-    "pushes",
+    "delivery_hours",
+    "delivery_log",
+    "outbox_entries",
     "recent_impressions",
-    "seen_tokens",
+    "used_invocation_tokens",
     "segment_definitions",
     "segment_keys",
     "segments",
@@ -118,11 +118,11 @@ def _bounded(line: str, statement: str) -> bool:
 
 
 PARTIAL = (
-    "ix_pushes_waiting",
-    "ix_pushes_refused",
-    "ix_pushes_resent",
-    "ix_pushes_read_back",
-    "ix_push_log_refused",
+    "ix_outbox_entries_pending",
+    "ix_outbox_entries_refused",
+    "ix_outbox_entries_resync",
+    "ix_outbox_entries_compare",
+    "ix_delivery_log_refused",
     "_open",
 )
 
@@ -163,14 +163,14 @@ def test_what_deliveries_and_checks_ask_has_an_index_behind_it(filled: Filled) -
         outbox.pending_since(tx, account)
         outbox.refused(tx, account, 20)
         outbox.accounts_with_pending(tx, now)
-        reconciliations.candidates(tx, account, "", "", 20)
-        reconciliations.candidates(tx, account, flag, flag, 20)
-        reconciliations.due(tx, account, now, 20)
+        comparison_candidates.after(tx, account, "", "", 20)
+        comparison_candidates.after(tx, account, flag, flag, 20)
+        comparison_candidates.due(tx, account, now, 20)
         reconciliations.unfinished(tx, account)
         reconciliations.accounts_with_unfinished(tx)
-        reconciliations.accounts_asked_nightly(tx, now)
-        reconciliations.accounts_to_read_back(tx, now)
-        resyncs.waiting_for_site(tx, account)
+        reconciliations.accounts_with_nightly_run(tx, now)
+        comparison_candidates.accounts_with_due(tx, now)
+        resyncs.requested_of_site(tx, account)
         for one in resyncs.latest(tx, account, 10):
             resyncs.progress(tx, one, now)
         delivery_log.time_of_nth(tx, account, 1_000_000)
@@ -178,16 +178,16 @@ def test_what_deliveries_and_checks_ask_has_an_index_behind_it(filled: Filled) -
     with filled.ctx.db.read() as tx:
         problems = [f"{what}\n{query}" for query, values in queries for what in explain(tx, query, values)]
         assert problems == [], "\n\n".join(problems)
-        (first,) = [(query, values) for query, values in queries if "ORDER BY pushes.wanted" in query]
+        (first,) = [(query, values) for query, values in queries if "ORDER BY outbox_entries.latest_version" in query]
         plan = str(list(tx.exec_driver_sql(f"EXPLAIN {'QUERY PLAN ' * filled.ctx.db.is_sqlite}{first[0]}", first[1])))
-        assert "ix_pushes_waiting" in plan
+        assert "ix_outbox_entries_pending" in plan
         assert "TEMP B-TREE" not in plan
 
 
 def test_a_query_without_an_index_would_be_found(database: Database) -> None:
-    bad = "SELECT * FROM push_log WHERE trace_id = 'x'"
-    good = "SELECT * FROM push_log WHERE flag_id = 'x' ORDER BY at DESC, id DESC"
-    whole = "SELECT * FROM push_log WHERE account_id = 'x'"
+    bad = "SELECT * FROM delivery_log WHERE trace_id = 'x'"
+    good = "SELECT * FROM delivery_log WHERE flag_id = 'x' ORDER BY at DESC, id DESC"
+    whole = "SELECT * FROM delivery_log WHERE account_id = 'x'"
     explain = _sqlite if database.is_sqlite else _postgresql
     with database.read() as tx:
         assert explain(tx, bad, ())

@@ -7,7 +7,7 @@ import pytest
 from flagpost.actions.context import Context
 from flagpost.store.flags import impressions
 from flagpost.store.flags.impressions import DAY_MS, HOUR_MS, UNKNOWN, Column, RecentImpression, Sum, SumKey
-from flagpost.web.console.traffic_chart import MOST_SERIES, Chart
+from flagpost.web.console.traffic_chart import MAX_SERIES, Chart
 from tests.web.conftest import Console
 from tests.web.console.test_pages import initiate, new_flag
 
@@ -135,7 +135,7 @@ def test_a_chart_shows_what_does_not_fit_together_and_its_scale_is_round() -> No
     names = [one.name for one in chart.series]
     assert names[:2] == ["t00", "t01"]
     assert names[-2:] == ["Others", "Treatment not known"]
-    assert len(names) == MOST_SERIES + 1
+    assert len(names) == MAX_SERIES + 1
     assert chart.total == sum(30 - number for number in range(20)) + 3
     assert abs(sum(one.share for one in chart.series) - 100) < 0.001
     assert chart.top == 600

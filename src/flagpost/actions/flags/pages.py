@@ -49,7 +49,7 @@ MAX_SUGGESTED = 50
 class FlagRow:
     """A flag in a list, its state in one environment, and the keys of its issues.
 
-    `only` marks a candidate for removal: the one treatment that it serves there, or empty where it has no traffic.
+    `only` marks a stale flag: the one treatment that it serves in the environment, or empty where it has no traffic.
     """
 
     flag: Flag
@@ -75,7 +75,7 @@ class FlagListPage(ConsolePage):
 class FlagQuery:
     """Which flags of a project a list shows. `environment` is an id; where it is none of the project's, production.
 
-    `candidates` leaves only candidates for removal of this kind.
+    `candidates` leaves only stale flags of this kind.
     """
 
     wanted: FlagFilter

@@ -19,7 +19,7 @@ from flagpost.store.accounts import accounts, users
 from flagpost.store.accounts.users import OneTimeLink, User
 from flagpost.store.db import Transaction
 from flagpost.store.jira import account_links
-from flagpost.store.jira.account_links import Link
+from flagpost.store.jira.account_links import AccountLink
 from flagpost.store.jira.integrations import Site
 
 CODE_MINUTES = 10
@@ -124,7 +124,7 @@ def _unlink(change: Change, atlassian_id: str) -> None:
     _end(_visiting(change, atlassian_id), atlassian_id)
 
 
-def links_of(ctx: Context, actor: Actor) -> list[Link]:
+def links_of(ctx: Context, actor: Actor) -> list[AccountLink]:
     """The Atlassian accounts that act as this user."""
     with ctx.db.read() as tx:
         return account_links.links_of(tx, actor.id)

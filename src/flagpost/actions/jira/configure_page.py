@@ -102,7 +102,7 @@ def _integration_of(tx: Transaction, token: str, now: int) -> Integration:
 def _require_no_credentials(change: Change) -> None:
     """One way into a site at a time: with two, each flag would be on its issues twice."""
     site = integrations.site_of_account(change.tx, change.actor.account_id)
-    if site and site.way == OAUTH and not site.disconnected_at:
+    if site and site.auth_method == OAUTH and not site.disconnected_at:
         raise Conflict(
             "This site is connected with OAuth credentials. To use the app instead, remove the integration in "
             "Flagpost, wait until Jira has deleted its flags, and set it up again."
@@ -115,7 +115,7 @@ def _save_site(change: Change, invocation: Invocation, site_url: str) -> Site:
     old = integrations.site_of_account(tx, account_id)
     if old and not old.disconnected_at and old.installation_id == invocation.installation_id:
         integrations.update_site(tx, old.id, site_url=site_url, moved_to=None)
-        integrations.want_everything(tx, old.id, change.now)
+        integrations.request_resync(tx, old.id, change.now)
         return old
     return _new_site(change, invocation, site_url)
 
@@ -126,7 +126,7 @@ def _new_site(change: Change, invocation: Invocation, site_url: str) -> Site:
         change.actor.account_id,
         cloud_id=invocation.cloud_id,
         site_url=site_url,
-        way=APP,
+        auth_method=APP,
         installation_id=invocation.installation_id,
         now=change.now,
     )
@@ -171,8 +171,8 @@ def _keep_token(change: Change, caller: _Caller) -> None:
         site = _take_over(change, site, invocation) if caller.system_token else None
     if site is None:
         return
-    if caller.system_token and site.stopped_reason:
-        integrations.update_site(change.tx, site.id, stopped_reason=None, failures=0, paused_until=None)
+    if caller.system_token and site.suspended_reason:
+        integrations.update_site(change.tx, site.id, suspended_reason=None, consecutive_failures=0, paused_until=None)
     change.wake_delivery()
 
 
@@ -184,7 +184,7 @@ def uninstalled(ctx: Context, invocation: Invocation) -> None:
 @transactional
 def _uninstall(change: Change, installation_id: str) -> None:
     site = _lock_site(change)
-    integrations.forget_installation(change.tx, installation_id, change.now)
+    integrations.mark_uninstalled(change.tx, installation_id, change.now)
     if site is None or site.installation_id != installation_id or site.disconnected_at:
         return
     integrations.update_site(change.tx, site.id, disconnected_at=change.now)
@@ -221,7 +221,7 @@ def _take_over(change: Change, site: Site, invocation: Invocation) -> Site | Non
     on one site (one from each of Forge's environments) would have everything sent again at each other's hourly call.
     """
     tx = change.tx
-    ours = site.way == APP and site.cloud_id == invocation.cloud_id
+    ours = site.auth_method == APP and site.cloud_id == invocation.cloud_id
     if not ours or integrations.find(tx, site.account_id) is None:
         return None
     calling = integrations.find_installation(tx, invocation.installation_id)
@@ -247,7 +247,7 @@ def _caller(ctx: Context, invocation: Invocation, system_token: str | None) -> _
 
 
 def _remember(change: Change, caller: _Caller) -> None:
-    integrations.remember_installation(
+    integrations.save_installation(
         change.tx,
         caller.invocation.installation_id,
         change.now,

@@ -23,10 +23,11 @@ from flagpost.actions.jira.site import (
 )
 from flagpost.actions.unit_of_work import Change, transactional
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound, Problem
-from flagpost.jira.client import Answer, JiraUnreachable, basic, bearer
-from flagpost.jira.payload import bulk_request, farewell_payload
+from flagpost.jira.client import JiraUnreachable, basic, bearer
+from flagpost.jira.payload import bulk_request, tombstone_payload
 from flagpost.jira.rate_limits import BULK, DELETE_BY_PROPERTIES, GET_MYSELF
 from flagpost.jira.removal import LEFT, UNPROVEN, properties
+from flagpost.jira.response import JiraResponse
 from flagpost.jira.site_access import OAUTH, CredentialsRefused, FlagsAccess, api_pool, oauth_pool
 from flagpost.store.accounts import accounts
 from flagpost.store.jira import credentials, integrations, removals
@@ -35,7 +36,7 @@ from flagpost.store.jira.integrations import Site
 
 _MOST_CHARACTERS = 500
 _NO_ISSUE = "FLAGPOSTCHECK-0"  # there is no such issue, so Jira does not store what is sent for it
-_NO_API_TOKEN: dict[str, object] = dict.fromkeys(("api_email", "api_token", "api_base_url", "api_refused"))
+_NO_API_TOKEN: dict[str, object] = dict.fromkeys(("api_email", "api_token", "api_base_url", "api_refusal"))
 _NO_WEBHOOK: dict[str, object] = dict.fromkeys(("webhook_secret", "webhook_seen_at", "webhook_refused_at"))
 
 
@@ -107,7 +108,7 @@ def _connected_before(change: Change) -> Site | None:
     old = integrations.site_of_account(change.tx, change.actor.account_id)
     if old is None or old.disconnected_at:
         return None
-    if old.way != OAUTH:
+    if old.auth_method != OAUTH:
         raise Conflict("The site is connected through the app, which does all that credentials do. Uninstall it first.")
     return old
 
@@ -115,10 +116,15 @@ def _connected_before(change: Change) -> Site | None:
 def _save_site(change: Change, found: FoundSite, old: Site | None) -> Site:
     if old is None:
         return integrations.save_site(
-            change.tx, change.actor.account_id, cloud_id=found.cloud_id, site_url=found.url, way=OAUTH, now=change.now
+            change.tx,
+            change.actor.account_id,
+            cloud_id=found.cloud_id,
+            site_url=found.url,
+            auth_method=OAUTH,
+            now=change.now,
         )
     integrations.update_site(change.tx, old.id, site_url=found.url, moved_to=None)
-    integrations.want_everything(change.tx, old.id, change.now)
+    integrations.request_resync(change.tx, old.id, change.now)
     return old
 
 
@@ -192,22 +198,22 @@ def _try(ctx: Context, site: FoundSite, client_id: str, client_secret: str) -> N
     if answer.status == 404:
         raise InvalidInput(f"These credentials do not belong to {site.url}. Were they made on another site?", "site")
     if not answer.ok:
-        raise JiraError(f"Jira would not take a flag just now: {answer.words()} Try again in a minute.")
+        raise JiraError(f"Jira would not take a flag just now: {answer.error_message()} Try again in a minute.")
 
 
-def _probe_with(ctx: Context, site: FoundSite, client_id: str, client_secret: str) -> Answer:
+def _probe_with(ctx: Context, site: FoundSite, client_id: str, client_secret: str) -> JiraResponse:
     token = ctx.keyring.tokens.token(client_id, client_secret)
     url = ctx.jira.oauth_flags_url(site.cloud_id)
     return probe(ctx, site.cloud_id, FlagsAccess(url, bearer(token), oauth_pool(client_id)))
 
 
-def probe(ctx: Context, cloud_id: str, access: FlagsAccess) -> Answer:
+def probe(ctx: Context, cloud_id: str, access: FlagsAccess) -> JiraResponse:
     """Send a flag for an issue that does not exist: Jira answers as for any, and stores nothing (Atlassian).
 
     Raises what `api_calls.ask` raises.
     """
     now = ctx.clock()
-    flag = farewell_payload("flagpost-check", "flagpost-check", now, [_NO_ISSUE], ctx.settings.public_url, now)
+    flag = tombstone_payload("flagpost-check", "flagpost-check", now, [_NO_ISSUE], ctx.settings.public_url, now)
     body = bulk_request([flag], {"check": "flagpost"})
     return ask(ctx, cloud_id, access.pool, BULK, f"{access.url}/bulk", authorization=access.authorization, json=body)
 
@@ -257,7 +263,7 @@ def _where_it_works(ctx: Context, given: Credentials, authorization: str) -> str
     if all(answer.status in (401, 403, 404) for answer in answers):
         said = "Jira does not accept this email address and API token. A token with scopes needs read:jira-work."
         raise InvalidInput(said, "token")
-    raise JiraError(f"Jira could not be asked just now: {answers[-1].words()}")
+    raise JiraError(f"Jira could not be asked just now: {answers[-1].error_message()}")
 
 
 # The webhook ------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from flagpost.actions.lookup import get_visible_flag, get_visible_project
 from flagpost.errors import InvalidInput
 from flagpost.store.db import Transaction
 from flagpost.store.jira import delivery_log, outbox, reconciliations
-from flagpost.store.jira.delivery_log import HOUR_MS, OUTCOMES, Entry, Hour, LogFilter
+from flagpost.store.jira.delivery_log import HOUR_MS, OUTCOMES, Hour, LogEntry, LogFilter
 from flagpost.store.jira.outbox import OutboxEntry
 from flagpost.store.jira.reconciliations import Finding
 
@@ -38,7 +38,7 @@ _OTHERWISE = (
 
 @dataclass(frozen=True, slots=True)
 class RefusedFlag:
-    """A flag that Jira would not take, in Jira's words (`push.refused`), and what can be done about it."""
+    """A flag that Jira would not take, in Jira's words (`push.refusal`), and what can be done about it."""
 
     push: OutboxEntry
     to_do: str
@@ -46,10 +46,10 @@ class RefusedFlag:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How delivery fares. `hours`: sums, only of those in which Jira was told something, since `since` (ms).
+    """The state of delivery. `hours`: sums of the hours in which something was sent, since `since` (ms).
 
-    `waiting`: the next to be told, up to fifty of `state.behind`; `waiting_since`: when the one was changed that has
-    waited longest, None where none waits. `refused`: up to fifty.
+    `waiting`: the next entries to send, up to fifty of `state.behind`; `waiting_since`: since when the oldest is
+    pending, None where none is. `refused`: up to fifty.
     """
 
     state: IntegrationState
@@ -65,7 +65,7 @@ class Health:
 class LogPage:
     """A page of the log, the newest first. `next`: the cursor of the page after it; None on the last."""
 
-    entries: list[Entry]
+    entries: list[LogEntry]
     next: str | None
 
 
@@ -89,7 +89,7 @@ def read_health(tx: Transaction, account_id: str, period: str, now: int) -> Heal
         hours=delivery_log.hours(tx, account_id, since),
         waiting=outbox.pending(tx, account_id, MOST_SHOWN),
         waiting_since=outbox.pending_since(tx, account_id),
-        refused=[RefusedFlag(push, what_to_do(push.refused or "")) for push in refused],
+        refused=[RefusedFlag(push, what_to_do(push.refusal or "")) for push in refused],
     )
 
 
@@ -101,7 +101,7 @@ def what_to_do(words: str) -> str:
 def list_log(
     ctx: Context, actor: Actor, wanted: LogFilter | None = None, *, after: str | None = None, limit: int = 50
 ) -> LogPage:
-    """What Jira was told of any flag. `after`: the cursor of the page before."""
+    """The delivery log of all flags. `after`: the cursor of the page before."""
     actor.require(Right.MANAGE_INTEGRATIONS)
     with ctx.db.read() as tx:
         return read_log(tx, actor.account_id, wanted or LogFilter(), after, limit)
@@ -117,7 +117,7 @@ def flag_log(
     after: str | None = None,
     limit: int = 50,
 ) -> LogPage:
-    """What Jira was told of one flag."""
+    """The delivery log of one flag."""
     actor.require(Right.VIEW_FLAGS)
     given = wanted or LogFilter()
     with ctx.db.read() as tx:
@@ -126,10 +126,10 @@ def flag_log(
 
 
 def flag_findings(ctx: Context, actor: Actor, project: str, flag: str) -> list[Finding]:
-    """What was found when the flag was last read back from Jira and was not as it should be, the newest first."""
+    """The differences that comparisons of the flag with Jira found, the newest first."""
     actor.require(Right.VIEW_FLAGS)
     with ctx.db.read() as tx:
-        return reconciliations.latest_of_flag(
+        return reconciliations.findings_of_flag(
             tx, get_visible_flag(tx, get_visible_project(tx, actor, project), flag).id, 5
         )
 

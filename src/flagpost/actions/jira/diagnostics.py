@@ -15,9 +15,9 @@ from flagpost.actions.jira.api_calls import QuotaUsedUp, ask, quota_used_up
 from flagpost.actions.jira.status import IntegrationState, State, get_integration
 from flagpost.errors import JiraError
 from flagpost.formatting import ago, counted
-from flagpost.jira.client import Answer
 from flagpost.jira.failure_policy import what_to_do
 from flagpost.jira.rate_limits import GET_PERMISSIONS, RateLimited
+from flagpost.jira.response import JiraResponse
 from flagpost.jira.site_access import APP, OAUTH
 from flagpost.store.jira.integrations import Site
 
@@ -53,7 +53,7 @@ def bad(text: str, to_do: str) -> Finding:
 
 
 def advice(text: str, to_do: str) -> Finding:
-    """Nothing is wrong, but somebody may look for this."""
+    """Nothing is wrong; a reader may look for this."""
     return Finding(Verdict.ADVICE, text, to_do)
 
 
@@ -74,7 +74,7 @@ def _findings(ctx: Context, state: IntegrationState) -> Iterator[Finding]:
         return
     yield good(f"The Jira site is {site.site_url}, connected {_way(site)}.")
     yield from _way_in(ctx, state, site)
-    if site.may_be_asked(ctx.clock()):
+    if site.may_call(ctx.clock()):
         yield from _address(ctx, site)
         yield from _way_out(ctx, site)
         yield from _issues(ctx, state, site)
@@ -86,7 +86,7 @@ def _findings(ctx: Context, state: IntegrationState) -> Iterator[Finding]:
 
 
 def _way(site: Site) -> str:
-    return "with OAuth credentials" if site.way == OAUTH else "through the app"
+    return "with OAuth credentials" if site.auth_method == OAUTH else "through the app"
 
 
 def _projects(state: IntegrationState) -> Iterator[Finding]:
@@ -118,7 +118,7 @@ def _address(ctx: Context, site: Site) -> Iterator[Finding]:
         return
     yield _clock(ctx, answer)
     if answer.moved_to:
-        ctx.issues.trouble.moved(site, answer)
+        ctx.issues.failure_policy.note_move(site, answer)
         yield bad(
             f"{site.site_url} leads to {answer.site_moved_to} now.",
             "Was the site renamed? Then confirm the new address on the integration's page.",
@@ -129,7 +129,7 @@ def _address(ctx: Context, site: Site) -> Iterator[Finding]:
         yield good("The site can be reached, and is the one that was connected.")
 
 
-def _clock(ctx: Context, answer: Answer) -> Finding:
+def _clock(ctx: Context, answer: JiraResponse) -> Finding:
     difference = ctx.clock() - answer.sent_at if answer.sent_at is not None else 0
     if abs(difference) <= _MOST_CLOCK_DIFFERENCE_MS:
         return good("This host's clock agrees with Jira's.")
@@ -142,7 +142,7 @@ def _clock(ctx: Context, answer: Answer) -> Finding:
 
 def _way_in(ctx: Context, state: IntegrationState, site: Site) -> Iterator[Finding]:
     """Whether Jira reaches Flagpost."""
-    if site.way == APP:
+    if site.auth_method == APP:
         seen = state.installation.last_seen_at if state.installation else 0
         if ctx.clock() - seen <= _APP_SILENT_MS:
             yield good("The app in Jira has called within the last two hours.")
@@ -190,23 +190,26 @@ def _way_out(ctx: Context, site: Site) -> Iterator[Finding]:
     if answer.ok:
         yield good("Jira takes flags from Flagpost.")
     elif answer.status in (401, 403, 404):
-        yield bad(f"Jira takes no flags ({answer.status}).", what_to_do(answer.status, site.way))
+        yield bad(f"Jira takes no flags ({answer.status}).", what_to_do(answer.status, site.auth_method))
     else:
         yield bad(
-            f"Jira takes no flags just now ({answer.status}): {answer.words()}", "Flagpost tries again by itself."
+            f"Jira takes no flags just now ({answer.status}): {answer.error_message()}",
+            "Flagpost tries again by itself.",
         )
 
 
 def _issues(ctx: Context, state: IntegrationState, site: Site) -> Iterator[Finding]:
     """Whether issues can be looked up, and seen."""
     given = state.credentials
-    if given and given.api_refused:
-        yield bad(given.api_refused, "Enter an API token that works on the integration's page.")
+    if given and given.api_refusal:
+        yield bad(given.api_refusal, "Enter an API token that works on the integration's page.")
     access = ctx.keyring.issues(site)
     if access is None:
         yield advice(
             "Issues are not looked up: keys are accepted as they are typed.",
-            "Add an API token on the integration's page." if site.way == OAUTH else "It begins with the app's token.",
+            "Add an API token on the integration's page."
+            if site.auth_method == OAUTH
+            else "It begins with the app's token.",
         )
         return
     url = f"{access.url}/rest/api/3/mypermissions"
@@ -230,7 +233,7 @@ def _issues(ctx: Context, state: IntegrationState, site: Site) -> Iterator[Findi
     yield _may_browse(answer)
 
 
-def _may_browse(answer: Answer) -> Finding:
+def _may_browse(answer: JiraResponse) -> Finding:
     """Atlassian: `mypermissions` says of each permission whether there is any project it is held in."""
     found = answer.body.get("permissions") if answer.ok and isinstance(answer.body, dict) else None
     browse = found.get("BROWSE_PROJECTS") if isinstance(found, dict) else None
@@ -251,9 +254,9 @@ def _may_browse(answer: Answer) -> Finding:
 
 def _delivery(ctx: Context, state: IntegrationState, site: Site) -> Iterator[Finding]:
     now = ctx.clock()
-    if site.stopped_reason:
-        yield bad("Delivery has stopped.", site.stopped_reason)
-    elif max(site.paused_until or 0, site.quiet_until or 0) > now:
+    if site.suspended_reason:
+        yield bad("Delivery has stopped.", site.suspended_reason)
+    elif max(site.paused_until or 0, site.quota_resets_at or 0) > now:
         yield bad(f"Delivery pauses: {site.last_error}", "Jira asked for patience. It goes on by itself.")
     if site.last_success_at:
         yield good(f"The last success was {ago(site.last_success_at, now)}.")
@@ -265,13 +268,13 @@ def _delivery(ctx: Context, state: IntegrationState, site: Site) -> Iterator[Fin
     if state.refused_count:
         names = ", ".join(push.flag_name for push in state.refused[:5])
         yield bad(f"Jira refused {counted(state.refused_count, 'flag')}, among them {names}.", "See the flags' pages.")
-    if state.credentials and state.credentials.delete_refused:
-        yield advice(state.credentials.delete_refused, "Flags that were disconnected stay on their issues, as off.")
+    if state.credentials and state.credentials.delete_refusal:
+        yield advice(state.credentials.delete_refusal, "Flags that were disconnected stay on their issues, as off.")
 
 
 def _releases() -> Finding:
     return advice(
         "Releases is not shown on an issue?",
-        "Flags are under Releases, on the right of the issue, often behind More fields. Whoever looks needs the "
+        "Flags are under Releases, on the right of the issue, often behind More fields. A viewer needs the "
         "permission View development tools in the project; the field shows once a flag is connected or can be created.",
     )

@@ -237,10 +237,10 @@ def _move_site(change: Change, found: FoundSite) -> None:
         raise _not_moved()
     if found.cloud_id != site.cloud_id:
         raise Conflict(f"{found.url} is another Jira site. Connect that one by itself, if it is yours.")
-    go_on = {"stopped_reason": None, "paused_until": None, "failures": 0}
+    go_on = {"suspended_reason": None, "paused_until": None, "consecutive_failures": 0}
     integrations.update_site(tx, site.id, site_url=found.url, moved_to=None, **go_on)
     credentials.move(tx, account_id, site.site_url, found.url)
-    integrations.expect_site(tx, account_id, found.url)
+    integrations.move_expected_site(tx, account_id, found.url)
     change.saved("moved_site", site_subject(site), before={"site": site.site_url}, after={"site": found.url})
     change.wake_delivery()
 

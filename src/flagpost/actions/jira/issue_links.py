@@ -12,7 +12,7 @@ from flagpost.actions.unit_of_work import Change, transactional
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound, Problem
 from flagpost.flags.issue_keys import parse_issue_refs
 from flagpost.flags.model import FlagStatus
-from flagpost.jira.issues import WHILE_SOMEBODY_WAITS, Answers, Patience
+from flagpost.jira.issues import INTERACTIVE, Answers, Patience
 from flagpost.jira.payload import MAX_ASSOCIATIONS
 from flagpost.store.accounts import accounts
 from flagpost.store.db import Transaction
@@ -67,7 +67,7 @@ def check_issues(ctx: Context, actor: Actor, refs: Sequence[str]) -> list[Issue]
 
 
 def look_up_issues(
-    ctx: Context, actor: Actor, refs: Sequence[str], patience: Patience = WHILE_SOMEBODY_WAITS
+    ctx: Context, actor: Actor, refs: Sequence[str], patience: Patience = INTERACTIVE
 ) -> dict[str, Issue | None]:
     """What Jira has for each of these keys or numeric ids; None where it shows nothing.
 
@@ -81,7 +81,7 @@ def look_up_issues(
         result = ctx.issues.look_up(site, refs, patience)
     except JiraError:
         return _as_typed(refs)
-    return {ref: result.found.get(ref) for ref in refs} | _as_typed(sorted(result.unasked))
+    return {ref: result.found.get(ref) for ref in refs} | _as_typed(sorted(result.not_asked))
 
 
 def _as_typed(refs: Sequence[str]) -> dict[str, Issue | None]:
@@ -201,13 +201,13 @@ def read_delivery_status(tx: Transaction, account_id: str, flag_id: str) -> Deli
     site = integrations.site_of_account(tx, account_id)
     if entry is None or (site and site.disconnected_at):  # Jira deletes an app's flags with the app
         return DeliveryStatus("none")
-    if site and site.resend_wanted_at is not None:
-        return DeliveryStatus("waiting", since=site.resend_wanted_at)
-    if entry.waiting:
-        return DeliveryStatus("waiting", since=entry.wanted_at)
-    if entry.refused:
-        return DeliveryStatus("refused", entry.refused, entry.delivered_at)
-    return DeliveryStatus("delivered" if entry.held else "none", since=entry.delivered_at)
+    if site and site.resync_requested_at is not None:
+        return DeliveryStatus("waiting", since=site.resync_requested_at)
+    if entry.pending:
+        return DeliveryStatus("waiting", since=entry.pending_since)
+    if entry.refusal:
+        return DeliveryStatus("refused", entry.refusal, entry.delivered_at)
+    return DeliveryStatus("delivered" if entry.may_exist_remotely else "none", since=entry.delivered_at)
 
 
 def projects_for_connect(ctx: Context, actor: Actor) -> list[ChosenProject]:
@@ -238,7 +238,7 @@ def refresh_issues(ctx: Context, actor: Actor, site: Site | None, known: Sequenc
     if not stale or site is None or not _may_be_asked(site, now):
         return False
     try:
-        answers = ctx.issues.look_up_known(site, stale, WHILE_SOMEBODY_WAITS)
+        answers = ctx.issues.look_up_known(site, stale, INTERACTIVE)
     except JiraError:
         return False
     _store(ctx, actor, answers)
@@ -260,7 +260,7 @@ def _site_to_ask(ctx: Context, account_id: str) -> Site | None:
 
 
 def _may_be_asked(site: Site, now: int) -> bool:
-    return site.may_be_asked(now) and (site.paused_until or 0) <= now
+    return site.may_call(now) and (site.paused_until or 0) <= now
 
 
 def connected_issue(connection: Connection, site: Site | None) -> ConnectedIssue:

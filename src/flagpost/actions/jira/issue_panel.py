@@ -1,4 +1,4 @@
-"""Jira's panel on an issue: the flags that are connected with it, and what somebody may do with them from there.
+"""Jira's panel on an issue: the flags that are connected with it, and what a viewer may do with them from there.
 
 Which issue, which site and who it is come from the invocation token, and from nowhere else. The panel shows no more
 than the integration lets Jira see: the flags of its projects that its token can view. Of those, a project with view
@@ -45,7 +45,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """Somebody looks at an issue of a connected site.
+    """A viewer looks at an issue of a connected site.
 
     `primary`: the primary environments of the projects that Jira may show, by project (ids); `seen`: those of these
     projects that they may see.
@@ -130,7 +130,7 @@ def link(ctx: Context, invocation: Invocation, code: str) -> Panel:
 
 
 def unlink(ctx: Context, invocation: Invocation) -> Panel:
-    """Be nobody in Flagpost any more."""
+    """End the link of the viewer's Atlassian account with a user of Flagpost."""
     with ctx.db.read() as tx:
         visit = _connected(tx, invocation)
     account_links.unlink(ctx, visit.site, visit.person)
@@ -159,7 +159,9 @@ def _site(tx: Transaction, invocation: Invocation) -> Site | None:
 
 def _issue_and_person(invocation: Invocation) -> tuple[InvokedIssue, str]:
     if invocation.issue is None or invocation.account_id is None:
-        raise InvalidInput("This is for the panel on an issue: the invocation token names no issue, or nobody.")
+        raise InvalidInput(
+            "Only the panel on an issue may call this: the token names no issue, or no Atlassian account."
+        )
     return invocation.issue, invocation.account_id
 
 

@@ -18,8 +18,8 @@ from flagpost.actions.lookup import get_visible_project
 from flagpost.errors import InvalidInput
 from flagpost.store.db import Transaction
 from flagpost.store.jira import account_links, integrations, issues, reconciliations
-from flagpost.store.jira.account_links import Link
-from flagpost.store.jira.delivery_log import Entry, LogFilter
+from flagpost.store.jira.account_links import AccountLink
+from flagpost.store.jira.delivery_log import LogEntry, LogFilter
 from flagpost.store.jira.integrations import Site
 from flagpost.store.jira.reconciliations import Finding
 from flagpost.store.jira.resyncs import Progress
@@ -118,7 +118,7 @@ _ENTRIES = 50
 class AccountLinksPage(ConsolePage):
     """The Atlassian accounts that act as the signed-in person."""
 
-    links: list[Link]
+    links: list[AccountLink]
 
 
 def load_account_links(ctx: Context, actor: Actor) -> AccountLinksPage:
@@ -139,7 +139,7 @@ class FlagIntegrationsPage(FlagPage):
 
     connected: list[ConnectedIssue]
     delivery: DeliveryStatus
-    sent: list[Entry]
+    sent: list[LogEntry]
     findings: list[Finding]
     primary: Environment | None
 
@@ -169,7 +169,7 @@ def _read_flag_integrations(ctx: Context, actor: Actor, at: FlagAddress) -> tupl
             [issue_links.connected_issue(link, site) for link in issues.connections_of(tx, one.flag.id)],
             issue_links.read_delivery_status(tx, actor.account_id, one.flag.id),
             delivery_health.read_log(tx, actor.account_id, LogFilter(one.flag.id), None, _SENT_SHOWN).entries,
-            reconciliations.latest_of_flag(tx, one.flag.id, 1),
+            reconciliations.findings_of_flag(tx, one.flag.id, 1),
             next((choice.environment for choice in chosen if choice.project.id == one.project.id), None),
         )
         return page, site

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
 from flagpost.actions.lookup import get_visible_flag, get_visible_project
-from flagpost.jira.payload import bulk_request, farewell_payload, flag_payload
+from flagpost.jira.payload import bulk_request, flag_payload, tombstone_payload
 from flagpost.jira.removal import properties
 from flagpost.jira.site_access import OAUTH
 from flagpost.store.db import Transaction
@@ -44,27 +44,31 @@ def read_preview(ctx: Context, tx: Transaction, actor: Actor, one: Flag) -> Prev
     told = payload_source.load_flag_states(tx, actor.account_id, [push], ctx.settings.public_url).get(one.id)
     reason = "" if told else _why_not(tx, actor, one)
     given = credentials.of_account(tx, actor.account_id)
-    refusal = given.delete_refused if given and site and site.way == OAUTH else None
+    refusal = given.delete_refusal if given and site and site.auth_method == OAUTH else None
     url = _flags_url(ctx, tx, site)
     if told:
         body = bulk_request([flag_payload(told)], properties(actor.account_id, one.project_id))
-        return Preview("Jira is told how the flag stands, and on which issues it belongs.", "POST", f"{url}/bulk", body)
-    if push.held and site and not site.disconnected_at:
+        return Preview(
+            "Flagpost sends the state of the flag, and the issues that it belongs to.", "POST", f"{url}/bulk", body
+        )
+    if push.may_exist_remotely and site and not site.disconnected_at:
         if refusal:
             return _farewell(ctx, site, push, f"{reason} {refusal}", url)
         where = f"{url}/flag/{quote(one.id, safe='')}"
-        return Preview(f"{reason} Jira was told of it before, so it is deleted there.", "DELETE", where)
-    return Preview(f"{reason} Jira was not told of it before, so there is nothing to send.")
+        return Preview(f"{reason} Jira received it before, so it is deleted there.", "DELETE", where)
+    return Preview(f"{reason} Jira never received it, so there is nothing to send.")
 
 
 def _farewell(ctx: Context, site: Site, push: OutboxEntry, why: str, url: str) -> Preview:
     """What is sent where Jira would not delete."""
-    if not push.told_issues:
+    if not push.sent_issues:
         return Preview(f"{why} It may still be shown.")
     now = ctx.clock()
-    flag = farewell_payload(push.flag_id, push.flag_name, push.wanted, push.told_issues, ctx.settings.public_url, now)
+    flag = tombstone_payload(
+        push.flag_id, push.flag_name, push.latest_version, push.sent_issues, ctx.settings.public_url, now
+    )
     body = bulk_request([flag], properties(site.account_id, push.project_id))
-    return Preview(f"{why} So its issues are told that it is off, and disconnected.", "POST", f"{url}/bulk", body)
+    return Preview(f"{why} So Flagpost sends that it is off, and disconnects its issues.", "POST", f"{url}/bulk", body)
 
 
 def _never_told(flag: Flag, now: int) -> OutboxEntry:

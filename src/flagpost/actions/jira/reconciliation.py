@@ -10,7 +10,7 @@ from flagpost.actions.unit_of_work import Change, Subject, transactional
 from flagpost.errors import Conflict, InvalidInput, NotFound
 from flagpost.store.db import Transaction
 from flagpost.store.jira import outbox, reconciliations
-from flagpost.store.jira.reconciliations import Check, Finding
+from flagpost.store.jira.reconciliations import Finding, Reconciliation
 from flagpost.store.locks import Lock
 
 SHOWN = 10
@@ -21,13 +21,13 @@ MOST_FINDINGS = 200
 class CheckReport:
     """A comparison, and up to two hundred of what it found."""
 
-    check: Check
+    check: Reconciliation
     findings: list[Finding]
 
 
 @transactional
 def ask_for_check(change: Change, project: str | None = None, flag: str | None = None) -> CheckReport:
-    """Have every flag, or one, read back from Jira and compared; what differs is sent again. Begins within seconds.
+    """Compare every flag, or one, with Jira; what differs is sent again. The comparison begins within seconds.
 
     One that covers the same and is under way already is not doubled. Conflict where no site is connected, or the flag
     was never connected with an issue.
@@ -41,7 +41,7 @@ def ask_for_check(change: Change, project: str | None = None, flag: str | None =
     return _report(change.tx, asked)
 
 
-def _everything(change: Change) -> Check:
+def _everything(change: Change) -> Reconciliation:
     site = lock_connected_site(change)
     asked = _under_way(change, None)
     if asked is None:
@@ -50,7 +50,7 @@ def _everything(change: Change) -> Check:
     return asked
 
 
-def _one_flag(change: Change, project: str, flag: str) -> Check:
+def _one_flag(change: Change, project: str, flag: str) -> Reconciliation:
     found = get_visible_project(change.tx, change.actor, project, lock=Lock.SHARE)
     one = get_visible_flag(change.tx, found, flag, lock=Lock.SHARE)
     lock_connected_site(change)
@@ -59,13 +59,13 @@ def _one_flag(change: Change, project: str, flag: str) -> Check:
     return _under_way(change, one.id) or _request(change, reconciliations.FLAG, one.name, one.id)
 
 
-def _under_way(change: Change, flag_id: str | None) -> Check | None:
+def _under_way(change: Change, flag_id: str | None) -> Reconciliation | None:
     """The comparison of this flag, or of everything (None), that is under way. The site's lock keeps others out."""
     under_way = reconciliations.unfinished(change.tx, change.actor.account_id)
     return next((one for one in under_way if one.flag_id == flag_id), None)
 
 
-def _request(change: Change, kind: str, name: str, flag_id: str | None = None) -> Check:
+def _request(change: Change, kind: str, name: str, flag_id: str | None = None) -> Reconciliation:
     actor = change.actor
     return reconciliations.request(change.tx, actor.account_id, kind, name, change.now, actor.name, flag_id)
 
@@ -94,5 +94,5 @@ def read_checks(tx: Transaction, account_id: str) -> list[CheckReport]:
     return [_report(tx, one) for one in reconciliations.latest(tx, account_id, SHOWN)]
 
 
-def _report(tx: Transaction, check: Check) -> CheckReport:
+def _report(tx: Transaction, check: Reconciliation) -> CheckReport:
     return CheckReport(check, reconciliations.findings(tx, check, MOST_FINDINGS))

@@ -9,7 +9,7 @@ from flagpost.errors import Conflict, InvalidInput, NotFound
 from flagpost.store.db import Transaction
 from flagpost.store.jira import integrations, outbox, resyncs
 from flagpost.store.jira.integrations import Site
-from flagpost.store.jira.resyncs import Backfill, Progress
+from flagpost.store.jira.resyncs import Progress, Resync
 from flagpost.store.locks import Lock
 
 SHOWN = 10
@@ -37,16 +37,16 @@ def _require(actor: Actor, flag: str | None) -> None:
     actor.require(Right.MANAGE_INTEGRATIONS if flag is None else Right.EDIT_FLAGS)
 
 
-def _everything(change: Change) -> Backfill:
+def _everything(change: Change) -> Resync:
     """Delivery begins it, because it knows whether Jira holds flags already. One that waits for that is not doubled."""
     tx, actor = change.tx, change.actor
     site = lock_connected_site(change)
-    integrations.want_everything(tx, site.id, change.now)
-    waiting = resyncs.waiting_for_site(tx, actor.account_id)
+    integrations.request_resync(tx, site.id, change.now)
+    waiting = resyncs.requested_of_site(tx, actor.account_id)
     return waiting or resyncs.insert(tx, actor.account_id, site.site_url, change.now, actor.name)
 
 
-def _part(change: Change, project: str, flag: str | None) -> Backfill:
+def _part(change: Change, project: str, flag: str | None) -> Resync:
     tx, actor, now = change.tx, change.actor, change.now
     place = get_visible_project(tx, actor, project, lock=Lock.SHARE)
     one = None if flag is None else get_visible_flag(tx, place, flag, lock=Lock.SHARE)
@@ -78,16 +78,16 @@ def cancel(change: Change, resync: str) -> Progress:
         _take_back(change, site)
     if found.started_at is not None and not spared:
         raise Conflict("What is left of it is news to Jira, so all of it has to be sent.")
-    if found.scope == resyncs.SITE and site and site.backfill_finished_at is None:
-        integrations.update_site(tx, site.id, backfill_finished_at=now)
+    if found.scope == resyncs.SITE and site and site.resync_finished_at is None:
+        integrations.update_site(tx, site.id, resync_finished_at=now)
     change.saved("cancelled_resend", _subject(found))
     return Progress(_find(tx, actor, resync), 0, 0.0)
 
 
 def _take_back(change: Change, site: Site) -> None:
-    if site.backfill_started_at is None:
+    if site.resync_started_at is None:
         raise Conflict("Jira holds nothing yet, so there is nothing to cancel: all of this is news to it.")
-    integrations.update_site(change.tx, site.id, resend_wanted_at=None)
+    integrations.update_site(change.tx, site.id, resync_requested_at=None)
 
 
 def get_resync(ctx: Context, actor: Actor, resync: str) -> Progress:
@@ -108,7 +108,7 @@ def read_resyncs(tx: Transaction, account_id: str, now: int) -> list[Progress]:
     return [resyncs.progress(tx, one, now) for one in resyncs.latest(tx, account_id, SHOWN)]
 
 
-def _find(tx: Transaction, actor: Actor, resync: str) -> Backfill:
+def _find(tx: Transaction, actor: Actor, resync: str) -> Resync:
     """A resync that the actor may see: of one flag, who may change that flag; of more, who manages integrations."""
     found = resyncs.find(tx, actor.account_id, resync)
     if found is None:
@@ -119,5 +119,5 @@ def _find(tx: Transaction, actor: Actor, resync: str) -> Backfill:
     return found
 
 
-def _subject(resync: Backfill) -> Subject:
+def _subject(resync: Resync) -> Subject:
     return Subject("integration", resync.id, resync.name, resync.project_id)

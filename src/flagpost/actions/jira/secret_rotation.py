@@ -24,7 +24,7 @@ def encrypt_with_newest_key(ctx: Context) -> int:
 def _store(change: Change, changed: Sequence[tuple[Any, str, bytes, Any]]) -> None:
     """Store secrets anew, but for those that were replaced since they were read."""
     for column, id, old, new in changed:
-        credentials.encrypt_anew(change.tx, column, id, old, new)
+        credentials.replace_encrypted(change.tx, column, id, old, new)
 
 
 def count_unreadable(ctx: Context) -> int:

@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 from flagpost.actions.context import Context
 from flagpost.actions.unit_of_work import Change, Subject
 from flagpost.errors import Conflict, InvalidInput, JiraError, NotFound
-from flagpost.jira.client import Answer, JiraAddressRefused, JiraUnreachable
+from flagpost.jira.client import JiraAddressRefused, JiraUnreachable
 from flagpost.jira.hosts import is_loopback, split_address
+from flagpost.jira.response import JiraResponse
 from flagpost.store.accounts import accounts
 from flagpost.store.db import Transaction
 from flagpost.store.jira import integrations
@@ -67,7 +68,7 @@ def find_site(ctx: Context, url: str) -> FoundSite:
     return FoundSite(url, cloud_id)
 
 
-def _no_site(host: str, answer: Answer) -> Exception:
+def _no_site(host: str, answer: JiraResponse) -> Exception:
     if answer.status == 429 or answer.status >= 500:
         return JiraError(f"{host} is out of order just now ({answer.status}). Try again in a minute.")
     if host.endswith(".atlassian.net"):

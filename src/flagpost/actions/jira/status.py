@@ -35,8 +35,8 @@ class State(StrEnum):
 class IntegrationState:
     """The integration and its site. Times are milliseconds; `reason` is empty where all is well.
 
-    `behind`: flags Jira has yet to hear of. `refused`: flags Jira would not take as they are. `removals`: what Jira was
-    asked to forget as a whole, the newest first. `backfill`: the newest of everything that was sent again.
+    `behind`: flags with a pending outbox entry. `refused`: flags that Jira refused as they are. `removals`:
+    what Jira was asked to forget as a whole, the newest first. `backfill`: the newest resync of the whole site.
     """
 
     state: State
@@ -68,7 +68,7 @@ def get_integration(ctx: Context, actor: Actor) -> IntegrationState:
 
 
 def read_state(tx: Transaction, account_id: str, now: int) -> IntegrationState:
-    """The same within a transaction that reads more, for somebody who manages integrations."""
+    """The state of the integration, read within a transaction that reads more; for users who manage integrations."""
     integration = integrations.find(tx, account_id)
     site = integrations.site_of_account(tx, account_id)
     installation = integrations.find_installation(tx, site.installation_id) if site else None
@@ -102,23 +102,23 @@ def read_state(tx: Transaction, account_id: str, now: int) -> IntegrationState:
 
 def _behind(tx: Transaction, account_id: str, site: Site | None) -> int:
     """Every flag, where all are to be sent again and delivery has yet to begin."""
-    everything = site is not None and site.resend_wanted_at is not None
+    everything = site is not None and site.resync_requested_at is not None
     return outbox.count_all(tx, account_id) if everything else outbox.count_pending(tx, account_id)
 
 
 def _leaving(site: Site) -> str:
-    return site.stopped_reason or "Jira has yet to forget some flags."
+    return site.suspended_reason or "Jira has yet to forget some flags."
 
 
 def _trouble(
     site: Site, installation: Installation | None, key: ApiKey | None, chosen: list[ChosenProject], now: int
 ) -> str:
     hidden = [one.project.name for one in chosen if not one.visible]
-    if site.stopped_reason:
-        return site.stopped_reason
+    if site.suspended_reason:
+        return site.suspended_reason
     if key is None or key.revoked_at is not None:
         return "The token was revoked. Regenerate it, and enter the new one on the Configure page in Jira."
-    if site.way == APP and (installation is None or (installation.system_token_expires_at or 0) <= now):
+    if site.auth_method == APP and (installation is None or (installation.system_token_expires_at or 0) <= now):
         return WaitingForToken().message
     if site.moved_to:
         return f"The site's address leads to {site.moved_to} now. Confirm the new address below."
@@ -126,8 +126,8 @@ def _trouble(
         return f"The token may not see {', '.join(hidden)}: grant it the view of the project."
     if not chosen:
         return "No project is chosen, so Jira shows nothing."
-    if not site.may_be_asked(now):
+    if not site.may_call(now):
         return quota_used_up(site, now)
-    if site.last_error and site.failures >= 3:
+    if site.last_error and site.consecutive_failures >= 3:
         return site.last_error
     return ""

@@ -71,9 +71,9 @@ def _mark_issues(change: Change, event: _Event) -> None:
     if event.issue and event.kind in _ISSUE_DELETED:
         change.resend_flags(issues.mark_deleted(tx, account_id, event.issue, change.now))
     elif event.issue:
-        issues.mark_due(tx, account_id, event.issue)
+        issues.mark_changed(tx, account_id, event.issue)
     elif event.project_id:
-        issues.mark_project_due(tx, account_id, event.project_id)
+        issues.mark_project_changed(tx, account_id, event.project_id)
 
 
 def _event(body: Mapping[str, Any], kind: str) -> _Event:
@@ -161,7 +161,7 @@ def _take_its_word(change: Change, body: Mapping[str, Any]) -> None:
 def _describe(change: Change, described: Mapping[str, Any], said_at: int) -> None:
     tx, account_id = change.tx, change.actor.account_id
     try:
-        seen = replace(change.ctx.issues.issue(described), checked_at=said_at)
+        seen = replace(change.ctx.issues.parse(described), checked_at=said_at)
     except JiraError as error:
         raise InvalidInput(error.message, "issue") from None
     known = issues.find(tx, account_id, seen.jira_id or "") or issues.find(tx, account_id, seen.key)

@@ -85,6 +85,19 @@ def dependents_of(tx: Transaction, project_id: str, name: str) -> list[str]:
     return list(dict.fromkeys(row.flag for row in tx.execute(query)))
 
 
+def ids_of_dependents(tx: Transaction, project_id: str, name: str, environment_id: str | None = None) -> set[str]:
+    """The ids of the flags that depend on this flag, directly or through others, in one environment or in any."""
+    found: set[str] = set()
+    seen, names = {name}, [name]
+    while names:
+        rows = places_referring_to(tx, project_id, "flag", names)
+        here = [row for row in rows if environment_id in (None, row.environment_id)]
+        found.update(row.flag_id for row in here)
+        names = sorted({row.flag for row in here} - seen)
+        seen.update(names)
+    return found
+
+
 def dependencies_of(tx: Transaction, project_id: str, environment_id: str, names: Collection[str]) -> set[str]:
     """The names of the flags that these active flags depend on in an environment."""
     query = (

@@ -1,4 +1,4 @@
-"""OAuth credentials of an account: the way to a Jira site without an app. Every secret here is encrypted."""
+"""OAuth credentials of an account, which connect a Jira site without the app. Every secret here is encrypted."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -13,10 +13,10 @@ from flagpost.store.schema.jira import jira_credentials, jira_installations
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """OAuth credentials for one site, with what else was given for it: an API token, and the webhook's secret.
+    """OAuth credentials for one site, and beside them an API token and the webhook's secret, where entered.
 
-    `delete_refused`, `api_refused`: what Jira said when it would not delete flags with the credentials, or would not
-    take the API token; None where it never refused, or has accepted since.
+    `delete_refusal`, `api_refusal`: Jira's message when it refused to delete flags with the credentials, or refused
+    the API token. Both are None until Jira refuses, and again after newer ones were entered.
     """
 
     id: str
@@ -25,11 +25,11 @@ class Credentials:
     cloud_id: str
     client_id: str
     client_secret: bytes
-    delete_refused: str | None
+    delete_refusal: str | None
     api_email: str | None
     api_token: bytes | None
     api_base_url: str | None
-    api_refused: str | None
+    api_refusal: str | None
     webhook_secret: bytes | None
     webhook_seen_at: int | None
     webhook_refused_at: int | None
@@ -39,7 +39,7 @@ class Credentials:
     @property
     def may_look_up(self) -> bool:
         """Whether issues can be looked up with the API token."""
-        return self.api_token is not None and not self.api_refused
+        return self.api_token is not None and not self.api_refusal
 
 
 _COLUMNS = [jira_credentials.c[field.name] for field in fields(Credentials)]
@@ -51,7 +51,7 @@ def of_account(tx: Transaction, account_id: str) -> Credentials | None:
 
 
 def find(tx: Transaction, credentials_id: str) -> Credentials | None:
-    """The credentials with this id: what the webhook's address names."""
+    """The credentials with this id, which the webhook's address carries."""
     return _find(tx, jira_credentials.c.id == credentials_id)
 
 
@@ -71,9 +71,12 @@ def save(
     now: int,
     by: str,
 ) -> Credentials:
-    """Put credentials in place. On the same site, the API token and the webhook stay as they were."""
+    """Store credentials in place of the account's earlier ones, and return them.
+
+    Where they are for the same site, the API token and the webhook stay.
+    """
     values: dict[str, Any] = {"site_url": site_url, "client_id": client_id, "client_secret": client_secret}
-    values |= {"cloud_id": cloud_id, "created_at": now, "created_by": by, "delete_refused": None}
+    values |= {"cloud_id": cloud_id, "created_at": now, "created_by": by, "delete_refusal": None}
     accounts.lock(tx, account_id)
     old = of_account(tx, account_id)
     if old and old.cloud_id == cloud_id:
@@ -93,14 +96,14 @@ def update(tx: Transaction, credentials_id: str, **values: Any) -> None:
 
 
 def move(tx: Transaction, account_id: str, old_url: str, new_url: str) -> None:
-    """The site of an account's credentials has another address now."""
+    """Note the new address of the site that an account's credentials are for."""
     mine = jira_credentials.c.account_id == account_id
     api = sa.case((jira_credentials.c.api_base_url == old_url, new_url), else_=jira_credentials.c.api_base_url)
     tx.execute(sa.update(jira_credentials).where(mine).values(site_url=new_url, api_base_url=api))
 
 
 def delete(tx: Transaction, account_id: str) -> None:
-    """Forget an account's credentials."""
+    """Delete an account's credentials."""
     tx.execute(sa.delete(jira_credentials).where(jira_credentials.c.account_id == account_id))
 
 
@@ -113,7 +116,7 @@ _ENCRYPTED = (
 
 
 def encrypted(tx: Transaction) -> list[tuple[sa.Column[Any], str, bytes]]:
-    """Every secret that is kept: its column, its row's id, and what is stored."""
+    """Every stored secret: its column, its row's id, and the encrypted bytes."""
     return [
         (column, id, stored)
         for column in _ENCRYPTED
@@ -121,7 +124,7 @@ def encrypted(tx: Transaction) -> list[tuple[sa.Column[Any], str, bytes]]:
     ]
 
 
-def encrypt_anew(tx: Transaction, column: sa.Column[Any], id: str, old: bytes, new: bytes) -> None:
-    """Store the same secret under another key, unless it was replaced in the meantime."""
+def replace_encrypted(tx: Transaction, column: sa.Column[Any], id: str, old: bytes, new: bytes) -> None:
+    """Store a secret encrypted with another key, unless the secret was replaced in the meantime."""
     table = column.table
     tx.execute(sa.update(table).where(table.c.id == id, column == old).values({column: new}))

@@ -18,13 +18,13 @@ from flagpost.store.schema.jira import (
     jira_integration_projects,
     jira_integrations,
     jira_sites,
-    seen_tokens,
+    used_invocation_tokens,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """What an admin set up: the token is the API key `key_id`; only `expected_site` may connect where it is given."""
+    """What an admin set up. Its token is the API key `key_id`. `expected_site`: the only site that may connect."""
 
     id: str
     account_id: str
@@ -36,7 +36,7 @@ class Integration:
 
 @dataclass(frozen=True, slots=True)
 class ChosenProject:
-    """A project of the integration with its primary environment; `visible`: the token may see the project."""
+    """A project of the integration with its primary environment. `visible`: the token may see the project."""
 
     project: Project
     environment: Environment
@@ -60,11 +60,13 @@ class Installation:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The Jira site of an account and how delivery to it fares.
+    """The Jira site of an account, and the state of delivery to it. Times are milliseconds since 1970.
 
-    `way`: `app` or `oauth`, how requests are authorised; `installation_id` is empty without an app. `paused_until`:
-    Jira asked for patience; `quiet_until`: for patience with every kind of request. `stopped_reason`: only a person can
-    mend it. `moved_to`: where the site's address leads now, which a person has to confirm.
+    `auth_method`: `app` or `oauth`; `installation_id` is empty for `oauth`. `paused_until`: no delivery before then,
+    because requests failed. `quota_resets_at`: no request at all before then, because Jira's hourly quota is used up.
+    `suspended_reason`: no delivery until a person has done what it says. `consecutive_failures`: failed deliveries
+    since the last success. `resync_requested_at`: the next delivery begins with a resync of the whole site.
+    `moved_to`: the address that the site's address redirects to, which a person has to confirm.
     """
 
     id: str
@@ -73,32 +75,32 @@ class Site:
     site_url: str
     installation_id: str
     connected_at: int
-    way: str
+    auth_method: str
     disconnected_at: int | None
     paused_until: int | None
-    stopped_reason: str | None
+    suspended_reason: str | None
     last_success_at: int | None
     last_error_at: int | None
     last_error: str | None
-    failures: int
-    backfill_total: int
-    backfill_started_at: int | None
-    backfill_finished_at: int | None
-    resend_wanted_at: int | None
-    quiet_until: int | None
+    consecutive_failures: int
+    resync_total: int
+    resync_started_at: int | None
+    resync_finished_at: int | None
+    resync_requested_at: int | None
+    quota_resets_at: int | None
     moved_to: str | None
 
-    def may_be_asked(self, now: int) -> bool:
-        """Whether anything at all may be asked of Jira now."""
-        return not self.disconnected_at and (self.quiet_until or 0) <= now
+    def may_call(self, now: int) -> bool:
+        """Whether any request at all may go to the site now."""
+        return not self.disconnected_at and (self.quota_resets_at or 0) <= now
 
-    def paused_in_the_future(self, now: int) -> bool:
-        """Whether a pause began later than now: then the clock was set back since, and its end is as much too late."""
-        return bool(self.paused_until or self.quiet_until) and (self.last_error_at or 0) > now
+    def pause_began_in_future(self, now: int) -> bool:
+        """Whether a pause began later than now. Then the clock was set back since, and the pause would end too late."""
+        return bool(self.paused_until or self.quota_resets_at) and (self.last_error_at or 0) > now
 
-    def may_be_told(self, now: int) -> bool:
-        """Whether flags may be delivered now."""
-        return self.may_be_asked(now) and not self.stopped_reason and (self.paused_until or 0) <= now
+    def may_deliver(self, now: int) -> bool:
+        """Whether flags may be delivered to the site now."""
+        return self.may_call(now) and not self.suspended_reason and (self.paused_until or 0) <= now
 
 
 # The integration --------------------------------------------------------------------------------------------------
@@ -133,18 +135,18 @@ def insert(tx: Transaction, account_id: str, key_id: str, expected_site: str | N
 
 
 def delete(tx: Transaction, integration_id: str) -> None:
-    """Remove an integration; its site stays until Jira has forgotten everything."""
+    """Remove an integration. Its site stays until Jira has deleted every flag."""
     tx.execute(sa.delete(jira_integrations).where(jira_integrations.c.id == integration_id))
 
 
-def expect_site(tx: Transaction, account_id: str, site_url: str) -> None:
-    """The one site that may connect has another address now; an integration that any site may connect to stays so."""
+def move_expected_site(tx: Transaction, account_id: str, site_url: str) -> None:
+    """Note the new address of the one site that may connect; does nothing where any site may connect."""
     mine = (jira_integrations.c.account_id == account_id) & jira_integrations.c.expected_site.is_not(None)
     tx.execute(sa.update(jira_integrations).where(mine).values(expected_site=site_url))
 
 
 def replace_projects(tx: Transaction, integration_id: str, choices: Iterable[tuple[str, str]]) -> None:
-    """Exactly these projects, each with its one environment (ids)."""
+    """Have the integration cover exactly these projects, each with its one environment (ids)."""
     mine = jira_integration_projects.c.integration_id == integration_id
     tx.execute(sa.delete(jira_integration_projects).where(mine))
     new = [{"integration_id": integration_id, "project_id": p, "environment_id": e} for p, e in choices]
@@ -183,7 +185,7 @@ def _chosen(row: Any) -> ChosenProject:
 
 
 def shows_environment(tx: Transaction, environment_id: str) -> bool:
-    """Whether Jira is shown this environment of its project."""
+    """Whether Jira shows this environment: it is the primary one of a project of the integration."""
     there = sa.exists().where(jira_integration_projects.c.environment_id == environment_id)
     return bool(tx.scalar(sa.select(there)))
 
@@ -200,24 +202,24 @@ def find_installation(tx: Transaction, installation_id: str) -> Installation | N
     return Installation(*row) if row else None
 
 
-def remember_installation(tx: Transaction, installation_id: str, now: int, **values: Any) -> None:
-    """Note what an installation said of itself; values that are None are left as they were."""
+def save_installation(tx: Transaction, installation_id: str, now: int, **values: Any) -> None:
+    """Store what a call of an installation says about it. Values that are None stay as they were."""
     known = {column: value for column, value in values.items() if value is not None}
     known |= {"last_seen_at": now, "removed_at": None}
     new = insert_or(tx, jira_installations).values(id=installation_id, installed_at=now, **known)
     tx.execute(new.on_conflict_do_update(index_elements=[jira_installations.c.id], set_=known))
 
 
-def forget_installation(tx: Transaction, installation_id: str, now: int) -> None:
-    """The app was uninstalled: its token is worth nothing any more."""
+def mark_uninstalled(tx: Transaction, installation_id: str, now: int) -> None:
+    """Note that the app was uninstalled, and drop its token, which no longer works."""
     mine = jira_installations.c.id == installation_id
     tx.execute(sa.update(jira_installations).where(mine).values(removed_at=now, system_token=None))
 
 
 def use_token_id(tx: Transaction, token_id: str, expires_at: int, now: int) -> bool:
-    """Note that an invocation token was used; False where it was before. Old notes are cleared away."""
-    tx.execute(sa.delete(seen_tokens).where(seen_tokens.c.expires_at < now))
-    return insert_new(tx, seen_tokens, id=token_id, expires_at=expires_at)
+    """Note that an invocation token was used; False where it was used before. Deletes the notes of expired tokens."""
+    tx.execute(sa.delete(used_invocation_tokens).where(used_invocation_tokens.c.expires_at < now))
+    return insert_new(tx, used_invocation_tokens, id=token_id, expires_at=expires_at)
 
 
 # Sites ------------------------------------------------------------------------------------------------------------
@@ -228,7 +230,7 @@ _SITE_OF_ACCOUNT = _SITE.where(jira_sites.c.account_id == sa.bindparam("account"
 
 
 def site_of_account(tx: Transaction, account_id: str) -> Site | None:
-    """The Jira site an account is connected to, or was."""
+    """The Jira site that an account is connected to, or was connected to."""
     row = tx.execute(_SITE_OF_ACCOUNT, {"account": account_id}).first()
     return Site(*row) if row else None
 
@@ -244,12 +246,12 @@ def lock_site(tx: Transaction, account_id: str, strength: Lock = Lock.CHANGE) ->
 
 
 def site_of_cloud(tx: Transaction, cloud_id: str) -> Site | None:
-    """The site with this cloud id, whichever account it is connected to."""
+    """The site with this cloud id, whichever account it belongs to."""
     return _site(tx, jira_sites.c.cloud_id == cloud_id)
 
 
 def site_of_installation(tx: Transaction, installation_id: str) -> Site | None:
-    """The site that an installation of the app serves."""
+    """The site that is connected through this installation of the app."""
     return _site(tx, jira_sites.c.installation_id == installation_id)
 
 
@@ -259,7 +261,7 @@ def _site(tx: Transaction, condition: Condition) -> Site | None:
 
 
 def connected_sites(tx: Transaction) -> list[Site]:
-    """Every site that an account is connected to now."""
+    """Every site that is connected now."""
     return [Site(*row) for row in tx.execute(_SITE.where(jira_sites.c.disconnected_at.is_(None)))]
 
 
@@ -268,17 +270,24 @@ def sites(tx: Transaction) -> list[Site]:
     return [Site(*row) for row in tx.execute(_SITE)]
 
 
-def accounts_with_wishes(tx: Transaction) -> list[str]:
-    """The accounts whose delivery has more to do than send flags: send everything again, or leave its site."""
+def accounts_with_site_work(tx: Transaction) -> list[str]:
+    """The accounts whose delivery has more to do than send flags: begin a resync, or remove the site."""
     leaving = ~sa.exists().where(jira_integrations.c.account_id == jira_sites.c.account_id)
-    wishing = sa.or_(jira_sites.c.resend_wanted_at.is_not(None), leaving)
-    return list(tx.scalars(sa.select(jira_sites.c.account_id).where(wishing)))
+    requested = sa.or_(jira_sites.c.resync_requested_at.is_not(None), leaving)
+    return list(tx.scalars(sa.select(jira_sites.c.account_id).where(requested)))
 
 
 def save_site(
-    tx: Transaction, account_id: str, *, cloud_id: str, site_url: str, way: str, installation_id: str = "", now: int
+    tx: Transaction,
+    account_id: str,
+    *,
+    cloud_id: str,
+    site_url: str,
+    auth_method: str,
+    installation_id: str = "",
+    now: int,
 ) -> Site:
-    """Connect an account to a site: a fresh start for delivery, whatever was the matter before. Everything is sent."""
+    """Connect an account to a site, in place of an earlier one. Delivery starts without its errors, with a resync."""
     accounts.lock(tx, account_id)
     tx.execute(sa.delete(jira_sites).where(jira_sites.c.account_id == account_id))
     tx.execute(
@@ -288,9 +297,9 @@ def save_site(
             cloud_id=cloud_id,
             site_url=site_url,
             installation_id=installation_id,
-            way=way,
+            auth_method=auth_method,
             connected_at=now,
-            resend_wanted_at=now,
+            resync_requested_at=now,
         )
     )
     site = site_of_account(tx, account_id)
@@ -303,12 +312,12 @@ def update_site(tx: Transaction, site_id: str, **values: Any) -> None:
     tx.execute(sa.update(jira_sites).where(jira_sites.c.id == site_id).values(**values))
 
 
-def want_everything(tx: Transaction, site_id: str, now: int) -> None:
-    """Have everything sent again, whatever had stopped or paused delivery, or silenced every request."""
-    nothing = dict.fromkeys(("stopped_reason", "paused_until", "quiet_until"))
-    update_site(tx, site_id, resend_wanted_at=now, failures=0, **nothing)
+def request_resync(tx: Transaction, site_id: str, now: int) -> None:
+    """Have the next delivery begin with a resync, and end whatever suspended or paused the site."""
+    nothing = dict.fromkeys(("suspended_reason", "paused_until", "quota_resets_at"))
+    update_site(tx, site_id, resync_requested_at=now, consecutive_failures=0, **nothing)
 
 
 def delete_site(tx: Transaction, site_id: str) -> None:
-    """Forget a site: Jira holds nothing of the account any more."""
+    """Delete a site: Jira holds nothing of the account any more."""
     tx.execute(sa.delete(jira_sites).where(jira_sites.c.id == site_id))

@@ -1,4 +1,4 @@
-"""What Jira's panel on an issue shows, read in one go and one moment."""
+"""What the panel on a Jira issue shows."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from flagpost.store.schema.jira import connections, issues
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How a flag stands in one environment; `saved_by` and `saved_at` are None where it was never set up there."""
+class EnvironmentState:
+    """A flag in one environment. `saved_by` and `saved_at` are None where it has no definition there."""
 
     environment_id: str
     environment: str
@@ -29,19 +29,19 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class FlagOnIssue:
-    """A flag that is connected with an issue. `issue` is what its connection calls that: the numeric id, or the key."""
+    """A flag that is connected with an issue. `issue`: the issue's numeric id where it is known, else its key."""
 
     id: str
     name: str
     project_id: str
     project: str
     issue: str
-    standings: tuple[Standing, ...]
+    environments: tuple[EnvironmentState, ...]
 
     @property
-    def last_save(self) -> Standing | None:
-        """Where it was saved last."""
-        saved = [one for one in self.standings if one.saved_at is not None]
+    def last_save(self) -> EnvironmentState | None:
+        """The environment in which it was saved last."""
+        saved = [one for one in self.environments if one.saved_at is not None]
         return max(saved, key=lambda one: one.saved_at or 0, default=None)
 
 
@@ -68,7 +68,7 @@ _SHOWN = (
     .where(issues.c.account_id == sa.bindparam("account"), projects.c.id.in_(sa.bindparam("projects", expanding=True)))
     .order_by(flags.c.name, flags.c.id, environments.c.production, environments.c.name)
 )
-# A key goes to another issue when projects are renamed; so it counts only until the issue's numeric id is known.
+# Renaming projects can give a key to another issue, so the key counts only until the numeric id is known.
 _THIS_ISSUE = sa.or_(
     issues.c.jira_id == sa.bindparam("jira_id"), issues.c.jira_id.is_(None) & (issues.c.key == sa.bindparam("key"))
 )
@@ -82,25 +82,25 @@ def flags_on_issue(
     rows = list(tx.execute(_SHOWN.where(_THIS_ISSUE), names)) if project_ids else []
     loaded = [(row, load(row.body) if row.body is not None else None) for row in rows]
     others = load_prerequisites(tx, ((row.environment_id, one) for row, one in loaded if one is not None))
-    by_flag: dict[str, list[tuple[Any, Standing]]] = {row.id: [] for row in rows}
+    by_flag: dict[str, list[tuple[Any, EnvironmentState]]] = {row.id: [] for row in rows}
     for row, definition in loaded:
-        by_flag[row.id].append((row, _standing(row, definition, others.get(row.environment_id, {}))))
+        by_flag[row.id].append((row, _state(row, definition, others.get(row.environment_id, {}))))
     return [_flag(found) for found in by_flag.values()]
 
 
-def _flag(found: list[tuple[Any, Standing]]) -> FlagOnIssue:
+def _flag(found: list[tuple[Any, EnvironmentState]]) -> FlagOnIssue:
     first = found[0][0]
-    standings = {standing.environment_id: standing for _, standing in found}
-    return FlagOnIssue(first.id, first.name, first.project_id, first.project, first.issue, tuple(standings.values()))
+    states = {state.environment_id: state for _, state in found}
+    return FlagOnIssue(first.id, first.name, first.project_id, first.project, first.issue, tuple(states.values()))
 
 
-def _standing(row: Any, definition: Definition | None, others: Prerequisites) -> Standing:
+def _state(row: Any, definition: Definition | None, others: Prerequisites) -> EnvironmentState:
     archived = row.status == FlagStatus.ARCHIVED.value
     state = flag_state(definition, killed=bool(row.killed), archived=archived, others=others)
-    return Standing(row.environment_id, row.environment, state, row.updated_by, row.updated_at)
+    return EnvironmentState(row.environment_id, row.environment, state, row.updated_by, row.updated_at)
 
 
 def project_of_flag(tx: Transaction, flag_id: str, project_ids: Collection[str]) -> str | None:
-    """Which of these projects a flag is in, by its id."""
+    """Which of these projects the flag with this id is in; None where it is in none of them."""
     query = sa.select(flags.c.project_id).where(flags.c.id == flag_id, flags.c.project_id.in_(project_ids))
     return tx.scalar(query)

@@ -1,4 +1,10 @@
-"""Jira issues as far as Flagpost knows them, and their connections with flags."""
+"""Jira issues as Flagpost knows them, and their connections with flags.
+
+Whatever is written here can concern outbox entries too: an issue that disappears or gets its id changes what Jira must
+show of each flag that is connected with it. So every function that writes issues first locks the account and then,
+where it may raise outbox entries, locks those: see `flagpost.store.locks`. Because of the first lock,
+two transactions that see a new issue at once make one row of it.
+"""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -18,9 +24,9 @@ from flagpost.store.schema.jira import connections, issues, jira_sites
 class Issue:
     """An issue. `jira_id` is Atlassian's numeric id, None until Jira was asked. `checked_at`: when it last was.
 
-    `state`: `known`; `unchecked`, accepted as it was typed; `hidden`, known before, and not shown to Flagpost any more;
-    `missing`, Jira says there is none; `deleted`, Jira said that it was. `due_at`: when to look it up again; 0, as
-    soon as may be. `marks`: how often Jira has told that something happened to it.
+    `state`: `known`; `unchecked`, taken as it was typed; `hidden`, known before, and no longer shown to Flagpost;
+    `missing`, Jira says that there is none; `deleted`, Jira said that it was deleted. `due_at`: when to look it up
+    again, 0 for as soon as possible. `event_count`: how many events about it have arrived.
     """
 
     id: str
@@ -35,26 +41,26 @@ class Issue:
     checked_at: int | None
     jira_project_id: str | None = None
     due_at: int = 0
-    marks: int = 0
+    event_count: int = 0
 
     @property
     def gone(self) -> bool:
-        """Whether there is nothing in Jira that a flag could show on.
+        """Whether Jira has nothing that a flag could be shown on.
 
-        A hidden issue is not gone: that Flagpost may not see it, because a permission or a token was lost, is no
-        reason to take its flags from those who do. Whether it is there, Jira says when flags are sent for it.
+        A hidden issue is not gone. Flagpost may have lost a permission or a token, which is no reason to take the flag
+        away from people who still see the issue. Jira says whether it exists when flags are sent for it.
         """
         return self.state in ("missing", "deleted")
 
     @property
     def key_passed_on(self) -> bool:
-        """Whether its key belongs to another issue by now, and its own new one was not looked up yet."""
+        """Whether another issue has its key by now, and its own new key was not looked up yet."""
         return "#" in self.key
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A flag and an issue that belong together."""
+    """A flag's connection with an issue."""
 
     issue: Issue
     connected_at: int
@@ -64,13 +70,17 @@ class Connection:
 _ISSUE = [issues.c[field.name] for field in fields(Issue)]
 
 
+# Saving -----------------------------------------------------------------------------------------------------------
+
+
 def lock_with_flags(
     tx: Transaction, account_id: str, refs: Collection[str | None], flag_ids: Collection[str] = ()
 ) -> None:
-    """Before issues with these keys or numeric ids are changed, or these flags are connected with them.
+    """Lock what comes before issues (by keys or numeric ids) that are to change, or to be connected with these flags.
 
     The account's lock keeps connections from being added meanwhile. So the outbox entries of the issues' flags can be
-    locked before the issues, as a delivery locks them (`store.locks`).
+    locked before the issues, as a delivery locks them (`flagpost.store.locks`). A transaction that changes several
+    issues names all of them at once.
     """
     accounts.lock(tx, account_id)
     known = [ref for ref in refs if ref]
@@ -79,31 +89,29 @@ def lock_with_flags(
 
 
 def save(tx: Transaction, account_id: str, seen: Issue) -> Issue:
-    """Note what is known of an issue now; an issue is recognised by its numeric id, and until that is known by its key.
+    """Store what is known of an issue now, and return it with its row's id.
 
-    Where an issue was renamed or moved, its row follows it, and so do its connections. A key that another row still
-    carries is taken from it: if that is an issue of its own, it keeps its row and is looked up again; if nothing but
-    the key was known of it, it is this one, and the two become one. What comes back carries the row's own id.
-
-    One transaction an account at a time does this, so that two that see a new issue at once make one row of it.
+    An issue is recognised by its numeric id, and until that is known by its key. Where an issue was renamed or moved,
+    its row keeps its connections. Where another row still has the key, that row loses it: an issue of its own keeps its
+    row and is looked up again; a row of which nothing but the key was known is this issue, and the two are merged.
     """
     accounts.lock(tx, account_id)
-    old = _find(tx, account_id, seen)
+    old = _find_row(tx, account_id, seen)
     if old is None:
         new = replace(seen, id=str(uuid4()))
         tx.execute(sa.insert(issues).values(account_id=account_id, **_values(new), id=new.id))
         return new
     if seen.state == "unchecked":
-        return _hope_again(tx, old)
+        return _reset_if_gone(tx, old)
     holder = _by_key(tx, account_id, seen.key)
     if holder and holder.id != old.id:
-        _give_way(tx, holder, old.id, seen.checked_at or 0)
+        _free_key(tx, holder, old.id, seen.checked_at or 0)
     tx.execute(sa.update(issues).where(issues.c.id == old.id).values(**_values(seen)))
     return replace(seen, id=old.id)
 
 
-def _hope_again(tx: Transaction, old: Issue) -> Issue:
-    """A key that was typed again while Jira cannot be asked: one that was gone may be back."""
+def _reset_if_gone(tx: Transaction, old: Issue) -> Issue:
+    """Take an issue for existing again whose key was typed while Jira could not be asked: it may have come back."""
     if not old.gone:
         return old
     tx.execute(sa.update(issues).where(issues.c.id == old.id).values(state="unchecked", due_at=0))
@@ -111,19 +119,18 @@ def _hope_again(tx: Transaction, old: Issue) -> Issue:
 
 
 def _values(issue: Issue) -> dict[str, Any]:
-    return {name: getattr(issue, name) for name in Issue.__slots__ if name not in ("id", "marks")}
+    return {name: getattr(issue, name) for name in Issue.__slots__ if name not in ("id", "event_count")}
 
 
-def _find(tx: Transaction, account_id: str, seen: Issue) -> Issue | None:
+def _find_row(tx: Transaction, account_id: str, seen: Issue) -> Issue | None:
     if seen.jira_id is not None:
-        condition = (issues.c.account_id == account_id) & (issues.c.jira_id == seen.jira_id)
-        row = tx.execute(sa.select(*_ISSUE).where(condition)).first()
-        if row:
+        by_id = (issues.c.account_id == account_id) & (issues.c.jira_id == seen.jira_id)
+        if row := tx.execute(sa.select(*_ISSUE).where(by_id)).first():
             return Issue(*row)
     by_key = _by_key(tx, account_id, seen.key)
     same = by_key and (by_key.jira_id is None or seen.jira_id is None or by_key.jira_id == seen.jira_id)
     if by_key and not same:
-        _pass_key_on(tx, by_key)
+        _mark_key_passed_on(tx, by_key)
     return by_key if same else None
 
 
@@ -132,39 +139,93 @@ def _by_key(tx: Transaction, account_id: str, key: str) -> Issue | None:
     return Issue(*row) if row else None
 
 
-def _give_way(tx: Transaction, holder: Issue, to: str, now: int) -> None:
+def _free_key(tx: Transaction, holder: Issue, winner: str, now: int) -> None:
     if holder.jira_id is None:
-        _merge(tx, holder.id, to, now)
+        _merge(tx, holder.id, winner, now)
     else:
-        _pass_key_on(tx, holder)
+        _mark_key_passed_on(tx, holder)
 
 
-def _pass_key_on(tx: Transaction, holder: Issue) -> None:
-    """The key went to another issue: until this one's own is looked up, at once, it has one that nobody types."""
+def _mark_key_passed_on(tx: Transaction, holder: Issue) -> None:
+    """Give an issue whose key went to another one a key that no user types, until its own is looked up, at once."""
     values = {"key": f"{holder.key}#{holder.jira_id}", "due_at": 0}
     tx.execute(sa.update(issues).where(issues.c.id == holder.id).values(**values))
 
 
 def _merge(tx: Transaction, loser: str, winner: str, now: int) -> None:
-    """Both were the same issue. The loser's flags were sent with its key; they are told to go out with its id."""
+    """Make two rows of one issue one. The loser's flags were sent with its key; they go out again with its id."""
     of_loser = flags_of_issue(tx, loser)
+    outbox.bump(tx, of_loser, now)
     both = sa.select(connections.c.flag_id).where(connections.c.issue_id == winner)
     tx.execute(sa.delete(connections).where(connections.c.issue_id == loser, connections.c.flag_id.in_(both)))
     tx.execute(sa.update(connections).where(connections.c.issue_id == loser).values(issue_id=winner))
     tx.execute(sa.delete(issues).where(issues.c.id == loser))
-    outbox.bump(tx, of_loser, now)
-
-
-def present(tx: Transaction, issue_id: str) -> Issue | None:
-    """The row with this id as it is now."""
-    row = tx.execute(sa.select(*_ISSUE).where(issues.c.id == issue_id)).first()
-    return Issue(*row) if row else None
 
 
 def note_absent(tx: Transaction, issue_id: str, state: str, now: int, due_at: int) -> None:
-    """Jira did not show an issue that was asked for. What else is known of it stays."""
+    """Note that Jira did not show an issue when asked. Whatever else is known of it stays.
+
+    For a transaction that has called `lock_with_flags`.
+    """
     values = {"state": state, "checked_at": now, "due_at": due_at}
     tx.execute(sa.update(issues).where(issues.c.id == issue_id).values(**values))
+
+
+def mark_missing(tx: Transaction, account_id: str, refs: Collection[str], now: int, due_at: int) -> None:
+    """Note that Jira does not know the issues with these keys or numeric ids.
+
+    The caller locks the account before it locks outbox entries.
+    """
+    values = {"state": "missing", "checked_at": now, "due_at": due_at}
+    tx.execute(sa.update(issues).where(_named(account_id, refs), issues.c.state != "deleted").values(values))
+
+
+def reset_missing(tx: Transaction, account_id: str) -> None:
+    """Take the issues that Jira did not know for existing until it says so again: before everything is sent again."""
+    accounts.lock(tx, account_id)
+    missing = (issues.c.account_id == account_id) & (issues.c.state == "missing")
+    tx.execute(sa.update(issues).where(missing).values(state="unchecked", due_at=0))
+
+
+# Events -----------------------------------------------------------------------------------------------------------
+
+
+_CHANGED: dict[str, Any] = {"due_at": 0, "event_count": issues.c.event_count + 1}
+"""What an event does to a row. The count tells a look-up that was under way that its answer may be out of date."""
+
+
+def mark_deleted(tx: Transaction, account_id: str, refs: Collection[str], now: int) -> list[str]:
+    """Note that an issue was deleted (its id, and its key), and have it looked up at once, in case it came back.
+
+    Returns the ids of the flags that are connected with it: their outbox entries are locked, and have to be raised.
+    """
+    lock_with_flags(tx, account_id, refs)
+    there = _named(account_id, refs) & (issues.c.state != "deleted")
+    values = {"state": "deleted", "checked_at": now, **_CHANGED}
+    marked = tx.execute(sa.update(issues).where(there).values(values)).rowcount
+    return flags_of_issues(tx, account_id, refs) if marked else []
+
+
+def mark_changed(tx: Transaction, account_id: str, refs: Collection[str]) -> int:
+    """Have the issues with these keys or numeric ids looked up at once; how many of them are known."""
+    accounts.lock(tx, account_id)
+    return tx.execute(sa.update(issues).where(_named(account_id, refs)).values(_CHANGED)).rowcount
+
+
+def mark_project_changed(tx: Transaction, account_id: str, jira_project_id: str) -> int:
+    """Have the issues of a project of Jira's looked up at once; how many they are."""
+    accounts.lock(tx, account_id)
+    mine = (issues.c.account_id == account_id) & (issues.c.jira_project_id == jira_project_id)
+    return tx.execute(sa.update(issues).where(mine).values(_CHANGED)).rowcount
+
+
+# Finding ----------------------------------------------------------------------------------------------------------
+
+
+def get(tx: Transaction, issue_id: str) -> Issue | None:
+    """The issue with this row id."""
+    row = tx.execute(sa.select(*_ISSUE).where(issues.c.id == issue_id)).first()
+    return Issue(*row) if row else None
 
 
 def find(tx: Transaction, account_id: str, ref: str) -> Issue | None:
@@ -174,56 +235,17 @@ def find(tx: Transaction, account_id: str, ref: str) -> Issue | None:
 
 
 def _named(account_id: str, refs: Collection[str]) -> Condition:
-    """The issues with these keys or numeric ids."""
     return (issues.c.account_id == account_id) & sa.or_(issues.c.key.in_(refs), issues.c.jira_id.in_(refs))
 
 
-_MARKED: dict[str, Any] = {"due_at": 0, "marks": issues.c.marks + 1}
-"""What an event does to a row: a look-up that was on its way when it came is not the last word (see `marks`)."""
-
-
-def mark_missing(tx: Transaction, account_id: str, refs: Collection[str], now: int, due_at: int) -> None:
-    """Jira does not know these."""
-    values = {"state": "missing", "checked_at": now, "due_at": due_at}
-    tx.execute(sa.update(issues).where(_named(account_id, refs), issues.c.state != "deleted").values(values))
-
-
-def hope_again(tx: Transaction, account_id: str) -> None:
-    """Take those that Jira did not know for existing until it says so again: before everything is sent anew."""
-    mine = (issues.c.account_id == account_id) & (issues.c.state == "missing")
-    tx.execute(sa.update(issues).where(mine).values(state="unchecked", due_at=0))
-
-
-def mark_deleted(tx: Transaction, account_id: str, refs: Collection[str], now: int) -> list[str]:
-    """Jira said that an issue was deleted (its id, and its key); looked up at once, in case it has come back since.
-
-    The ids of the flags that Jira must hear of because of it.
-    """
-    values = {"state": "deleted", "checked_at": now, **_MARKED}
-    there = _named(account_id, refs) & (issues.c.state != "deleted")
-    marked = tx.execute(sa.update(issues).where(there).values(values)).rowcount
-    return flags_of_issues(tx, account_id, refs) if marked else []
-
-
-def mark_due(tx: Transaction, account_id: str, refs: Collection[str]) -> int:
-    """Something happened to these; how many of them are known here."""
-    return tx.execute(sa.update(issues).where(_named(account_id, refs)).values(_MARKED)).rowcount
-
-
-def mark_project_due(tx: Transaction, account_id: str, jira_project_id: str) -> int:
-    """Something happened to a project of Jira's, and so to each of its issues."""
-    mine = (issues.c.account_id == account_id) & (issues.c.jira_project_id == jira_project_id)
-    return tx.execute(sa.update(issues).where(mine).values(_MARKED)).rowcount
-
-
 def in_project(tx: Transaction, account_id: str, jira_project_id: str) -> list[Issue]:
-    """The issues that were in a project of Jira's when last looked up."""
+    """The issues that were in a project of Jira's when they were last looked up."""
     mine = (issues.c.account_id == account_id) & (issues.c.jira_project_id == jira_project_id)
     return [Issue(*row) for row in tx.execute(sa.select(*_ISSUE).where(mine))]
 
 
 def due(tx: Transaction, account_id: str, now: int, limit: int) -> list[Issue]:
-    """The connected issues that are to be looked up, the most urgent first."""
+    """Up to `limit` connected issues that are due for a look-up, the longest due first."""
     connected = sa.exists().where(connections.c.issue_id == issues.c.id)
     query = sa.select(*_ISSUE).where(issues.c.account_id == account_id, issues.c.due_at <= now, connected)
     return [Issue(*row) for row in tx.execute(query.order_by(issues.c.due_at).limit(limit))]
@@ -235,7 +257,7 @@ _ACCOUNTS_DUE = sa.select(jira_sites.c.account_id).where(
 
 
 def accounts_due(tx: Transaction, now: int) -> set[str]:
-    """The accounts with a site that have an issue to look up: one question for all of them, asked every few seconds."""
+    """The accounts with a site and an issue that is due for a look-up. One query for all, run every few seconds."""
     return set(tx.scalars(_ACCOUNTS_DUE, {"now": now}))
 
 
@@ -243,18 +265,18 @@ def accounts_due(tx: Transaction, now: int) -> set[str]:
 
 
 def connect(tx: Transaction, flag_id: str, issue_id: str, now: int, by: str) -> bool:
-    """Connect a flag and an issue; False where they are connected already."""
+    """Connect a flag with an issue; False where they are connected already."""
     return insert_new(tx, connections, flag_id=flag_id, issue_id=issue_id, created_at=now, created_by=by)
 
 
 def disconnect(tx: Transaction, flag_id: str, issue_id: str) -> bool:
-    """Take a connection away; False where there was none."""
+    """Remove a connection; False where there was none."""
     mine = (connections.c.flag_id == flag_id) & (connections.c.issue_id == issue_id)
     return tx.execute(sa.delete(connections).where(mine)).rowcount == 1
 
 
 def connections_of(tx: Transaction, flag_id: str) -> list[Connection]:
-    """A flag's issues, by key."""
+    """The connections of a flag, by the keys of their issues."""
     query = (
         sa.select(*_ISSUE, connections.c.created_at, connections.c.created_by)
         .join_from(connections, issues, connections.c.issue_id == issues.c.id)

@@ -1,6 +1,6 @@
-"""How things stand, for whoever watches: a few numbers, each from one query that an index answers.
+"""The figures of the Jira side for the metrics: a few numbers, each from one query that an index answers.
 
-They are read at every scrape, so none of them may grow with how much there is, only with how much is waiting.
+Every scrape reads them, so their cost may grow with what is pending, but not with how many rows there are.
 """
 
 from dataclasses import dataclass
@@ -9,16 +9,17 @@ import sqlalchemy as sa
 
 from flagpost.store.db import Transaction
 from flagpost.store.jira.integrations import Site, sites
+from flagpost.store.jira.outbox import PENDING
 from flagpost.store.schema.jira import connections, issues, jira_installations, outbox_entries
 
 
 @dataclass(frozen=True, slots=True)
 class SiteFigures:
-    """One site, and what Jira has yet to hear there. Times are in milliseconds; None where there is none."""
+    """One site, and what is pending there. Times are milliseconds since 1970; None where there is none."""
 
     site: Site
-    behind: int
-    oldest_wanted_at: int | None
+    pending: int
+    pending_since: int | None
     refused: int
     issues_due: int
     token_expires_at: int | None
@@ -26,22 +27,22 @@ class SiteFigures:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The queue on PostgreSQL: `workers` are the processes that told within the last moments that they live."""
+    """The queue on PostgreSQL. `workers`: the processes with a heartbeat within the last seconds."""
 
     workers: int
     waiting: int
     running: int
 
 
-_ALIVE_WITHIN_SECONDS = 12.0  # after which the others strike a worker's jobs off: see `flagpost.jobs.postgres`
-_BEHIND = (
-    sa.select(outbox_entries.c.account_id, sa.func.count(), sa.func.min(outbox_entries.c.wanted_at))
-    .where(outbox_entries.c.wanted > outbox_entries.c.delivered)
+_ALIVE_WITHIN_SECONDS = 12.0  # later, others take a worker's jobs over: see `flagpost.jobs.postgres`
+_PENDING = (
+    sa.select(outbox_entries.c.account_id, sa.func.count(), sa.func.min(outbox_entries.c.pending_since))
+    .where(PENDING)
     .group_by(outbox_entries.c.account_id)
 )
 _REFUSED = (
     sa.select(outbox_entries.c.account_id, sa.func.count())
-    .where(outbox_entries.c.refused.is_not(None))
+    .where(outbox_entries.c.refusal.is_not(None))
     .group_by(outbox_entries.c.account_id)
 )
 _DUE = sa.select(sa.func.count()).where(
@@ -63,14 +64,14 @@ _JOBS = sa.text(
 
 
 def site_figures(tx: Transaction, now: int) -> list[SiteFigures]:
-    """Of every site, connected or not."""
-    behind = {account: (count, oldest) for account, count, oldest in tx.execute(_BEHIND)}
+    """The figures of every site, connected or not."""
+    pending = {account: (count, oldest) for account, count, oldest in tx.execute(_PENDING)}
     refused = {row[0]: row[1] for row in tx.execute(_REFUSED)}
     expiries = {row[0]: row[1] for row in tx.execute(_EXPIRY)}
     return [
         SiteFigures(
             site,
-            *behind.get(site.account_id, (0, None)),
+            *pending.get(site.account_id, (0, None)),
             refused.get(site.account_id, 0),
             tx.scalar(_DUE, {"account": site.account_id, "now": now}) or 0,
             expiries.get(site.installation_id),
@@ -80,7 +81,7 @@ def site_figures(tx: Transaction, now: int) -> list[SiteFigures]:
 
 
 def queue(tx: Transaction) -> Queue:
-    """The queue's state. On PostgreSQL only."""
+    """The state of the queue. On PostgreSQL only."""
     workers = tx.scalar(_WORKERS, {"seconds": _ALIVE_WITHIN_SECONDS}) or 0
     waiting, running = tx.execute(_JOBS).one()
     return Queue(workers, waiting, running)

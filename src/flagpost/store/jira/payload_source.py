@@ -1,4 +1,4 @@
-"""What Jira is to be told of flags, read in one go and one moment."""
+"""What Jira should show of flags."""
 
 from collections.abc import Collection
 
@@ -30,51 +30,55 @@ _STATES = (
 
 
 def load_flag_states(
-    tx: Transaction, account_id: str, wanted: Collection[OutboxEntry], public_url: str
+    tx: Transaction, account_id: str, entries: Collection[OutboxEntry], public_url: str
 ) -> dict[str, JiraFlagState]:
-    """For each of these flags what Jira is to show, by flag id; a flag that Jira must not show is left out.
+    """What Jira should show for each of these entries, by flag id; a flag that Jira must not show is left out.
 
-    That is one that was deleted, has no connection left to an issue Jira knows, or is of a project that the
+    Such a flag was deleted, or has no connection with an issue that Jira knows, or is in a project that the
     integration does not cover or its token may not see.
     """
     chosen = {one.project.id: one for one in chosen_projects(tx, account_id) if one.visible}
-    covered = [push.flag_id for push in wanted if push.project_id in chosen]
+    covered = {entry.flag_id: entry for entry in entries if entry.project_id in chosen}
+    if not covered:
+        return {}
     connected = issues.issues_of_flags(tx, covered)
     environments = [one.environment.id for one in chosen.values()]
-    sequences = {push.flag_id: push.wanted for push in wanted}
-    rows = list(tx.execute(_STATES, {"flags": covered, "environments": environments})) if covered else []
+    rows = list(tx.execute(_STATES, {"flags": list(covered), "environments": environments}))
     loaded = [(row, load(row.body) if row.body is not None else None) for row in rows]
     places = {row.id: chosen[row.project_id].environment for row in rows}
     others = load_prerequisites(tx, ((places[row.id].id, one) for row, one in loaded if one is not None))
-    told = {}
+    states = {}
     for row, definition in loaded:
+        place = places[row.id]
         if refs := tuple(issue.jira_id or issue.key for issue in connected.get(row.id, ()) if not issue.gone):
-            state = _state(row, definition, others.get(places[row.id].id, {}))
-            told[row.id] = _told(row, state, places[row.id], refs, sequences[row.id], public_url)
-    return told
+            shown = _shown(row, definition, others.get(place.id, {}))
+            version = covered[row.id].latest_version
+            states[row.id] = _state(row, shown, place, refs, version=version, public_url=public_url)
+    return states
 
 
-def _state(row: sa.Row[tuple[object, ...]], definition: Definition | None, others: Prerequisites) -> FlagState:
+def _shown(row: sa.Row[tuple[object, ...]], definition: Definition | None, others: Prerequisites) -> FlagState:
     archived = row.status == FlagStatus.ARCHIVED.value
     return flag_state(definition, killed=bool(row.killed), archived=archived, others=others)
 
 
-def _told(
+def _state(
     row: sa.Row[tuple[object, ...]],
-    state: FlagState,
+    shown: FlagState,
     environment: Environment,
-    refs: tuple[str, ...],
-    sequence: int,
-    url: str,
+    issues: tuple[str, ...],
+    *,
+    version: int,
+    public_url: str,
 ) -> JiraFlagState:
     return JiraFlagState(
         id=row.id,
         name=row.name,
         environment_name=environment.name,
         environment_type=environment.jira_type.value,
-        state=state,
-        url=f"{url}/projects/{row.project_id}/flags/{row.id}?environment={environment.id}",
+        state=shown,
+        url=f"{public_url}/projects/{row.project_id}/flags/{row.id}?environment={environment.id}",
         last_updated=row.saved_at or row.updated_at,
-        sequence=sequence,
-        issues=refs,
+        version=version,
+        issues=issues,
     )

@@ -31,7 +31,7 @@ jira_installations = sa.Table(
     sa.Column("cloud_id", sa.String(100), nullable=False, index=True),
     sa.Column("site_url", sa.String(500)),
     sa.Column("api_base_url", sa.String(500), nullable=False),
-    sa.Column("system_token", sa.LargeBinary),  # encrypted; see `flagpost.jira.secret_box`
+    sa.Column("system_token", sa.LargeBinary),  # encrypted, see `flagpost.jira.secret_box`
     time_column("system_token_expires_at", nullable=True),
     time_column("installed_at"),
     time_column("last_seen_at"),
@@ -44,22 +44,22 @@ jira_sites = sa.Table(
     sa.Column("account_id", Id, sa.ForeignKey("accounts.id", ondelete="CASCADE"), nullable=False, unique=True),
     sa.Column("cloud_id", sa.String(100), nullable=False, unique=True),
     sa.Column("site_url", sa.String(500), nullable=False),
-    sa.Column("installation_id", sa.String(255), nullable=False),  # of the app; empty where the way is oauth
+    sa.Column("installation_id", sa.String(255), nullable=False),  # of the app; empty where auth_method is oauth
     time_column("connected_at"),
-    sa.Column("way", sa.String(10), nullable=False, server_default="app"),  # app, oauth: how requests are authorised
-    time_column("disconnected_at", nullable=True),  # told to stop: the app was uninstalled, or an admin disconnected
+    sa.Column("auth_method", sa.String(10), nullable=False, server_default="app"),  # app, oauth
+    time_column("disconnected_at", nullable=True),  # the app was uninstalled, or an admin disconnected the site
     time_column("paused_until", nullable=True),
-    sa.Column("stopped_reason", sa.Text),  # set by an answer that only a person can mend; cleared by reconnecting
+    sa.Column("suspended_reason", sa.Text),  # set by an answer that only a person can fix; reconnecting clears it
     time_column("last_success_at", nullable=True),
     time_column("last_error_at", nullable=True),
     sa.Column("last_error", sa.Text),
-    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),  # in a row, for the back-off
-    sa.Column("backfill_total", sa.Integer, nullable=False, server_default="0"),
-    time_column("backfill_started_at", nullable=True),
-    time_column("backfill_finished_at", nullable=True),
-    time_column("resend_wanted_at", nullable=True),  # the next delivery begins with sending everything again
-    time_column("quiet_until", nullable=True),  # a quota of Jira's is used up: nothing at all is asked until then
-    sa.Column("moved_to", sa.String(500)),  # where the site's address leads now; a person has to confirm it
+    sa.Column("consecutive_failures", sa.Integer, nullable=False, server_default="0"),  # for the back-off
+    sa.Column("resync_total", sa.Integer, nullable=False, server_default="0"),
+    time_column("resync_started_at", nullable=True),
+    time_column("resync_finished_at", nullable=True),
+    time_column("resync_requested_at", nullable=True),  # the next delivery begins with a resync of the whole site
+    time_column("quota_resets_at", nullable=True),  # Jira's hourly quota is used up: no request at all before then
+    sa.Column("moved_to", sa.String(500)),  # where the site's address redirects now; a person has to confirm it
 )
 jira_credentials = sa.Table(
     "jira_credentials",
@@ -69,21 +69,21 @@ jira_credentials = sa.Table(
     sa.Column("site_url", sa.String(500), nullable=False),
     sa.Column("cloud_id", sa.String(100), nullable=False),
     sa.Column("client_id", Name, nullable=False),
-    sa.Column("client_secret", sa.LargeBinary, nullable=False),  # encrypted; see `flagpost.jira.secret_box`
-    sa.Column("delete_refused", sa.Text),  # what Jira said when it would not delete through these credentials
+    sa.Column("client_secret", sa.LargeBinary, nullable=False),  # encrypted, see `flagpost.jira.secret_box`
+    sa.Column("delete_refusal", sa.Text),  # Jira's message when it refused to delete with these credentials
     sa.Column("api_email", Name),  # of the API token that looks issues up; optional
     sa.Column("api_token", sa.LargeBinary),  # encrypted
     sa.Column("api_base_url", sa.String(500)),  # where that token works: the site's address, or Atlassian's API
-    sa.Column("api_refused", sa.Text),  # what Jira said when it refused the API token
-    sa.Column("webhook_secret", sa.LargeBinary),  # encrypted; signs what the site's webhook sends
+    sa.Column("api_refusal", sa.Text),  # Jira's message when it refused the API token
+    sa.Column("webhook_secret", sa.LargeBinary),  # encrypted; signs the calls of the site's webhook
     time_column("webhook_seen_at", nullable=True),
-    time_column("webhook_refused_at", nullable=True),  # a call came that was not signed with the secret
+    time_column("webhook_refused_at", nullable=True),  # a call arrived that was not signed with the secret
     time_column("created_at"),
     sa.Column("created_by", Name, nullable=False),
 )
-# Which person of Jira is which person of Flagpost: confirmed once, by both of them being signed in.
-jira_people = sa.Table(
-    "jira_people",
+# Which Atlassian account acts as which user. Both confirmed it once, by being signed in on both sides.
+jira_account_links = sa.Table(
+    "jira_account_links",
     metadata,
     sa.Column("account_id", Id, sa.ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("atlassian_id", sa.String(255), primary_key=True),  # Atlassian's accountId
@@ -106,7 +106,7 @@ issues = sa.Table(
     time_column("checked_at", nullable=True),
     sa.Column("jira_project_id", sa.String(30)),  # Atlassian's numeric project id: it survives a new project key
     sa.Column("due_at", sa.BigInteger, nullable=False, server_default="0"),  # when to look it up again; 0: at once
-    sa.Column("marks", sa.Integer, nullable=False, server_default="0"),  # raised by whatever Jira tells of it
+    sa.Column("event_count", sa.Integer, nullable=False, server_default="0"),  # raised by every event about it
     sa.Index(None, "account_id", "due_at"),
     sa.Index(None, "account_id", "jira_project_id"),
     sa.UniqueConstraint("account_id", "key"),
@@ -120,68 +120,76 @@ connections = sa.Table(
     time_column("created_at"),
     sa.Column("created_by", Name, nullable=False),
 )
-# One row for each flag that Jira knows, knew or should know: the outbox. `wanted` and `delivered` are sequence ids
-# (Atlassian: updateSequenceId). The row outlives its flag, so that a delete is delivered too and no id is used twice.
+# The outbox: one row for each flag that Jira shows, showed or should show. Both versions are sequence ids (Atlassian:
+# updateSequenceId). The row outlives its flag, so that a delete is delivered too and no version is used twice.
 outbox_entries = sa.Table(
-    "pushes",
+    "outbox_entries",
     metadata,
     sa.Column("flag_id", Id, primary_key=True),
     reference("account_id", "accounts"),
     sa.Column("project_id", Id, nullable=False),
-    sa.Column("flag_name", Name, nullable=False),  # for showing after the flag is gone
-    sa.Column("wanted", sa.BigInteger, nullable=False),
-    sa.Column("delivered", sa.BigInteger, nullable=False, server_default="0"),
-    sa.Column("held", sa.Boolean, nullable=False, server_default=sa.false()),  # Jira may hold something for this id
-    sa.Column("refused", sa.Text),  # Jira's own words about the version in `delivered`
+    sa.Column("flag_name", Name, nullable=False),  # shown after the flag was deleted
+    sa.Column("latest_version", sa.BigInteger, nullable=False),  # raised with every change of the flag
+    sa.Column("delivered_version", sa.BigInteger, nullable=False, server_default="0"),  # the last one Jira answered for
+    sa.Column("may_exist_remotely", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("refusal", sa.Text),  # Jira's message where it refused the delivered version, or fails at the latest
     sa.Column("trace_id", sa.String(100)),
-    time_column("wanted_at"),
+    time_column("pending_since"),
     time_column("delivered_at", nullable=True),
     sa.Index(None, "project_id"),
-    sa.Column("told_issues", sa.JSON),  # the issues of the last version that was sent: numeric ids or keys
-    time_column("put_off_until", nullable=True),  # Jira failed at this one flag: the others go first
-    # The back-fill that this row belongs to until the version it asked for is delivered; `resend_only`: Jira has
-    # everything but for that back-fill, so that it can be cancelled. See `flagpost.store.jira.resyncs`.
-    sa.Column("resend_id", Id),
-    sa.Column("resend_version", sa.BigInteger),
-    sa.Column("resend_only", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("sent_issues", sa.JSON),  # the issues that the last version was sent with: numeric ids or keys
+    time_column("deferred_until", nullable=True),  # Jira failed at this version: the other flags go first
+    sa.Column("failed_attempts", sa.Integer, nullable=False, server_default="0"),  # deferrals of this version so far
+    # The resync that this row belongs to until the version it asked for is delivered. `resync_only`: Jira shows
+    # the flag as it is, and the row is pending for the resync alone. See `flagpost.store.jira.resyncs`.
+    sa.Column("resync_id", Id),
+    sa.Column("resync_version", sa.BigInteger),
+    sa.Column("resync_only", sa.Boolean, nullable=False, server_default=sa.false()),
     time_column("deleted_at", nullable=True),  # when Jira was last asked to delete it
-    time_column("read_back_at", nullable=True),  # when to look what Jira holds. See `flagpost.jira.reconciliation`
+    time_column("compare_at", nullable=True),  # when to compare it with Jira. See `flagpost.jira.reconciliation`
     sa.Index(None, "flag_name", "account_id"),  # not the other way round: it would be taken in place of those below
     sa.Index(
-        "ix_pushes_resent",
-        "resend_id",
-        sqlite_where=sa.text("resend_id IS NOT NULL"),
-        postgresql_where=sa.text("resend_id IS NOT NULL"),
+        "ix_outbox_entries_resync",
+        "resync_id",
+        sqlite_where=sa.text("resync_id IS NOT NULL"),
+        postgresql_where=sa.text("resync_id IS NOT NULL"),
     ),
     sa.Index(
-        "ix_pushes_read_back",
-        "read_back_at",
-        sqlite_where=sa.text("read_back_at IS NOT NULL"),
-        postgresql_where=sa.text("read_back_at IS NOT NULL"),
+        "ix_outbox_entries_compare",
+        "compare_at",
+        sqlite_where=sa.text("compare_at IS NOT NULL"),
+        postgresql_where=sa.text("compare_at IS NOT NULL"),
     ),
-    sa.Column("wanted_by", sa.Text),  # ids of the requests whose changes are waiting, as the log has them
     sa.Index(
-        "ix_pushes_waiting",
+        "ix_outbox_entries_pending",
         "account_id",
-        "wanted",
+        "latest_version",
         "project_id",
-        sqlite_where=sa.text("wanted > delivered"),
-        postgresql_where=sa.text("wanted > delivered"),
+        sqlite_where=sa.text("latest_version > delivered_version"),
+        postgresql_where=sa.text("latest_version > delivered_version"),
     ),
     sa.Index(
-        "ix_pushes_refused",
+        "ix_outbox_entries_refused",
         "account_id",
-        sqlite_where=sa.text("refused IS NOT NULL"),
-        postgresql_where=sa.text("refused IS NOT NULL"),
+        sqlite_where=sa.text("refusal IS NOT NULL"),
+        postgresql_where=sa.text("refusal IS NOT NULL"),
     ),
 )
-seen_tokens = sa.Table(
-    "seen_tokens",
+# Which request raised which version of an outbox entry. Delivering a version removes the rows up to it.
+outbox_requests = sa.Table(
+    "outbox_requests",
     metadata,
-    sa.Column("id", sa.String(255), primary_key=True),  # the `jti` of an invocation token, so that none is used twice
+    sa.Column("flag_id", Id, sa.ForeignKey("outbox_entries.flag_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("version", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("request_id", sa.String(64), nullable=False),  # the value of `request` in the log
+)
+used_invocation_tokens = sa.Table(
+    "used_invocation_tokens",
+    metadata,
+    sa.Column("id", sa.String(255), primary_key=True),  # the `jti` of an invocation token: none is accepted twice
     sa.Column("expires_at", sa.BigInteger, nullable=False, index=True),
 )
-# What Jira was asked to forget as a whole, and what reading back afterwards showed.
+# Requests to remove all flags of a project, or of the account, from Jira, and what reading back afterwards showed.
 jira_removals = sa.Table(
     "jira_removals",
     metadata,
@@ -192,16 +200,16 @@ jira_removals = sa.Table(
     time_column("requested_at"),
     sa.Column("requested_by", Name, nullable=False),
     sa.Column("flags", sa.Integer, nullable=False),  # how many Jira may have held
-    sa.Column("sample", sa.JSON, nullable=False),  # ids of flags that Jira showed before, and that are read back
-    time_column("swept_at", nullable=True),  # deletion by properties was tried
-    sa.Column("outcome", sa.String(20)),  # None until it is over; gone, unproven, left
-    sa.Column("words", sa.Text, nullable=False, server_default=""),
+    sa.Column("sample", sa.JSON, nullable=False),  # ids of flags that Jira showed before; they are read back
+    time_column("swept_at", nullable=True),  # when deletion by properties was tried
+    sa.Column("outcome", sa.String(20)),  # None while it runs; gone, unproven, left
+    sa.Column("message", sa.Text, nullable=False, server_default=""),
     time_column("finished_at", nullable=True),
     sa.Index(None, "account_id", "requested_at"),
 )
-# Each time that a site, a project or a flag was sent again. What is left of it are the `outbox_entries` that name it.
-jira_backfills = sa.Table(
-    "jira_backfills",
+# Each request to send a site, a project or a flag again. What is left of it are the outbox entries that name it.
+resyncs = sa.Table(
+    "resyncs",
     metadata,
     id_column(),
     reference("account_id", "accounts"),
@@ -211,43 +219,44 @@ jira_backfills = sa.Table(
     sa.Column("name", Name, nullable=False),
     time_column("requested_at"),
     sa.Column("requested_by", Name, nullable=False),
+    sa.Column("request_id", sa.String(64), nullable=False),  # what its outbox entries name as their cause
     sa.Column("total", sa.Integer, nullable=False, server_default="0"),
-    time_column("started_at", nullable=True),  # when its rows were raised
-    sa.Column("outcome", sa.String(20)),  # None until it is over; finished, cancelled, replaced
+    time_column("started_at", nullable=True),  # when its entries were raised
+    sa.Column("outcome", sa.String(20)),  # None while it runs; finished, cancelled, replaced
     time_column("ended_at", nullable=True),
     sa.Column("ended_by", Name),
     sa.Index(None, "account_id", "requested_at"),
     sa.Index(
-        "ix_jira_backfills_open",
+        "ix_resyncs_open",
         "account_id",
         sqlite_where=sa.text("outcome IS NULL"),
         postgresql_where=sa.text("outcome IS NULL"),
     ),
 )
-# What Jira was told of a flag, each time, and what it answered. Kept for a set time.
-push_log = sa.Table(
-    "push_log",
+# Every delivery of a flag to Jira, and Jira's answer. Kept for a set time.
+delivery_log = sa.Table(
+    "delivery_log",
     metadata,
     sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
     reference("account_id", "accounts"),
-    sa.Column("flag_id", Id, nullable=False),  # no foreign keys from here on: the log outlives what it speaks of
+    sa.Column("flag_id", Id, nullable=False),  # no foreign keys from here on: the log outlives what it names
     sa.Column("project_id", Id, nullable=False),
     sa.Column("flag_name", Name, nullable=False),
     time_column("at"),
-    sa.Column("sequence", sa.BigInteger, nullable=False),  # Atlassian: updateSequenceId
-    sa.Column("what", sa.String(10), nullable=False),  # sent, deleted, farewell
+    sa.Column("version", sa.BigInteger, nullable=False),  # Atlassian: updateSequenceId
+    sa.Column("action", sa.String(10), nullable=False),  # sent, deleted, tombstone
     sa.Column("outcome", sa.String(10), nullable=False),  # accepted, refused
     sa.Column("enabled", sa.Boolean),  # None for a delete, as the next two
     sa.Column("default_value", Name),
-    sa.Column("rollout", Name),  # in words
+    sa.Column("rollout", Name),  # as a sentence
     sa.Column("issues", sa.Integer, nullable=False, server_default="0"),
-    sa.Column("words", sa.Text, nullable=False, server_default=""),  # Jira's, where it refused
+    sa.Column("message", sa.Text, nullable=False, server_default=""),  # Jira's, where it refused
     sa.Column("trace_id", sa.String(100)),
-    sa.Column("waited_ms", sa.BigInteger, nullable=False),
+    sa.Column("delay_ms", sa.BigInteger, nullable=False),
     sa.Index(None, "account_id", "at", "id"),
     sa.Index(None, "flag_id", "at", "id"),
     sa.Index(
-        "ix_push_log_refused",
+        "ix_delivery_log_refused",
         "account_id",
         "at",
         "id",
@@ -255,20 +264,20 @@ push_log = sa.Table(
         postgresql_where=sa.text("outcome = 'refused'"),
     ),
 )
-# The same as sums of an hour, kept for longer.
-push_hours = sa.Table(
-    "push_hours",
+# The delivery log as sums of an hour, kept for longer.
+delivery_hours = sa.Table(
+    "delivery_hours",
     metadata,
     sa.Column("account_id", Id, sa.ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("hour", sa.BigInteger, primary_key=True, autoincrement=False),  # its beginning
+    sa.Column("hour", sa.BigInteger, primary_key=True, autoincrement=False),  # when it began
     sa.Column("accepted", sa.Integer, nullable=False),
     sa.Column("refused", sa.Integer, nullable=False),
-    sa.Column("waited_ms", sa.BigInteger, nullable=False),  # of all of them together
-    sa.Column("longest_ms", sa.BigInteger, nullable=False),
+    sa.Column("total_delay_ms", sa.BigInteger, nullable=False),
+    sa.Column("longest_delay_ms", sa.BigInteger, nullable=False),
 )
-# Reading flags back from Jira, to see that it shows what it was told.
-jira_drift_checks = sa.Table(
-    "jira_drift_checks",
+# Runs that read flags back from Jira and compare them with what was sent.
+reconciliations = sa.Table(
+    "reconciliations",
     metadata,
     id_column(),
     reference("account_id", "accounts"),
@@ -278,43 +287,41 @@ jira_drift_checks = sa.Table(
     time_column("requested_at"),
     sa.Column("requested_by", Name, nullable=False),
     time_column("started_at", nullable=True),
-    sa.Column("first", Id, nullable=False, server_default=""),  # it began behind this flag
-    sa.Column("position", Id, nullable=False, server_default=""),  # and has come to this one
-    sa.Column("went_round", sa.Boolean, nullable=False, server_default=sa.false()),  # past the last, to the first
+    sa.Column("start_after", Id, nullable=False, server_default=""),  # the flag id that it began after
+    sa.Column("position", Id, nullable=False, server_default=""),  # the last flag id that it has read
+    sa.Column("wrapped_around", sa.Boolean, nullable=False, server_default=sa.false()),  # past the last, to the first
     sa.Column("total", sa.Integer, nullable=False, server_default="0"),
     sa.Column("read", sa.Integer, nullable=False, server_default="0"),
-    sa.Column(
-        "shown", sa.Integer, nullable=False, server_default="0"
-    ),  # of those, the ones that Jira had something for
-    sa.Column("waiting", sa.Integer, nullable=False, server_default="0"),  # left out: Jira has yet to hear of a change
-    sa.Column("later", sa.Integer, nullable=False, server_default="0"),  # differed, but were told just before
+    sa.Column("found", sa.Integer, nullable=False, server_default="0"),  # of those read, the ones that Jira held
+    sa.Column("skipped", sa.Integer, nullable=False, server_default="0"),  # a change was pending, or Jira refused it
+    sa.Column("postponed", sa.Integer, nullable=False, server_default="0"),  # differed, but were sent just before
     sa.Column("differed", sa.Integer, nullable=False, server_default="0"),
     sa.Column("repaired", sa.Integer, nullable=False, server_default="0"),
-    time_column("rest_until", nullable=True),
-    sa.Column("outcome", sa.String(20)),  # None until it is over; done, budget, unreadable, gone
-    sa.Column("words", sa.Text, nullable=False, server_default=""),
+    time_column("resume_at", nullable=True),
+    sa.Column("outcome", sa.String(20)),  # None while it runs; done, budget, unreadable, gone
+    sa.Column("message", sa.Text, nullable=False, server_default=""),
     time_column("finished_at", nullable=True),
     sa.Index(None, "account_id", "requested_at"),
     sa.Index(None, "kind", "requested_at"),
     sa.Index(
-        "ix_jira_drift_checks_open",
+        "ix_reconciliations_open",
         "account_id",
         sqlite_where=sa.text("outcome IS NULL"),
         postgresql_where=sa.text("outcome IS NULL"),
     ),
 )
-jira_drift_findings = sa.Table(
-    "jira_drift_findings",
+reconciliation_findings = sa.Table(
+    "reconciliation_findings",
     metadata,
     id_column(),
-    reference("check_id", "jira_drift_checks"),
+    reference("reconciliation_id", "reconciliations"),
     sa.Column("flag_id", Id, nullable=False),
     sa.Column("project_id", Id, nullable=False),
     sa.Column("flag_name", Name, nullable=False),
     time_column("at"),
     sa.Column("kind", sa.String(20), nullable=False),  # missing, other, older, newer, still_there
-    sa.Column("words", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
     sa.Column("repaired", sa.Boolean, nullable=False),
-    sa.Index(None, "check_id", "at"),
+    sa.Index(None, "reconciliation_id", "at"),
     sa.Index(None, "flag_id", "at"),
 )

@@ -1,9 +1,9 @@
-"""Attributes of traffic types, and identities: what is known of single keys."""
+"""Attributes of traffic types, and identities: attribute values of single keys."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
 from flagpost.actions.projects import attributes, identities
@@ -20,6 +20,16 @@ _SCHEMA = "/schema/ws/{workspace}/trafficTypes/{traffic_type}"
 _IDENTITIES = "/trafficTypes/{traffic_type}/environments/{environment}/identities"
 
 
+@dataclass(frozen=True, slots=True)
+class AttributeQuery:
+    """Which attributes to list: those whose id or name starts with a text, all at once or by marker."""
+
+    searchPrefix: str = ""
+    paginate: bool = False
+    afterMarker: str = ""
+    markerLimit: Annotated[int, Query(ge=1)] = 200
+
+
 class AttributeBody(Body):
     """An attribute; `id` is what applications call it."""
 
@@ -32,7 +42,7 @@ class AttributeBody(Body):
 
 
 class IdentityBody(Body):
-    """What is to be known of a key: values by the attribute's id."""
+    """The values of a key, by the attribute's id."""
 
     key: str = ""
     values: Json | None = Field(default_factory=dict)
@@ -44,23 +54,20 @@ def list_attributes(
     key: WideKey,
     workspace: str,
     traffic_type: str,
-    searchPrefix: str = "",
-    paginate: bool = False,
-    afterMarker: str = "",
-    markerLimit: Annotated[int, Query(ge=1)] = 200,
+    query: Annotated[AttributeQuery, Depends()],
 ) -> Any:
     """A traffic type's attributes: a plain array, or with `paginate` `objects` and `nextMarker`, at most 200 a page."""
-    limit = min(markerLimit, 200)
+    limit = min(query.markerLimit, 200)
     found = attributes.list_attributes(
         ctx,
         key,
         workspace,
         traffic_type,
-        prefix=searchPrefix,
-        after=afterMarker if paginate else "",
-        limit=limit + 1 if paginate else None,
+        prefix=query.searchPrefix,
+        after=query.afterMarker if query.paginate else "",
+        limit=limit + 1 if query.paginate else None,
     )
-    if not paginate:
+    if not query.paginate:
         return [_attribute(one) for one in found]
     following = found[limit - 1].id if len(found) > limit else None
     return {"objects": [_attribute(one) for one in found[:limit]], "nextMarker": following}
@@ -97,14 +104,14 @@ def update_attribute(ctx: Ctx, key: WideKey, workspace: str, traffic_type: str, 
 
 @router.delete(f"{_SCHEMA}/{{attribute}}", tags=["Attributes"])
 def delete_attribute(ctx: Ctx, key: WideKey, workspace: str, traffic_type: str, attribute: str) -> bool:
-    """Remove an attribute; rules that name it go on working."""
+    """Remove an attribute; rules that name it keep working."""
     attributes.delete_attribute(ctx, key, workspace, traffic_type, attribute)
     return True
 
 
 @router.post(_IDENTITIES, tags=["Identities"])
 def save_identities(ctx: Ctx, key: Key, traffic_type: str, environment: str, body: list[IdentityBody]) -> Json:
-    """Write what is known of many keys, at most 1000; those that are not valid come back in `failed`."""
+    """Write the values of many keys, at most 1000; invalid ones come back in `failed`."""
     many = [NewIdentity(one.key, one.values or {}) for one in body]
     written, refused = identities.save_identities(ctx, key, traffic_type, environment, many)
     failed = [
@@ -116,13 +123,13 @@ def save_identities(ctx: Ctx, key: Key, traffic_type: str, environment: str, bod
 
 @router.get(f"{_IDENTITIES}/{{identity}}", tags=["Identities"])
 def get_identity(ctx: Ctx, key: Key, traffic_type: str, environment: str, identity: str) -> Json:
-    """What is known of a key."""
+    """The values of a key."""
     return _identity(identities.get_identity(ctx, key, traffic_type, environment, identity))
 
 
 @router.put(f"{_IDENTITIES}/{{identity}}", tags=["Identities"])
 def save_identity(ctx: Ctx, key: Key, traffic_type: str, environment: str, identity: str, body: IdentityBody) -> Json:
-    """Write what is known of a key, in place of what was."""
+    """Replace the values of a key."""
     new = NewIdentity(identity, body.values or {})
     return _identity(identities.save_identity(ctx, key, traffic_type, environment, new))
 
@@ -130,14 +137,14 @@ def save_identity(ctx: Ctx, key: Key, traffic_type: str, environment: str, ident
 @router.patch(f"{_IDENTITIES}/{{identity}}", tags=["Identities"])
 @router.post(f"{_IDENTITIES}/{{identity}}/patch", tags=["Identities"])
 def update_identity(ctx: Ctx, key: Key, traffic_type: str, environment: str, identity: str, body: IdentityBody) -> Json:
-    """Write some values of a key, and leave its others as they are."""
+    """Change some values of a key; the others stay as they are."""
     new = NewIdentity(identity, body.values or {})
     return _identity(identities.save_identity(ctx, key, traffic_type, environment, new, keep=True))
 
 
 @router.delete(f"{_IDENTITIES}/{{identity}}", tags=["Identities"])
 def delete_identity(ctx: Ctx, key: Key, traffic_type: str, environment: str, identity: str) -> bool:
-    """Forget a key."""
+    """Delete the values of a key."""
     identities.delete_identity(ctx, key, traffic_type, environment, identity)
     return True
 

@@ -1,4 +1,4 @@
-"""Change requests, and the files that large segments' ones wait for."""
+"""Change requests, and the uploads of files that requests for large segments wait for."""
 
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -44,7 +44,7 @@ class NewChangeRequest(schemas.Body):
 
 
 class Decision(schemas.Body):
-    """What is to become of a change request: APPROVED, REJECTED or WITHDRAWN."""
+    """The decision on a change request: APPROVED, REJECTED or WITHDRAWN."""
 
     status: str
     comment: str | None = None
@@ -64,8 +64,10 @@ def list_change_requests(
     found = change_requests.list_after(
         ctx, key, statuses=[status], environment_id=environmentId, marker=_read_marker(after), limit=limit + 1
     )
-    said = change_requests.comments_of(ctx, found)
-    return marked(found, limit, after, lambda one: _shown(one, said[one.id]), lambda one: f"{one.created_at}-{one.id}")
+    comments = change_requests.comments_of(ctx, found)
+    return marked(
+        found, limit, after, lambda one: _shown(one, comments[one.id]), lambda one: f"{one.created_at}-{one.id}"
+    )
 
 
 @router.get("/changeRequests/{change_request}")
@@ -76,7 +78,7 @@ def get_change_request(ctx: Ctx, key: WideKey, change_request: str) -> Json:
 
 @router.put("/changeRequests/{change_request}")
 def decide(ctx: Ctx, key: WideKey, change_request: str, body: Decision) -> Json:
-    """Approve, reject or withdraw; who asked for a change cannot approve it. What is approved is published."""
+    """Approve, reject or withdraw. The submitter cannot approve; an approved change is published."""
     decided = reviews.decide(ctx, key, change_request, body.status, body.comment or "")
     return _with_comments(ctx, decided)
 
@@ -86,7 +88,7 @@ def submit(ctx: Ctx, key: WideKey, workspace: str, environment: str, body: NewCh
     """Ask for a change. For a large segment's keys, `transactionMetadata` says where to send the file, in 5 minutes."""
     new = change_requests.submit(ctx, key, workspace, environment, _proposal(body))
     if new.upload_secret:
-        return {**_with_comments(ctx, new.request), "transactionMetadata": _where_to(ctx, new.upload_secret)}
+        return {**_with_comments(ctx, new.request), "transactionMetadata": _upload_address(ctx, new.upload_secret)}
     if new.request.object_type == "large_segment":
         return _with_comments(ctx, reviews.publish_unless_approval_is_required(ctx, key, new.request.id))
     return _with_comments(ctx, new.request)
@@ -94,12 +96,12 @@ def submit(ctx: Ctx, key: WideKey, workspace: str, environment: str, body: NewCh
 
 @router.put("/large-segments/uploads/{secret}", dependencies=[Depends(anyone)], openapi_extra=FILE_BODY)
 def receive_file(ctx: Ctx, secret: str, content: File) -> Json:
-    """The file of a large segment's change request; its address is the proof, and works once."""
+    """The file of a large segment's change request. Its address is the proof of the sender, and works once."""
     reviews.receive_file(ctx, secret, content)
-    return {"code": 200, "message": "The keys have arrived"}
+    return {"code": 200, "message": "The keys were received"}
 
 
-def _where_to(ctx: Context, secret: str) -> Json:
+def _upload_address(ctx: Context, secret: str) -> Json:
     url = f"{ctx.settings.public_url}{PREFIX}/large-segments/uploads/{secret}"
     return {"method": "PUT", "url": url, "headers": {"Host": [urlsplit(url).netloc]}}
 
@@ -140,7 +142,7 @@ def _with_comments(ctx: Context, one: ChangeRequest) -> Json:
     return _shown(one, change_requests.comments_of(ctx, [one])[one.id])
 
 
-def _shown(one: ChangeRequest, said: list[Comment]) -> Json:
+def _shown(one: ChangeRequest, comments: list[Comment]) -> Json:
     place = {"id": one.environment_id, "name": one.environment_name}
     wanted = {"id": one.object_id, "name": one.object_name, "environment": place, **one.wanted}
     objects = {field: wanted if kind == one.object_type else None for field, kind in _FIELDS.items()}
@@ -156,7 +158,7 @@ def _shown(one: ChangeRequest, said: list[Comment]) -> Json:
         "operationType": one.operation,
         "comments": [
             {"comment": other.text, "user": other.author_name, "role": other.role, "timestamp": other.at}
-            for other in said
+            for other in comments
         ],
         "submitter": one.submitter_name,
         "creationTime": one.created_at,

@@ -82,7 +82,7 @@ def delete_definition(
 
 @router.put(f"{_PLACE}/kill")
 def kill(ctx: Ctx, key: Key, workspace: str, split: str, environment: str, body: schemas.Comment | None = None) -> bool:
-    """Give everybody the default treatment at once."""
+    """Give all keys the default treatment at once."""
     _toggle(ctx, key, workspace, split, environment, body, definitions.kill)
     return True
 
@@ -104,5 +104,5 @@ def _toggle(
 
 
 def _summary(body: Json) -> Summary:
-    """Title and comment of a save; anything but text is left out."""
+    """Title and comment of a save; a value that is not text is ignored."""
     return Summary(**{name: body[name] for name in ("title", "comment") if isinstance(body.get(name), str)})

@@ -1,4 +1,4 @@
-"""What every route of the Admin API has in common: who may call it, its errors, its paging."""
+"""The guard, the documented errors and the paging that the routes of the Admin API share."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
@@ -12,14 +12,16 @@ from flagpost.web.guard import key_holder
 
 T = TypeVar("T")
 PREFIX = "/internal/api/v2"
-_WORDS = {
-    400: "What was sent is not valid; `details` says where.",
-    401: "The API key is missing, unknown, revoked or expired, or its scope does not reach this far.",
+_DESCRIPTIONS = {
+    400: "The request is not valid; `details` says where.",
+    401: "The API key is missing, unknown, revoked or expired, or is bound to environments.",
     403: "The key's roles do not allow this.",
     404: "There is no such thing, or the key may not see it.",
-    409: "It clashes with what is already there.",
+    409: "It conflicts with the present state.",
 }
-ERRORS: dict[int | str, dict[str, Any]] = {code: {"model": Error, "description": text} for code, text in _WORDS.items()}
+ERRORS: dict[int | str, dict[str, Any]] = {
+    code: {"model": Error, "description": text} for code, text in _DESCRIPTIONS.items()
+}
 
 Offset = Annotated[int, Query(ge=0, le=2**31)]
 
@@ -38,7 +40,7 @@ WideKey = Annotated[Actor, Depends(wide_key_holder)]
 def marked(
     found: Sequence[T], limit: int, after: str | None, show: Callable[[T], Any], marker: Callable[[T], str]
 ) -> dict[str, Any]:
-    """Split's paging by marker; `found` has one more than the page where there is a following one."""
+    """Split's paging by marker; `found` has one more item than the page where another page follows."""
     page = found[:limit]
     following = marker(page[-1]) if len(found) > limit else None
     return {

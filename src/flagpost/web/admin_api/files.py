@@ -1,4 +1,4 @@
-"""Bodies that are files of keys, read whole up to a limit."""
+"""Request bodies that are files of keys, read into memory up to a limit."""
 
 from typing import Annotated, Any
 
@@ -6,17 +6,17 @@ from fastapi import Depends, Request
 
 from flagpost.errors import TooLarge
 
-_MOST_BYTES = 32 * 1024 * 1024  # a hundred thousand keys of 250 characters fit
+_MAX_BYTES = 32 * 1024 * 1024  # a hundred thousand keys of 250 characters fit
 FILE_BODY: dict[str, Any] = {"requestBody": {"content": {"text/csv": {}, "application/json": {}}}}
 
 
 async def file_of_keys(request: Request) -> bytes:
-    """The body; TooLarge as soon as it is."""
+    """The body. TooLarge as soon as it exceeds the limit."""
     content = bytearray()
     async for part in request.stream():
         content += part
-        if len(content) > _MOST_BYTES:
-            raise TooLarge(f"A file of keys has at most {_MOST_BYTES // 1024**2} MB.")
+        if len(content) > _MAX_BYTES:
+            raise TooLarge(f"A file of keys has at most {_MAX_BYTES // 1024**2} MB.")
     return bytes(content)
 
 

@@ -1,4 +1,4 @@
-"""Flag sets. Split has them at version 3 of its API, and its clients ask for them under two paths."""
+"""Flag sets. Split has them at version 3 of its API, and its clients call them under two paths."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -32,7 +32,7 @@ def list_flag_sets(
 
 @router.post("")
 def create_flag_set(ctx: Ctx, key: Key, body: schemas.NewFlagSet) -> Json:
-    """A new flag set. A flag comes into it by `flagSets` of its definition."""
+    """A new flag set. A definition adds its flag to it with `flagSets`."""
     described = {"name": body.name, "description": body.description or ""}
     return _shown(flag_sets.create_flag_set(ctx, key, body.workspace.id, **described))
 
@@ -45,7 +45,7 @@ def get_flag_set(ctx: Ctx, key: Key, flag_set: str) -> Json:
 
 @router.delete("/{flag_set}")
 def delete_flag_set(ctx: Ctx, key: Key, flag_set: str) -> bool:
-    """Remove a flag set that no flag is in; 409, with the list, where one is."""
+    """Delete an empty flag set; 409, with the list, where it has flags."""
     flag_sets.delete_flag_set(ctx, key, flag_set)
     return True
 

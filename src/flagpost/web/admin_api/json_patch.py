@@ -28,7 +28,7 @@ class Patch(RootModel[list[Operation]]):
 
 
 def apply(patch: Patch, present: dict[str, Any]) -> dict[str, Any]:
-    """What `present` becomes. Raises InvalidInput, naming the step, where a step cannot be taken."""
+    """`present` after the patch. InvalidInput names the step that cannot be applied."""
     if len(patch.root) > MAX_OPERATIONS:
         raise InvalidInput(f"A patch has at most {MAX_OPERATIONS} steps.")
     changed: Any = present
@@ -38,7 +38,7 @@ def apply(patch: Patch, present: dict[str, Any]) -> dict[str, Any]:
         except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, TypeError, KeyError) as error:
             raise InvalidInput(f"{step.op} {step.path}: {error}", f"[{number}]") from None
     if not isinstance(changed, dict):
-        raise InvalidInput("A patch cannot replace the whole by something else.")
+        raise InvalidInput("A patch cannot replace the whole object with another value.")
     return changed
 
 
@@ -49,7 +49,7 @@ def _step(step: Operation) -> dict[str, Any]:
 
 
 def applied_as(model: type[T], patch: Patch, present: dict[str, Any]) -> T:
-    """What `present` becomes, as a body. Raises InvalidInput also where that cannot be such a body."""
+    """`present` after the patch, as a body. InvalidInput where the result is no such body."""
     try:
         return model.model_validate(apply(patch, present))
     except ValidationError as error:

@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 @router.post("/apiKeys", tags=["API keys"])
 def create_api_key(ctx: Ctx, key: Key, body: schemas.NewApiKey) -> Json:
-    """A new key; `key` is its secret, shown this once."""
+    """A new key; `key` is its secret, which is shown once."""
     new, secret = api_keys.create_api_key(
         ctx,
         key,
@@ -33,7 +33,7 @@ def create_api_key(ctx: Ctx, key: Key, body: schemas.NewApiKey) -> Json:
 
 @router.delete("/apiKeys/{api_key}", tags=["API keys"])
 def delete_api_key(ctx: Ctx, key: Key, api_key: str) -> bool:
-    """End a key, named by its id or its secret."""
+    """Revoke a key, named by its id or its secret."""
     api_keys.revoke_api_key(ctx, key, api_key)
     return True
 
@@ -47,7 +47,7 @@ def list_restrictions(
     offset: Offset = 0,
     limit: Annotated[int, Query(ge=1)] = 20,
 ) -> Json:
-    """Who may view which project: of one, or of all the key can see."""
+    """The view permissions of one project, or of every project that the key can see."""
     _require_workspace(resource_type)
     if resource_id is not None:
         found = [projects.get_project(ctx, key, resource_id)][offset : offset + limit]
@@ -61,7 +61,7 @@ def list_restrictions(
 
 @router.put("/restrictions", tags=["Restrictions"])
 def set_restriction(ctx: Ctx, key: WideKey, body: schemas.NewRestriction) -> Json:
-    """Bound the view of a project to these users, groups and keys, or open it to everybody."""
+    """Limit the view of a project to these users, groups and keys, or open it to all."""
     _require_workspace(body.resource.type)
     project = projects.get_project(ctx, key, body.resource.id)
     grants = [(one.type, one.id) for one in body.resourcePermissions.get("view", [])]

@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 
 class Body(BaseModel):
-    """A request body. Split's clients send more than is needed (ids, empty lists), so what is not known is left out."""
+    """A request body. Split's clients send more than is needed (ids, empty lists), so unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -60,7 +60,7 @@ class NewSplit(Body):
 
 
 class Reference(Body):
-    """Something named by its id."""
+    """An object, named by its id."""
 
     id: str = Field(max_length=255)
     type: str = ""
@@ -88,14 +88,14 @@ class NewFlagSet(Body):
 
 
 class Comment(Body):
-    """Why something is done."""
+    """The reason for a change."""
 
     title: str | None = None
     comment: str | None = None
 
 
 class Operations(Body):
-    """What a restriction is about: so far, viewing."""
+    """What a restriction limits: viewing."""
 
     view: bool = False
 
@@ -133,7 +133,7 @@ def workspace(project: Project) -> Json:
     }
 
 
-_EVERYBODY_MAY: Json = {
+_UNRESTRICTED: Json = {
     "changePermissions": {
         "areApprovalsRequired": False,
         "allowKills": True,
@@ -158,7 +158,7 @@ def environment(one: Environment) -> Json:
         "workspaceIds": [one.project_id],
         "status": "ACTIVE",
         "jiraType": one.jira_type.value,
-        **_EVERYBODY_MAY,
+        **_UNRESTRICTED,
         **one.permissions,
     }
 
@@ -215,7 +215,7 @@ def definition(one: FlagDefinition, open_change_request: str | None = None) -> J
 
 
 def flag_sets(body: Json) -> list[str] | None:
-    """The ids of the sets that a body puts the definition into; None where it does not say."""
+    """The ids of the flag sets in a body; None where it has none."""
     listed = body.get("flagSets")
     if listed is None:
         return None

@@ -24,87 +24,85 @@ from flagpost.web.state import Ctx
 
 router = APIRouter()
 Json = dict[str, Any]
-_AT_MOST = 50
+_PAGE_SIZE = 50
+_Limit = Annotated[int | None, Query(ge=1)]
 
 
-def _objects(page: Page[Any], show: Callable[[Any], Json]) -> Any:
+_Show = Callable[[Any], Json]
+
+
+def _objects(page: Page[Any], show: _Show) -> Any:
     return paged(page, show)
 
 
-def _plain(page: Page[Any], show: Callable[[Any], Json]) -> Any:
+def _plain(page: Page[Any], show: _Show) -> Any:
     return [show(one) for one in page.items]
 
 
-def _routes(kind: SegmentKind, base: str, tag: str, listed: Callable[..., Any], most: int) -> APIRouter:
-    """The paths that every kind of segment has, below `base`."""
-    part = APIRouter(prefix=f"/{base}", tags=[tag])
-    _add_project_routes(part, kind, listed, most)
-    _add_environment_routes(part, kind, listed, most)
-    return part
+class _Routes:
+    """The paths that every kind of segment has, as methods; `router` serves them below a base path.
 
+    `listed` is how this kind is listed, with at most `page_size` segments a page.
+    """
 
-def _add_project_routes(part: APIRouter, kind: SegmentKind, listed: Callable[..., Any], most: int) -> None:
-    kinds = (kind,)
-    Limit = Annotated[int, Query(ge=1)]
+    def __init__(self, kind: SegmentKind, base: str, tag: str, listed: Callable[..., Any], page_size: int) -> None:
+        self._kind, self._listed, self._page_size = kind, listed, page_size
+        self.router = APIRouter(prefix=f"/{base}", tags=[tag])
+        for method, path, handler in (
+            ("GET", "/ws/{workspace}", self.list_segments),
+            ("POST", "/ws/{workspace}/trafficTypes/{traffic_type}", self.create_segment),
+            ("GET", "/ws/{workspace}/{segment}", self.get_segment),
+            ("DELETE", "/ws/{workspace}/{segment}", self.delete_segment),
+            ("GET", "/ws/{workspace}/environments/{environment}", self.list_in_environment),
+            ("POST", "/{environment}/{segment}", self.add_to_environment),
+            ("DELETE", "/{environment}/{segment}", self.remove_from_environment),
+        ):
+            self.router.add_api_route(path, handler, methods=[method])
 
-    @part.get("/ws/{workspace}")
-    def list_segments(ctx: Ctx, key: Key, workspace: str, offset: Offset = 0, limit: Limit = most) -> Any:
+    def list_segments(self, ctx: Ctx, key: Key, workspace: str, offset: Offset = 0, limit: _Limit = None) -> Any:
         """A project's segments of this kind, by name."""
-        page = segments.list_segments(ctx, key, workspace, kinds, offset=offset, limit=min(limit, most))
-        return listed(page, shapes.segment)
+        page = segments.list_segments(ctx, key, workspace, (self._kind,), offset=offset, limit=self._at_most(limit))
+        return self._listed(page, shapes.segment)
 
-    @part.post("/ws/{workspace}/trafficTypes/{traffic_type}")
-    def create_segment(ctx: Ctx, key: Key, workspace: str, traffic_type: str, body: shapes.NewSegment) -> Json:
+    def create_segment(self, ctx: Ctx, key: Key, workspace: str, traffic_type: str, body: shapes.NewSegment) -> Json:
         """A new segment, in no environment yet."""
-        described = {"name": body.name, "description": body.description or ""}
-        return shapes.segment(
-            segments.create_segment(ctx, key, workspace, kind, traffic_type=traffic_type, **described)
-        )
+        described = {"name": body.name, "traffic_type": traffic_type, "description": body.description or ""}
+        return shapes.segment(segments.create_segment(ctx, key, workspace, self._kind, **described))
 
-    @part.get("/ws/{workspace}/{segment}")
-    def get_segment(ctx: Ctx, key: Key, workspace: str, segment: str) -> Json:
+    def get_segment(self, ctx: Ctx, key: Key, workspace: str, segment: str) -> Json:
         """One segment."""
-        return shapes.segment(segments.get_segment(ctx, key, workspace, segment, kinds))
+        return shapes.segment(segments.get_segment(ctx, key, workspace, segment, (self._kind,)))
 
-    @part.delete("/ws/{workspace}/{segment}")
-    def delete_segment(ctx: Ctx, key: Key, workspace: str, segment: str) -> bool:
-        """Remove a segment that is in no environment any more; 409, with the list, where flags use it."""
-        segments.delete_segment(ctx, key, workspace, segment, kinds)
+    def delete_segment(self, ctx: Ctx, key: Key, workspace: str, segment: str) -> bool:
+        """Remove a segment that is in no environment; 409, with the list, where flags use it."""
+        segments.delete_segment(ctx, key, workspace, segment, (self._kind,))
         return True
 
-
-def _add_environment_routes(part: APIRouter, kind: SegmentKind, listed: Callable[..., Any], most: int) -> None:
-    kinds = (kind,)
-    Limit = Annotated[int, Query(ge=1)]
-
-    @part.get("/ws/{workspace}/environments/{environment}")
     def list_in_environment(
-        ctx: Ctx, key: Key, workspace: str, environment: str, offset: Offset = 0, limit: Limit = most
+        self, ctx: Ctx, key: Key, workspace: str, environment: str, offset: Offset = 0, limit: _Limit = None
     ) -> Any:
         """The segments of this kind that are in an environment, by name."""
-        page = segments.list_in_environment(
-            ctx, key, workspace, environment, kinds, offset=offset, limit=min(limit, most)
-        )
-        waiting = change_requests.open_in_environment(
-            ctx, key, workspace, environment, [one.segment.id for one in page.items]
-        )
-        return listed(page, lambda one: shapes.segment_definition(one, waiting.get(one.segment.id)))
+        place = (ctx, key, workspace, environment)
+        page = segments.list_in_environment(*place, (self._kind,), offset=offset, limit=self._at_most(limit))
+        waiting = change_requests.open_in_environment(*place, [one.segment.id for one in page.items])
+        return self._listed(page, lambda one: shapes.segment_definition(one, waiting.get(one.segment.id)))
 
-    @part.post("/{environment}/{segment}")
-    def add_to_environment(ctx: Ctx, key: Key, environment: str, segment: str) -> Json:
+    def add_to_environment(self, ctx: Ctx, key: Key, environment: str, segment: str) -> Json:
         """Put a segment into an environment (by id), empty."""
-        return shapes.segment_definition(segments.add_to_environment(ctx, key, environment, segment, kinds))
+        return shapes.segment_definition(segments.add_to_environment(ctx, key, environment, segment, (self._kind,)))
 
-    @part.delete("/{environment}/{segment}")
-    def remove_from_environment(ctx: Ctx, key: Key, environment: str, segment: str) -> bool:
-        """Take an empty segment out of an environment; 409, with the list, where flags there use it."""
-        segments.remove_from_environment(ctx, key, environment, segment, kinds)
+    def remove_from_environment(self, ctx: Ctx, key: Key, environment: str, segment: str) -> bool:
+        """Remove an empty segment from an environment; 409, with the list, where flags there use it."""
+        segments.remove_from_environment(ctx, key, environment, segment, (self._kind,))
         return True
 
+    def _at_most(self, limit: int | None) -> int:
+        return min(limit or self._page_size, self._page_size)
 
-_standard = _routes(SegmentKind.STANDARD, "segments", "Segments", _objects, _AT_MOST)
-_large = _routes(SegmentKind.LARGE, "large-segments", "Large segments", _plain, 1000)
-_rule_based = _routes(SegmentKind.RULE_BASED, "rule-based-segments", "Rule-based segments", _plain, _AT_MOST)
+
+_standard = _Routes(SegmentKind.STANDARD, "segments", "Segments", _objects, _PAGE_SIZE).router
+_large = _Routes(SegmentKind.LARGE, "large-segments", "Large segments", _plain, 1000).router
+_rule_based = _Routes(SegmentKind.RULE_BASED, "rule-based-segments", "Rule-based segments", _plain, _PAGE_SIZE).router
 
 
 @_standard.get("/{environment}/{segment}/keys")
@@ -123,7 +121,7 @@ def list_keys(
 
 @_standard.put("/{environment}/{segment}/uploadKeys")
 def upload_keys(ctx: Ctx, key: Key, environment: str, segment: str, body: shapes.Keys, replace: bool = False) -> Json:
-    """Add keys, at most 100,000; with `replace`, exactly these are in it then."""
+    """Add keys, at most 100,000; with `replace`, the segment has exactly these afterwards."""
     summary = Summary(body.title or "", body.comment or "")
     count = segment_keys.add_keys(ctx, key, environment, segment, body.keys, summary, replace=replace)
     return {"code": 200, "message": f"Added {count} keys"}
@@ -133,7 +131,7 @@ def upload_keys(ctx: Ctx, key: Key, environment: str, segment: str, body: shapes
 def upload_file(
     ctx: Ctx, key: Key, request: Request, environment: str, segment: str, content: File, replace: bool = False
 ) -> Json:
-    """The same with a file as the body: CSV with one key a line, or a JSON array of keys, by its content type."""
+    """Add the keys of a file: CSV with one key a line, or a JSON array of keys, by its content type."""
     is_json = "json" in request.headers.get("content-type", "")
     keys = _json_keys(content) if is_json else segment_keys.keys_of_csv(content)
     count = segment_keys.add_keys(ctx, key, environment, segment, keys, replace=replace)
@@ -142,7 +140,7 @@ def upload_file(
 
 @_standard.put("/{environment}/{segment}/removeKeys")
 def remove_keys(ctx: Ctx, key: Key, environment: str, segment: str, body: shapes.Keys) -> Json:
-    """Take keys out, at most 100,000."""
+    """Remove keys, at most 100,000."""
     summary = Summary(body.title or "", body.comment or "")
     count = segment_keys.remove_keys(ctx, key, environment, segment, body.keys, summary)
     return {"code": 200, "message": f"Deleted {count} keys"}

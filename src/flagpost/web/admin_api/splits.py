@@ -1,8 +1,9 @@
 """Feature flags (Split: splits), without their definitions, and their tags."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Depends, Query
 
 from flagpost.actions.flags import flags
 from flagpost.errors import InvalidInput, Problem
@@ -16,22 +17,32 @@ router = APIRouter(tags=["Feature flags"])
 Json = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class SplitQuery:
+    """Which flags to list. Archived ones are found by their whole name only."""
+
+    tag: Annotated[list[str], Query(default_factory=list)]
+    name: str | None = None
+    rolloutStatus: str | None = None
+
+    def wanted(self) -> FlagFilter:
+        """The query as the store filters by it."""
+        archived = None if self.name else False
+        return FlagFilter(name=self.name, tags=tuple(self.tag), rollout_status=self.rolloutStatus, archived=archived)
+
+
 @router.get("/splits/ws/{workspace}")
 def list_splits(
     ctx: Ctx,
     key: Key,
     workspace: str,
+    query: Annotated[SplitQuery, Depends()],
     offset: Offset = 0,
     limit: Annotated[int, Query(ge=1)] = 20,
-    tag: Annotated[list[str], Query()] = [],  # noqa: B006 - FastAPI copies it
-    name: str | None = None,
-    rolloutStatus: str | None = None,
 ) -> Json:
     """A project's flags, by name; at most 50 a page. `name` is the whole name, `tag` can be given more than once."""
-    wanted = FlagFilter(name=name, tags=tuple(tag), rollout_status=rolloutStatus, archived=None if name else False)
-    return schemas.paged(
-        flags.list_flags(ctx, key, workspace, wanted, offset=offset, limit=min(limit, 50)), schemas.split
-    )
+    page = flags.list_flags(ctx, key, workspace, query.wanted(), offset=offset, limit=min(limit, 50))
+    return schemas.paged(page, schemas.split)
 
 
 @router.post("/splits/ws/{workspace}/trafficTypes/{traffic_type}")

@@ -18,7 +18,7 @@ Limit = Annotated[int, Query(ge=1)]
 
 
 class NewUser(Body):
-    """Somebody to invite. Flagpost adds `name` and `role` (admin, editor or viewer; viewer where it is not given)."""
+    """A user to invite. Flagpost adds `name` and `role` (admin, editor or viewer; viewer by default)."""
 
     email: str
     groups: list[Reference] | None = None
@@ -27,7 +27,7 @@ class NewUser(Body):
 
 
 class UserBody(Body):
-    """Somebody as they are to be; what is not given stays."""
+    """The new values of a user; a field that is not sent stays as it is."""
 
     name: str | None = None
     email: str | None = None
@@ -37,7 +37,7 @@ class UserBody(Body):
 
 
 class GroupBody(Body):
-    """A group as it is to be."""
+    """The values of a group."""
 
     name: str
     description: str | None = None
@@ -62,7 +62,7 @@ def list_users(
 
 @router.post("/users", tags=["Users"])
 def invite_user(ctx: Ctx, key: WideKey, body: NewUser) -> Json:
-    """Invite somebody. Flagpost sends no mail: `invitationUrl`, shown this once, is for you to pass on."""
+    """Invite a user. Flagpost sends no mail: pass `invitationUrl` on, which is shown once."""
     name, groups = body.name or body.email.partition("@")[0], [one.id for one in body.groups or ()]
     invited = users.invite_user(ctx, key, email=body.email, name=name, role=body.role or "viewer", groups=groups)
     return {**_user(invited.user, groups), "invitationUrl": invited.url}
@@ -95,13 +95,13 @@ def update_user(ctx: Ctx, key: WideKey, user: str, body: UserBody) -> Json:
 
 @router.patch("/users/{user}", tags=["Users"])
 def patch_user(ctx: Ctx, key: WideKey, user: str, patch: Patch) -> Json:
-    """The same by JSON Patch, for example `add` at `/groups/0`."""
+    """Change a user by JSON Patch, for example `add` at `/groups/0`."""
     return update_user(ctx, key, user, applied_as(UserBody, patch, get_user(ctx, key, user)))
 
 
 @router.delete("/users/{user}", tags=["Users"])
 def delete_invitation(ctx: Ctx, key: WideKey, user: str) -> bool:
-    """Take an invitation back; 409 for somebody who has accepted: deactivate them."""
+    """Withdraw an invitation; 409 where the user has accepted it: deactivate the user instead."""
     users.delete_invitation(ctx, key, user)
     return True
 
@@ -128,7 +128,7 @@ def get_group(ctx: Ctx, key: WideKey, group: str) -> Json:
 
 @router.put("/groups/{group}", tags=["Groups"])
 def update_group(ctx: Ctx, key: WideKey, group: str, body: GroupBody) -> Json:
-    """Rename a group, or describe it anew."""
+    """Change the name and the description of a group."""
     return _group(users.update_group(ctx, key, group, name=body.name, description=body.description))
 
 

@@ -1,4 +1,4 @@
-"""Projects (Split: workspaces) and what they hold: environments, traffic types, rollout statuses."""
+"""Projects (Split: workspaces) with their environments, traffic types and rollout statuses."""
 
 from typing import Annotated, Any
 
@@ -111,7 +111,7 @@ def update_environment(ctx: Ctx, key: WideKey, workspace: str, environment: str,
 
 @router.delete("/environments/ws/{workspace}/{environment}", tags=["Environments"])
 def delete_environment(ctx: Ctx, key: WideKey, workspace: str, environment: str) -> bool:
-    """Remove an environment that no flag is set up in any more."""
+    """Remove an environment without definitions."""
     environments.delete_environment(ctx, key, workspace, environment)
     return True
 
@@ -143,7 +143,7 @@ def list_rollout_statuses(ctx: Ctx, key: Key, wsId: str) -> list[Json]:
 
 @router.get("/rolloutStatuses/ws/{workspace}", tags=["Rollout statuses"])
 def list_rollout_statuses_of(ctx: Ctx, key: Key, workspace: str) -> list[Json]:
-    """The same by path."""
+    """The labels a flag of the project that the path names can carry."""
     return [schemas.rollout_status(one) for one in projects.list_rollout_statuses(ctx, key, workspace)]
 
 

@@ -1,4 +1,4 @@
-"""The pages people use."""
+"""The console: the pages for people."""
 
 from flagpost.web.console.routes import router
 

@@ -45,8 +45,8 @@ def change(console: Console, at: FlagAt, form: Form) -> Response:
     console.actor.require(Right.EDIT_FLAGS)
     at, base, button = in_form_environment(at, form), _base(form), form_text(form, "button")
     body = editor.from_form(form_fields(form))
-    page = pages.load_definition(console.ctx, console.actor, at, asked=editor.flags_asked(body))
-    body = editor.with_unseen(body, Draft.of(page.one.definition).body() if page.one.definition else None)
+    page = pages.load_definition(console.ctx, console.actor, at, asked=editor.flag_names(body))
+    body = editor.with_hidden(body, Draft.of(page.one.definition).body() if page.one.definition else None)
     if button != "review":
         return _render(console, page, editor.press(body, button) if button else body, base)
     try:
@@ -125,7 +125,7 @@ def _json(text: str) -> Any:
 
 def _edit(console: Console, at: FlagAddress, draft: Draft, base: int, error: FlagpostError | None = None) -> Response:
     body = draft.body()
-    page = pages.load_definition(console.ctx, console.actor, at, asked=editor.flags_asked(body))
+    page = pages.load_definition(console.ctx, console.actor, at, asked=editor.flag_names(body))
     return _render(console, page, body, base, error=error)
 
 

@@ -70,8 +70,8 @@ def chart(hours: Sequence[Hour], since: int, period: str, hours_in_all: int) -> 
         place = (hour.hour - since) // (wide * HOUR_MS)
         if 0 <= place < count:
             places[place].append(hour)
-    most = max((sum(hour.told for hour in place) for place in places), default=0)
-    longest = max((hour.longest_ms for place in places for hour in place), default=0)
+    most = max((sum(hour.deliveries for hour in place) for place in places), default=0)
+    longest = max((hour.longest_delay_ms for place in places for hour in place), default=0)
     room = WIDTH / count
     bars = [
         _bar(place, since + number * wide * HOUR_MS, room * (number + _GAP / 2), room * (1 - _GAP), most, longest)
@@ -83,8 +83,8 @@ def chart(hours: Sequence[Hour], since: int, period: str, hours_in_all: int) -> 
 def _bar(hours: Sequence[Hour], begins: int, x: float, width: float, most: int, longest: int) -> Bar:
     accepted, refused = sum(hour.accepted for hour in hours), sum(hour.refused for hour in hours)
     sent = accepted + refused
-    usual = sum(hour.waited_ms for hour in hours) // sent if sent else 0
-    worst = max((hour.longest_ms for hour in hours), default=0)
+    usual = sum(hour.total_delay_ms for hour in hours) // sent if sent else 0
+    worst = max((hour.longest_delay_ms for hour in hours), default=0)
     flags, delay = HEIGHT / max(most, 1), HEIGHT / max(longest, 1)
     heights = [_visible(one) for one in (accepted * flags, refused * flags, usual * delay, worst * delay)]
     return Bar(

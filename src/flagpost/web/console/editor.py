@@ -18,7 +18,7 @@ from flagpost.store.records import FlagDefinition
 from flagpost.web.admin_api import schemas
 
 _STEP = re.compile(r"([A-Za-z]+)|\[(\d{1,4})\]")
-_MOST = 1000
+_MAX_ITEMS = 1000
 _LISTS = ("prerequisites", "flagSets")
 _NOTHING: dict[str, Any] = {"prerequisites": [], "flagSets": [], "impressionsDisabled": False}
 FIELDS = ("treatments", "rules", "defaultRule", "defaultTreatment", "trafficAllocation", *_NOTHING)
@@ -31,28 +31,28 @@ MATCHER_GROUPS = [
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What the editor holds: a definition, and the ids of the flag sets that the flag is to be in."""
+    """The content of the editor: a definition, and the ids of the flag's sets."""
 
     definition: Definition
     flag_sets: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, body: Any) -> "Draft":
-        """From the Admin API's shape. InvalidInput with every problem."""
+        """Read the Admin API's shape. InvalidInput names every problem."""
         return cls(parse(body), tuple(schemas.flag_sets(body) or ()))
 
     @classmethod
     def of(cls, saved: FlagDefinition) -> "Draft":
-        """What is saved."""
+        """The saved definition."""
         return cls(saved.definition, saved.flag_set_ids)
 
     def body(self) -> dict[str, Any]:
-        """The Admin API's shape, with everything that the editor has fields for."""
+        """The Admin API's shape, with every field that the editor has."""
         return _NOTHING | dump(self.definition) | {"flagSets": [{"id": id} for id in self.flag_sets]}
 
 
 def from_form(fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """The definition that a form describes, in the Admin API's shape; what does not fit is left for the validation."""
+    """The definition in a form, in the Admin API's shape; invalid values stay, for the validation to name them."""
     body: dict[str, Any] = {"treatments": [], "rules": [], "defaultRule": []}
     for name, value in fields:
         if name in _LISTS:
@@ -72,20 +72,20 @@ def from_form(fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
     return body
 
 
-def with_unseen(body: dict[str, Any], present: dict[str, Any] | None) -> dict[str, Any]:
-    """With what the form had no fields for as it is now: saving it must not undo what it hides."""
+def with_hidden(body: dict[str, Any], present: dict[str, Any] | None) -> dict[str, Any]:
+    """The body with the present values of what the form has no fields for: a save must not undo them."""
     kept = _NOTHING | (present or {})
-    unseen = {name: kept[name] for name in _NOTHING}
+    hidden = {name: kept[name] for name in _NOTHING}
     if present and present["baselineTreatment"] != present["defaultTreatment"]:
-        unseen["baselineTreatment"] = present["baselineTreatment"]
-    return unseen | body
+        hidden["baselineTreatment"] = present["baselineTreatment"]
+    return hidden | body
 
 
-def flags_asked(body: dict[str, Any]) -> set[str]:
-    """The names of the flags whose treatments are asked for: by prerequisites and by matchers."""
+def flag_names(body: dict[str, Any]) -> set[str]:
+    """The names of the flags that a body depends on: by prerequisites and by matchers."""
     matchers = [one for rule in body["rules"] for one in rule["condition"]["matchers"]]
-    asked = [*body.get("prerequisites", ()), *(one["depends"] for one in matchers if one.get("depends"))]
-    return {one["splitName"] for one in asked if one["splitName"]}
+    depends = [*body.get("prerequisites", ()), *(one["depends"] for one in matchers if one.get("depends"))]
+    return {one["splitName"] for one in depends if one["splitName"]}
 
 
 def _put(body: Any, path: list[str | int], value: str) -> None:
@@ -104,7 +104,7 @@ def _put(body: Any, path: list[str | int], value: str) -> None:
 
 
 def _lengthen(items: list[Any], index: int) -> None:
-    items.extend([None] * (min(index, _MOST) + 1 - len(items)))
+    items.extend([None] * (min(index, _MAX_ITEMS) + 1 - len(items)))
 
 
 def _treatment(raw: dict[str, Any]) -> dict[str, Any]:
@@ -154,9 +154,9 @@ def _pair(type: str, field: str, raw: Any) -> dict[str, Any]:
 
 
 def _depends(source: dict[str, Any]) -> dict[str, Any]:
-    """Another flag and its treatments, which are ticked where they are known, and typed where not."""
-    asked = source.get("treatment", "")
-    treatments = [one for one in asked if one] if isinstance(asked, list) else texts(asked)
+    """Another flag and its treatments: ticked where the treatments are known, else typed."""
+    typed = source.get("treatment", "")
+    treatments = [one for one in typed if one] if isinstance(typed, list) else texts(typed)
     return {"splitName": source.get("splitName", "").strip(), "treatment": treatments}
 
 
@@ -174,7 +174,7 @@ def _value(field: str, text: str) -> Any:
 
 
 def texts(value: str) -> list[str]:
-    """One text a line."""
+    """The texts of a field that takes one a line."""
     return [line.strip() for line in value.splitlines() if line.strip()]
 
 
@@ -188,7 +188,7 @@ def _number(text: Any) -> Any:
 
 
 def read_date(text: str) -> Any:
-    """A browser's date field as a time in milliseconds; None where it is empty, the text where it is no date."""
+    """The time of a browser's date field in milliseconds; None where it is empty, the text where it is no date."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -197,7 +197,7 @@ def read_date(text: str) -> Any:
 
 
 def date_field(value: Any) -> str:
-    """A time in milliseconds as a browser's date field has it, in UTC."""
+    """A time in milliseconds as the value of a browser's date field, in UTC."""
     if not isinstance(value, int):
         return ""
     return datetime.fromtimestamp(value / 1000, UTC).strftime("%Y-%m-%dT%H:%M")
@@ -209,11 +209,11 @@ EDITOR_VALUES: dict[str, Any] = {
     "dates": DATE_MATCHERS,
     "date_field": date_field,
 }
-"""What the templates of the editor take, whatever is edited."""
+"""The values that the templates of the editor take, for flags and for segments."""
 
 
 def new_definition() -> dict[str, Any]:
-    """What a flag that is initiated begins with: everybody gets *off*."""
+    """The first definition of a flag that is initiated: all keys get *off*."""
     names = ("on", "off")
     plain: dict[str, Any] = {"description": "", "configurations": None, "segments": []}
     return _NOTHING | {
@@ -226,7 +226,7 @@ def new_definition() -> dict[str, Any]:
 
 
 def press(body: dict[str, Any], button: str) -> dict[str, Any]:
-    """What a button of the form does, for example ``add-matcher 0`` or ``up 2``; an unknown one does nothing."""
+    """The body after a button of the form, such as ``add-matcher 0`` or ``up 2``; an unknown one does nothing."""
     name, *numbers = button.split()
     at = [int(number) for number in numbers if number.isdigit()]
     action = _BUTTONS.get(name)

@@ -24,40 +24,40 @@ _NEW_FLAG_FIELDS = ("name", "traffic_type", "description", "tags", "issues")
 @router.get("/projects/{project}/flags")
 def list_page(console: Console, project: str, offset: int = 0) -> Response:
     """The flags of a project: searched, filtered, sorted and paged."""
-    asked = {name: value for name, value in console.request.query_params.items() if value and name != "offset"}
-    environment = asked.get("environment")
-    query = FlagQuery(_filter(asked), environment, _candidates(asked), max(offset, 0), _FLAGS_A_PAGE)
+    params = {name: value for name, value in console.request.query_params.items() if value and name != "offset"}
+    environment = params.get("environment")
+    query = FlagQuery(_filter(params), environment, _candidates(params), max(offset, 0), _FLAGS_A_PAGE)
     page = pages.load_flag_list(console.ctx, console.actor, project, query)
-    if page.environment and asked.keys() & {"state", "removal"}:
-        asked |= {"environment": page.environment.id}
+    if page.environment and params.keys() & {"state", "removal"}:
+        params |= {"environment": page.environment.id}
     return console.render(
         "flags.html",
         page,
         nav="flags",
-        asked=asked,
-        url="?" + (urlencode(asked) + "&" if asked else ""),
-        filtered=bool(set(asked) - {"q", "sort"}),
+        query=params,
+        url="?" + (urlencode(params) + "&" if params else ""),
+        filtered=bool(set(params) - {"q", "sort"}),
         days=console.ctx.settings.stale_flag_days,
     )
 
 
-def _candidates(asked: dict[str, str]) -> Kind | None:
-    wanted = asked.get("removal")
+def _candidates(params: dict[str, str]) -> Kind | None:
+    wanted = params.get("removal")
     return wanted if wanted in ("any", "unused", "settled") else None  # type: ignore[return-value]
 
 
-def _filter(asked: dict[str, str]) -> FlagFilter:
-    state = asked.get("state")
+def _filter(params: dict[str, str]) -> FlagFilter:
+    state = params.get("state")
     return FlagFilter(
-        text=asked.get("q", ""),
-        tags=(asked["tag"],) if "tag" in asked else (),
-        traffic_type=asked.get("traffic_type"),
-        owner_id=asked.get("owner"),
-        rollout_status=asked.get("rollout_status"),
+        text=params.get("q", ""),
+        tags=(params["tag"],) if "tag" in params else (),
+        traffic_type=params.get("traffic_type"),
+        owner_id=params.get("owner"),
+        rollout_status=params.get("rollout_status"),
         state=state if state in ("active", "killed", "none") else None,  # type: ignore[arg-type]
-        archived=asked.get("archived") == "yes",
-        connected={"yes": True, "no": False}.get(asked.get("connected", "")),
-        sort=asked.get("sort", "name"),
+        archived=params.get("archived") == "yes",
+        connected={"yes": True, "no": False}.get(params.get("connected", "")),
+        sort=params.get("sort", "name"),
     )
 
 
@@ -70,9 +70,9 @@ def flag_names(console: Console, project: str, q: str = "") -> JSONResponse:
 @router.get("/flags/new")
 def new_page(console: Console) -> Response:
     """The form for a new flag; Jira's *Create feature flag* leads here with `issue` and `summary`."""
-    asked = dict(console.request.query_params)
-    values = {"issues": asked.get("issue", ""), "description": asked.get("summary", "")}
-    return _new_page(console, asked.get("project"), values)
+    params = dict(console.request.query_params)
+    values = {"issues": params.get("issue", ""), "description": params.get("summary", "")}
+    return _new_page(console, params.get("project"), values)
 
 
 @router.post("/flags/new")
@@ -123,8 +123,8 @@ def connect(console: Console, form: Form) -> Response:
     return redirect(f"/projects/{project}/flags/{flag}/integrations")
 
 
-def _connect_page(console: Console, asked: dict[str, Any], error: FlagpostError | None = None) -> Response:
-    text = str(asked.get("q", ""))
+def _connect_page(console: Console, params: dict[str, Any], error: FlagpostError | None = None) -> Response:
+    text = str(params.get("q", ""))
     page = jira_pages.load_connect(console.ctx, console.actor, text, limit=_FOUND_BY_SEARCH)
-    shown = {"issue": str(asked.get("issue", "")), "summary": str(asked.get("summary", "")), "q": text}
+    shown = {"issue": str(params.get("issue", "")), "summary": str(params.get("summary", "")), "q": text}
     return console.render("flag_connect.html", page, error=error, nav="flags", **shown)

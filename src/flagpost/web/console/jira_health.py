@@ -1,4 +1,4 @@
-"""Admin settings → Integrations → Health: how delivery to Jira fares, comparisons, resyncs, and the delivery log."""
+"""Admin settings → Integrations → Health: the state of delivery, comparisons, resyncs and the delivery log."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ _HOME = "/admin/integrations/health"
 
 @router.get("/health")
 def health_page(console: Console, period: str = "day") -> Response:
-    """How delivery fares."""
+    """The page *Health*."""
     return _health(console, period if period in PERIODS else "day")
 
 
@@ -74,7 +74,7 @@ def log_page(console: Console) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """What a page of the delivery log was asked for: the fields as they were typed, and the filter that they mean.
+    """What a page of the delivery log is asked for: the fields as they were typed, and the filter that they mean.
 
     Where a field cannot be read, `wanted` is None and `error` says why.
     """
@@ -113,4 +113,4 @@ def log_values(query: LogQuery, page: LogPage | None) -> dict[str, Any]:
     older = "?" + urlencode({**kept, "after": page.next}) if page and page.next else ""
     newest = "?" + urlencode(kept) if query.after else ""
     entries = page.entries if page else []
-    return {"asked": query.typed, "entries": entries, "older": older, "newest": newest, "outcomes": OUTCOMES}
+    return {"query": query.typed, "entries": entries, "older": older, "newest": newest, "outcomes": OUTCOMES}

@@ -70,7 +70,7 @@ def _list(
         page,
         error=error,
         nav="segments",
-        asked={"q": q, "kind": kind},
+        query={"q": q, "kind": kind},
         kinds=KIND_NAMES,
         may_edit_segments=console.actor.may(Right.EDIT_SEGMENTS),
     )

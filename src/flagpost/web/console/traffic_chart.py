@@ -1,6 +1,6 @@
-"""A chart of what was served: stacked columns over time, as numbers that a template only has to write down.
+"""The chart of a flag's traffic: stacked columns over time, as numbers that a template writes down.
 
-The picture is stretched to whatever width there is, so texts are not in it but around it. Time is UTC.
+The browser stretches the picture to the width of the page, so texts are around it and not in it. Time is UTC.
 """
 
 from collections import Counter
@@ -11,14 +11,14 @@ from functools import cached_property
 
 from flagpost.store.flags.impressions import DAY_MS, Column
 
-MOST_SERIES = 8
-_NOT_KNOWN = "Treatment not known"
+MAX_SERIES = 8
+_UNKNOWN = "Treatment not known"
 _GAP = 0.15
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A treatment, or the rest of them. `style` is the class of its colour, `share` a percentage of everything."""
+    """A treatment, or the remaining ones. `style` is its CSS class, `share` its percentage of all impressions."""
 
     name: str
     style: str
@@ -28,7 +28,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A piece of a column, in a picture of one unit for each step and 100 units high."""
+    """A part of a column, in a picture that is one unit wide for each step, and 100 units high."""
 
     x: float
     y: float
@@ -40,7 +40,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the table behind the chart; one count a series."""
+    """A row of the table behind the chart; one count a series."""
 
     when: str
     counts: list[int]
@@ -62,12 +62,12 @@ class Chart:
 
     @cached_property
     def series(self) -> list[Series]:
-        """The treatments, the most served first; then the rest together, and what was only counted."""
+        """The treatments, the most served first; then the remaining ones together, and counts without a treatment."""
         totals = Counter[str]()
         for one in self.columns:
             totals[self._series_of(one.treatment)] += one.count
         everything = totals.total()
-        last = ("", _NOT_KNOWN)
+        last = ("", _UNKNOWN)
         ordered = sorted(totals, key=lambda name: (last.index(name) if name in last else -1, -totals[name], name))
         return [
             Series(name or "Others", _style(name, number), totals[name], 100 * totals[name] / everything)
@@ -79,11 +79,11 @@ class Chart:
         totals = Counter[str]()
         for one in self.columns:
             totals[one.treatment] += one.count if one.treatment else 0
-        return {name for name, _ in totals.most_common(MOST_SERIES if len(totals) <= MOST_SERIES else MOST_SERIES - 1)}
+        return {name for name, _ in totals.most_common(MAX_SERIES if len(totals) <= MAX_SERIES else MAX_SERIES - 1)}
 
     def _series_of(self, treatment: str) -> str:
         if not treatment:
-            return _NOT_KNOWN
+            return _UNKNOWN
         return treatment if treatment in self._shown else ""
 
     @cached_property
@@ -95,17 +95,17 @@ class Chart:
 
     @cached_property
     def top(self) -> int:
-        """The number at the top of the scale: round, and not below any column."""
+        """The number at the top of the scale: a round one, not below any column."""
         return _round_up(max((counts.total() for counts in self._by_step.values()), default=0))
 
     @property
     def total(self) -> int:
-        """How often anything was served."""
+        """The number of all impressions."""
         return sum(one.count for one in self.series)
 
     @property
     def bars(self) -> Iterable[Bar]:
-        """Every piece of every column, from the bottom up."""
+        """Every part of every column, from the bottom up."""
         for number, step in enumerate(self.steps):
             counts, height = self._by_step.get(step, Counter[str]()), 0.0
             for one in self.series:
@@ -116,7 +116,7 @@ class Chart:
 
     @property
     def lines(self) -> list[Line]:
-        """The same as a table, the newest first; steps without traffic are left out."""
+        """The rows of the table, the newest step first; steps without traffic are left out."""
         found = self._by_step
         return [
             Line(self.when(step), [found[step][one.name] for one in self.series])
@@ -126,22 +126,22 @@ class Chart:
 
     @property
     def ticks(self) -> list[str]:
-        """What is written below: the first step, the middle and the last."""
+        """The texts below the chart: the first step, the middle and the last."""
         steps = self.steps
         return [self.when(steps[at]) for at in (0, len(steps) // 2, -1)]
 
     def when(self, moment: int) -> str:
-        """A step as people write it."""
+        """A step in words, for example “3 Sep 14:00”."""
         at = datetime.fromtimestamp(moment / 1000, UTC)
         return f"{at.day} {at:%b}" if self.step >= DAY_MS else f"{at.day} {at:%b %H:%M}"
 
 
 def _style(name: str, number: int) -> str:
-    return {"": "series-rest", _NOT_KNOWN: "series-unknown"}.get(name, f"series-{number}")
+    return {"": "series-rest", _UNKNOWN: "series-unknown"}.get(name, f"series-{number}")
 
 
 def _round_up(number: int) -> int:
-    """The next of 2, 4, 6, 8, 10, 20, 40 and so on: half of it is a whole number."""
+    """The next of 2, 4, 6, 8, 10, 20, 40 and so on, so that half of it is a whole number."""
     scale = 1
     while True:
         for first in (2, 4, 6, 8, 10):

@@ -1,4 +1,4 @@
-"""What the Flagpost app in Jira calls, each call proven by an invocation token."""
+"""The endpoints of the Flagpost app in Jira; an invocation token authenticates each call."""
 
 from flagpost.web.forge.routes import router
 

@@ -1,6 +1,6 @@
-"""The app's Configure page, its installation and end, and what it hears by itself.
+"""The app's Configure page, its installation and uninstallation, and the events that it forwards.
 
-Atlassian wants a 2xx with JSON within 5 seconds for events, and retries them: each of these may come twice.
+Atlassian expects a 2xx with JSON within 5 seconds for events, and retries them: each event may come twice.
 """
 
 from typing import Any
@@ -30,7 +30,7 @@ class ConfigureBody(BaseModel):
 
 @router.get("/configure")
 def status(ctx: Ctx, call: FromConfigurePage) -> dict[str, Any]:
-    """How the site stands, for the Configure page."""
+    """The state of the site, for the Configure page."""
     return _shown(ctx, call, actions.site_status(ctx, call.invocation, call.system_token))
 
 
@@ -56,7 +56,7 @@ def token(ctx: Ctx, call: FromJira) -> dict[str, str]:
 
 @router.post("/events")
 def events(ctx: Ctx, call: FromJira, body: dict[str, Any]) -> dict[str, str]:
-    """Something happened to an issue or to a project of Jira's (Atlassian: avi:jira:…)."""
+    """An issue or a project of Jira changed (Atlassian: avi:jira:…)."""
     webhooks.handle_event(ctx, call.invocation, body)
     return _OK
 

@@ -1,4 +1,4 @@
-"""The panel on an issue. Which issue, and who looks, is in the invocation token; a body only names flags and codes."""
+"""The panel on an issue. The invocation token names the issue and the user; a body only names flags and codes."""
 
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +11,7 @@ from flagpost.actions.jira import issue_panel as actions
 from flagpost.actions.jira.issue_panel import Panel
 from flagpost.flags.rollout import StateKind
 from flagpost.formatting import iso
-from flagpost.store.jira.issue_panel import FlagOnIssue, Standing
+from flagpost.store.jira.issue_panel import EnvironmentState, FlagOnIssue
 from flagpost.web.guard import FromPanel
 from flagpost.web.state import Ctx
 
@@ -38,7 +38,7 @@ class CodeBody(BaseModel):
 
 @router.get("")
 def show(ctx: Ctx, call: FromPanel) -> dict[str, Any]:
-    """The issue's flags, and what the person may do."""
+    """The issue's flags, and what the user may do."""
     return _shown(ctx, actions.show(ctx, call.invocation))
 
 
@@ -57,19 +57,19 @@ def connect(ctx: Ctx, call: FromPanel, body: FlagBody) -> dict[str, Any]:
 
 @router.post("/disconnect")
 def disconnect(ctx: Ctx, call: FromPanel, body: FlagBody) -> dict[str, Any]:
-    """Take a flag off the issue."""
+    """Disconnect a flag from the issue."""
     return _shown(ctx, actions.disconnect(ctx, call.invocation, body.flag))
 
 
 @router.post("/link")
 def link(ctx: Ctx, call: FromPanel, body: CodeBody) -> dict[str, Any]:
-    """Link the person with the user whose code this is."""
+    """Link the user of Jira with the user of Flagpost whose code this is."""
     return _shown(ctx, actions.link(ctx, call.invocation, body.code))
 
 
 @router.post("/unlink")
 def unlink(ctx: Ctx, call: FromPanel) -> dict[str, Any]:
-    """End the person's link."""
+    """End the user's link."""
     return _shown(ctx, actions.unlink(ctx, call.invocation))
 
 
@@ -93,14 +93,14 @@ def _flag(base: str, panel: Panel, flag: FlagOnIssue) -> dict[str, Any]:
         "name": flag.name,
         "project": flag.project,
         "url": f"{base}/projects/{flag.project_id}/flags/{flag.id}",
-        "states": [_state(panel, one) for one in flag.standings],
+        "states": [_state(panel, one) for one in flag.environments],
         "saved_by": saved.saved_by if saved else None,
         "saved_at": iso(saved.saved_at) if saved and saved.saved_at else None,
         "may_disconnect": panel.may_edit,
     }
 
 
-def _state(panel: Panel, standing: Standing) -> dict[str, Any]:
+def _state(panel: Panel, standing: EnvironmentState) -> dict[str, Any]:
     return {
         "environment": standing.environment,
         "primary": standing.environment_id in panel.primary,

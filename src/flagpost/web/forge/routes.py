@@ -1,4 +1,4 @@
-"""All of the endpoints that the app's manifest declares (`flagpost.jira.manifest`)."""
+"""All endpoints that the app's manifest declares (`flagpost.jira.manifest`)."""
 
 from fastapi import APIRouter
 

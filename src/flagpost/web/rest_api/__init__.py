@@ -1,4 +1,4 @@
-"""Flagpost's own REST API: everything of the Jira side that the console can do."""
+"""Flagpost's own REST API under /api/v1: the Jira integration, evaluation and traffic."""
 
 from flagpost.web.rest_api.routes import router
 

@@ -1,9 +1,9 @@
-"""What every request body of the REST API has in common."""
+"""The base of every request body of the REST API."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Body(BaseModel):
-    """A request body: what is not known is refused, so that a misspelt field is not silently left out."""
+    """A request body. An unknown field is refused, so that a misspelt one is not ignored."""
 
     model_config = ConfigDict(extra="forbid")

@@ -1,34 +1,34 @@
-"""The bodies of what the REST API says of deliveries: back-fills, checks, the log, health. Times are milliseconds."""
+"""The bodies of the REST API's answers about deliveries: resyncs, comparisons, log, health. Times are milliseconds."""
 
 from pydantic import BaseModel, Field
 
 from flagpost.actions.jira.delivery_health import Health, LogPage
 from flagpost.actions.jira.reconciliation import CheckReport
-from flagpost.store.jira.delivery_log import Entry, Hour
+from flagpost.store.jira.delivery_log import Hour, LogEntry
 from flagpost.store.jira.reconciliations import Finding
 from flagpost.store.jira.resyncs import Progress
 from flagpost.web.rest_api.bodies import Body
 
 
 class Covered(Body):
-    """What to send again: everything (nothing given), a project, or one flag of it, by name or id."""
+    """What to resync: everything (nothing given), a project, or one flag of it, by name or id."""
 
     project: str | None = Field(None, max_length=255)
     flag: str | None = Field(None, max_length=255)
 
 
 class FlagToCheck(Body):
-    """What to read back: everything (nothing given), or one flag of a project, by name or id."""
+    """What to compare with Jira: everything (nothing given), or one flag of a project, by name or id."""
 
     project: str | None = Field(None, max_length=255)
     flag: str | None = Field(None, max_length=255)
 
 
 class ShownBackfill(BaseModel):
-    """A back-fill. `scope`: site, project or flag. `outcome`: finished, cancelled, replaced (a newer one took over).
+    """A resync. `scope`: site, project or flag. `outcome`: finished, cancelled, or replaced by a newer one.
 
-    `outcome` is null while it is under way, and `started_at` until delivery begins it. `rate`: flags a second within
-    the last minute; `seconds_left` is null where that is none.
+    `outcome` is null while the resync runs, and `started_at` until delivery begins it. `rate`: flags a second within
+    the last minute; `seconds_left` is null where the rate is 0.
     """
 
     id: str
@@ -50,15 +50,15 @@ class ShownBackfill(BaseModel):
 
 
 class Backfills(BaseModel):
-    """The latest, the newest first."""
+    """The last resyncs, the newest first."""
 
     backfills: list[ShownBackfill]
 
 
 class ShownFinding(BaseModel):
-    """A flag that Jira held otherwise than it was told: missing, other, older, newer or still_there.
+    """A flag that Jira had otherwise than it was sent: missing, other, older, newer or still_there.
 
-    `repaired`: it was sent, or deleted, once more.
+    `repaired`: Flagpost sent it, or deleted it, again.
     """
 
     flag: str
@@ -71,10 +71,10 @@ class ShownFinding(BaseModel):
 
 
 class ShownCheck(BaseModel):
-    """A check. `kind`: nightly, asked, flag, or later (of a flag that was sent soon after its deletion).
+    """A comparison. `kind`: nightly, asked, flag, or later (of a flag that was sent soon after its deletion).
 
-    `read`: flags that were read back; `waiting`: left out, since Jira has yet to hear of a change, or refused the flag;
-    `later`: told moments before, and read again. `outcome`: done, budget, unreadable, gone; null while it is under way.
+    `read`: flags that were read from Jira; `waiting`: left out, because a change is pending or Jira refused the flag;
+    `later`: sent moments before, and read again. `outcome`: done, budget, unreadable, gone; null while it runs.
     """
 
     id: str
@@ -97,16 +97,16 @@ class ShownCheck(BaseModel):
 
 
 class Checks(BaseModel):
-    """The latest, the newest first."""
+    """The last comparisons, the newest first."""
 
     checks: list[ShownCheck]
 
 
 class ShownPush(BaseModel):
-    """What Jira was told of a flag, once. `what`: sent, deleted or farewell; `outcome`: accepted or refused.
+    """One delivery of a flag. `what`: sent, deleted, or farewell for a tombstone; `outcome`: accepted or refused.
 
-    `enabled`, `default` and `rollout` are what was said, null for a deletion; `issues`: for how many. `words`: Jira's,
-    where it refused. `trace`: Atlassian's id of the answer. `waited_ms`: since the change.
+    `enabled`, `default` and `rollout` are what was sent, null for a deletion; `issues`: for how many. `words`: Jira's
+    message where it refused. `trace`: Atlassian's id of the answer. `waited_ms`: the time since the change.
     """
 
     flag: str
@@ -143,7 +143,7 @@ class ShownHour(BaseModel):
 
 
 class WaitingFlag(BaseModel):
-    """A flag that Jira has yet to hear of, and since when."""
+    """A flag with a pending change, and since when."""
 
     flag: str
     project: str
@@ -152,7 +152,7 @@ class WaitingFlag(BaseModel):
 
 
 class RefusedFlag(BaseModel):
-    """A flag that Jira would not take: its words, and what to do."""
+    """A flag that Jira refused: Jira's message, and what to do."""
 
     flag: str
     project: str
@@ -164,7 +164,7 @@ class RefusedFlag(BaseModel):
 
 
 class ShownHealth(BaseModel):
-    """How delivery fares. `hours`: those in which Jira was told something. `waiting` and `refused_flags`: up to 50."""
+    """The health of delivery. `hours`: those with a delivery. `waiting` and `refused_flags`: up to 50."""
 
     state: str
     reason: str
@@ -177,8 +177,8 @@ class ShownHealth(BaseModel):
 
 
 def shown_backfill(progress: Progress) -> ShownBackfill:
-    """A back-fill as the API shows it."""
-    of = progress.backfill
+    """A resync as the API shows it."""
+    of = progress.resync
     return ShownBackfill(
         id=of.id,
         scope=of.scope,
@@ -200,7 +200,7 @@ def shown_backfill(progress: Progress) -> ShownBackfill:
 
 
 def shown_check(report: CheckReport) -> ShownCheck:
-    """A check as the API shows it."""
+    """A comparison as the API shows it."""
     one = report.check
     return ShownCheck(
         id=one.id,
@@ -212,11 +212,11 @@ def shown_check(report: CheckReport) -> ShownCheck:
         started_at=one.started_at,
         finished_at=one.finished_at,
         outcome=one.outcome,
-        words=one.words,
+        words=one.message,
         total=one.total,
         read=one.read,
-        waiting=one.waiting,
-        later=one.later,
+        waiting=one.skipped,
+        later=one.postponed,
         differed=one.differed,
         repaired=one.repaired,
         findings=[_shown_finding(found) for found in report.findings],
@@ -230,7 +230,7 @@ def _shown_finding(one: Finding) -> ShownFinding:
         name=one.flag_name,
         at=one.at,
         kind=one.kind,
-        words=one.words,
+        words=one.message,
         repaired=one.repaired,
     )
 
@@ -240,29 +240,29 @@ def shown_log(page: LogPage) -> Pushes:
     return Pushes(pushes=[_shown_push(one) for one in page.entries], next=page.next)
 
 
-def _shown_push(one: Entry) -> ShownPush:
+def _shown_push(one: LogEntry) -> ShownPush:
     return ShownPush(
         flag=one.flag_id,
         project=one.project_id,
         name=one.flag_name,
         at=one.at,
-        sequence=one.sequence,
-        what=one.what,
+        sequence=one.version,
+        what=one.action,
         outcome=one.outcome,
         enabled=one.enabled,
         default=one.default_value,
         rollout=one.rollout,
         issues=one.issues,
-        words=one.words,
+        words=one.message,
         trace=one.trace_id,
-        waited_ms=one.waited_ms,
+        waited_ms=one.delay_ms,
     )
 
 
 def shown_health(health: Health) -> ShownHealth:
-    """How delivery fares as the API shows it."""
+    """The health of delivery as the API shows it."""
     waiting = [
-        WaitingFlag(flag=one.flag_id, project=one.project_id, name=one.flag_name, since=one.wanted_at)
+        WaitingFlag(flag=one.flag_id, project=one.project_id, name=one.flag_name, since=one.pending_since)
         for one in health.waiting
     ]
     refused = [
@@ -271,7 +271,7 @@ def shown_health(health: Health) -> ShownHealth:
             project=one.push.project_id,
             name=one.push.flag_name,
             at=one.push.delivered_at,
-            words=one.push.refused or "",
+            words=one.push.refusal or "",
             to_do=one.to_do,
             trace=one.push.trace_id,
         )
@@ -294,6 +294,6 @@ def _shown_hour(one: Hour) -> ShownHour:
         hour=one.hour,
         accepted=one.accepted,
         refused=one.refused,
-        usual_delay_ms=one.usual_wait_ms,
-        longest_delay_ms=one.longest_ms,
+        usual_delay_ms=one.average_delay_ms,
+        longest_delay_ms=one.longest_delay_ms,
     )

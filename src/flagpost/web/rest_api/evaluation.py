@@ -1,4 +1,4 @@
-"""Trying a flag over the REST API."""
+"""Evaluating a flag over the REST API."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from flagpost.web.state import Ctx, Served
 router = APIRouter()
 
 
-class Asked(BaseModel):
-    """Whom a flag is tried for."""
+class EvaluationRequest(BaseModel):
+    """The key to evaluate a flag for, with its attributes."""
 
     environment: str
     key: str = Field(max_length=250)
@@ -21,8 +21,8 @@ class Asked(BaseModel):
     bucketing_key: str | None = Field(default=None, max_length=250)
 
 
-class Answer(BaseModel):
-    """What they get. The buckets are null where none was looked at."""
+class Evaluated(BaseModel):
+    """What the key gets. The buckets are null where none decided."""
 
     treatment: str
     label: str
@@ -35,18 +35,18 @@ class Answer(BaseModel):
 
 
 @router.post("/projects/{project}/flags/{flag}/evaluate")
-def evaluate(ctx: Ctx, served: Served, actor: KeyHolder, project: str, flag: str, body: Asked) -> Answer:
+def evaluate(ctx: Ctx, served: Served, actor: KeyHolder, project: str, flag: str, body: EvaluationRequest) -> Evaluated:
     """What a key with attributes gets from a flag in an environment, and why. Nothing is counted."""
     subject = Subject(body.key, body.attributes, body.bucketing_key)
-    tried = explain_flag(ctx, served, actor, project, flag, body.environment, subject)
-    found = tried.explanation.evaluation
-    return Answer(
+    explained = explain_flag(ctx, served, actor, project, flag, body.environment, subject)
+    found = explained.explanation.evaluation
+    return Evaluated(
         treatment=found.treatment,
         label=found.label,
-        why=tried.why,
+        why=explained.why,
         configuration=found.configuration,
         rule=None if found.rule is None else found.rule + 1,
-        bucket=tried.explanation.bucket,
-        exposure_bucket=tried.explanation.exposure_bucket,
+        bucket=explained.explanation.bucket,
+        exposure_bucket=explained.explanation.exposure_bucket,
         change_number=found.change_number,
     )

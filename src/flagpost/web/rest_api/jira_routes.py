@@ -1,4 +1,4 @@
-"""The REST API's routes for the way to Jira: OAuth credentials, the check, a moved site, the dry run."""
+"""The REST API's routes for the connection to Jira: OAuth credentials, the check, a moved site, the dry run."""
 
 from fastapi import APIRouter
 
@@ -14,40 +14,40 @@ _CREDENTIALS = "/jira/integration/credentials"
 
 @router.put(_CREDENTIALS)
 def connect(ctx: Ctx, actor: KeyHolder, body: jira_schemas.NewCredentials) -> jira_schemas.ShownCredentials:
-    """Connect the site with OAuth credentials, without an app; or enter newer ones. They are tried at once."""
+    """Connect the site with OAuth credentials, without an app; or replace them. Flagpost tries them at once."""
     saved = credentials.connect_with_credentials(ctx, actor, **body.model_dump())
     return jira_schemas.shown_credentials(ctx, saved)
 
 
 @router.put(_CREDENTIALS + "/api-token")
 def set_api_token(ctx: Ctx, actor: KeyHolder, body: jira_schemas.NewApiToken) -> jira_schemas.ShownCredentials:
-    """Look issues up with an API token. It is tried at once."""
+    """Look issues up with an API token. Flagpost tries it at once."""
     saved = credentials.set_api_token(ctx, actor, email=body.email, token=body.token)
     return jira_schemas.shown_credentials(ctx, saved)
 
 
 @router.delete(_CREDENTIALS + "/api-token")
 def remove_api_token(ctx: Ctx, actor: KeyHolder) -> jira_schemas.ShownCredentials:
-    """Look issues up no more."""
+    """Remove the API token: issues are no longer looked up."""
     return jira_schemas.shown_credentials(ctx, credentials.remove_api_token(ctx, actor))
 
 
 @router.post(_CREDENTIALS + "/webhook", status_code=201)
 def new_webhook(ctx: Ctx, actor: KeyHolder) -> jira_schemas.NewWebhook:
-    """An address and a new secret for a webhook in Jira. The secret is shown this once."""
+    """An address and a new secret for a webhook in Jira. The secret is shown once."""
     made = credentials.new_webhook(ctx, actor)
     return jira_schemas.NewWebhook(url=made.url, secret=made.secret)
 
 
 @router.delete(_CREDENTIALS + "/webhook")
 def remove_webhook(ctx: Ctx, actor: KeyHolder) -> jira_schemas.ShownCredentials:
-    """Accept no call of the webhook any more."""
+    """Remove the webhook: its calls are refused from now on."""
     return jira_schemas.shown_credentials(ctx, credentials.remove_webhook(ctx, actor))
 
 
 @router.post("/jira/integration/check")
 def check_integration(ctx: Ctx, actor: KeyHolder) -> jira_schemas.Findings:
-    """Look at everything between Flagpost and Jira, and say what is wrong and what to do."""
+    """Check everything between Flagpost and Jira: what is wrong, and what to do."""
     return jira_schemas.shown_findings(diagnostics.check_integration(ctx, actor))
 
 
@@ -59,7 +59,7 @@ def confirm_address(ctx: Ctx, actor: KeyHolder) -> schemas.Integration:
 
 @router.post("/jira/integration/forget")
 def forget(ctx: Ctx, actor: KeyHolder) -> schemas.Integration:
-    """Of an integration that was removed: forget the site before Jira has forgotten every flag."""
+    """Forget the site of a removed integration before Jira has deleted every flag."""
     integration.forget_site(ctx, actor)
     return schemas.shown_integration(ctx, get_integration(ctx, actor))
 

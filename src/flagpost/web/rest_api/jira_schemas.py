@@ -1,4 +1,4 @@
-"""The bodies of what the REST API says of Jira beside the flags: credentials, removals, checks, the dry run."""
+"""The bodies of the REST API for credentials, removals, the check of the integration and the dry run."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ class NewCredentials(Body):
 
 
 class NewApiToken(Body):
-    """An Atlassian account's email address and an API token of its: what issues are looked up with."""
+    """The email address and an API token of the Atlassian account that issues are looked up with."""
 
     email: str = Field(max_length=500)
     token: str = Field(max_length=500)
@@ -41,14 +41,14 @@ class ShownCredentials(BaseModel):
 
 
 class NewWebhook(BaseModel):
-    """What to enter in Jira; the secret is shown this once."""
+    """What to enter in Jira; the secret is shown once."""
 
     url: str
     secret: str
 
 
 class ShownRemoval(BaseModel):
-    """What Jira was asked to forget. `outcome`: gone, unproven or left; null while it is under way."""
+    """A removal of flags from Jira. `outcome`: gone, unproven or left; null while it runs."""
 
     name: str
     project: str | None
@@ -61,7 +61,7 @@ class ShownRemoval(BaseModel):
 
 
 class ShownFinding(BaseModel):
-    """One thing that was looked at. `verdict`: good, bad or advice; `to_do` is empty where nothing needs doing."""
+    """One result of the check. `verdict`: good, bad or advice; `to_do` is empty where nothing needs doing."""
 
     verdict: str
     text: str
@@ -69,14 +69,14 @@ class ShownFinding(BaseModel):
 
 
 class Findings(BaseModel):
-    """Everything that was looked at. `ok`: nothing of it is wrong."""
+    """The results of the check. `ok`: none of them is bad."""
 
     ok: bool
     findings: list[ShownFinding]
 
 
 class ShownPreview(BaseModel):
-    """The request that Jira would be sent; null where there is none, and `why` says why."""
+    """The request that Flagpost would send to Jira; null where there is none. `why` says why."""
 
     why: str
     method: str | None
@@ -89,9 +89,9 @@ def shown_credentials(ctx: Context, given: Credentials) -> ShownCredentials:
     return ShownCredentials(
         site=given.site_url,
         client_id=given.client_id,
-        delete_refused=given.delete_refused,
+        delete_refused=given.delete_refusal,
         api_email=given.api_email,
-        api_refused=given.api_refused,
+        api_refused=given.api_refusal,
         webhook=webhook_url(ctx, given) if given.webhook_secret else None,
         webhook_seen_at=given.webhook_seen_at,
         webhook_refused_at=given.webhook_refused_at,
@@ -107,7 +107,7 @@ def shown_removal(one: Removal) -> ShownRemoval:
         requested_at=one.requested_at,
         requested_by=one.requested_by,
         outcome=one.outcome,
-        words=one.words,
+        words=one.message,
         finished_at=one.finished_at,
     )
 

@@ -10,29 +10,29 @@ from flagpost.web.guard import KeyHolder
 from flagpost.web.rest_api import delivery_routes, evaluation, jira_routes, schemas, traffic_routes
 from flagpost.web.state import Ctx
 
-_WORDS = {
-    400: "What was sent is not valid; `problems` says where.",
+_DESCRIPTIONS = {
+    400: "The request is not valid; `problems` says where.",
     401: "The API key is missing, unknown, revoked or expired.",
     403: "The key's roles do not allow this.",
     404: "There is no such thing, or the key may not see it.",
-    409: "It clashes with what is already there.",
+    409: "It conflicts with the present state.",
 }
 router = APIRouter(
     prefix="/api/v1",
     tags=["Jira integration"],
-    responses={code: {"model": schemas.ErrorAnswer, "description": text} for code, text in _WORDS.items()},
+    responses={code: {"model": schemas.ErrorAnswer, "description": text} for code, text in _DESCRIPTIONS.items()},
 )
 
 
 @router.get("/jira/integration")
 def show_integration(ctx: Ctx, actor: KeyHolder) -> schemas.Integration:
-    """How the integration stands: its projects, the site, how many flags Jira has yet to hear of, the last error."""
+    """The state of the integration: its projects, the site, how many flags are pending, the last error."""
     return schemas.shown_integration(ctx, get_integration(ctx, actor))
 
 
 @router.post("/jira/integration", status_code=201)
 def set_up(ctx: Ctx, actor: KeyHolder, body: schemas.NewIntegration) -> schemas.NewIntegrationAnswer:
-    """Set the integration up. The token is for Jira's Configure page and shown this once."""
+    """Set the integration up. The token is for the Configure page in Jira, and is shown once."""
     token = integration.set_up_integration(ctx, actor, _choices(body.projects), site=body.site)
     shown = schemas.shown_integration(ctx, get_integration(ctx, actor))
     return schemas.NewIntegrationAnswer(**shown.model_dump(), token=token.secret)
@@ -46,14 +46,14 @@ def change(ctx: Ctx, actor: KeyHolder, body: schemas.ChangedIntegration) -> sche
 
 @router.delete("/jira/integration", status_code=204)
 def remove(ctx: Ctx, actor: KeyHolder) -> Response:
-    """Remove the integration; Jira forgets every flag."""
+    """Remove the integration; Jira deletes every flag."""
     integration.remove_integration(ctx, actor)
     return Response(status_code=204)
 
 
 @router.post("/jira/integration/resend", status_code=202)
 def resend(ctx: Ctx, actor: KeyHolder) -> schemas.Integration:
-    """Send every connected flag again; `backfill` shows the progress."""
+    """Resync every connected flag; `backfill` shows the progress."""
     return schemas.shown_integration(ctx, integration.resend(ctx, actor))
 
 
@@ -65,7 +65,7 @@ def regenerate_token(ctx: Ctx, actor: KeyHolder) -> schemas.Token:
 
 @router.delete("/jira/integration/token", status_code=204)
 def revoke_token(ctx: Ctx, actor: KeyHolder) -> Response:
-    """End the token."""
+    """Revoke the token."""
     integration.revoke_token(ctx, actor)
     return Response(status_code=204)
 
@@ -78,13 +78,13 @@ def grant(ctx: Ctx, actor: KeyHolder, project: str) -> schemas.Integration:
 
 @router.get("/projects/{project}/flags/{flag}/issues")
 def list_issues(ctx: Ctx, actor: KeyHolder, project: str, flag: str) -> schemas.Issues:
-    """The issues a flag is connected with, and what Jira knows of the flag."""
+    """The issues that a flag is connected with, and whether Jira has its newest version."""
     return _issues(ctx, actor, project, flag)
 
 
 @router.post("/projects/{project}/flags/{flag}/issues", status_code=201)
 def connect(ctx: Ctx, actor: KeyHolder, project: str, flag: str, body: schemas.IssuesToConnect) -> schemas.Issues:
-    """Connect a flag with issues; those connected already stay so. All of them or, with an error, none."""
+    """Connect a flag with issues; connected ones stay so. On an error, no issue is connected."""
     issue_links.connect_issues(ctx, actor, project, flag, body.issues)
     return _issues(ctx, actor, project, flag)
 

@@ -18,14 +18,14 @@ class ProjectChoice(Body):
 
 
 class NewIntegration(Body):
-    """Which projects Jira is shown; `site` bounds the integration to one Jira Cloud address."""
+    """The projects that Jira shows; `site` limits the integration to one Jira Cloud address."""
 
     projects: list[ProjectChoice] = Field(max_length=1000)
     site: str | None = Field(None, max_length=500)
 
 
 class ChangedIntegration(Body):
-    """Which projects Jira is shown from now on."""
+    """The projects that Jira shows from now on."""
 
     projects: list[ProjectChoice] = Field(max_length=1000)
 
@@ -44,7 +44,7 @@ class ErrorProblem(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """What was wrong."""
+    """What is wrong."""
 
     message: str
     problems: list[ErrorProblem] = []
@@ -67,7 +67,7 @@ class ShownProject(BaseModel):
 
 
 class Backfill(BaseModel):
-    """How far sending everything again is."""
+    """The progress of a resync."""
 
     total: int
     done: int
@@ -76,7 +76,7 @@ class Backfill(BaseModel):
 
 
 class RefusedFlag(BaseModel):
-    """A flag that Jira would not take, in Jira's words."""
+    """A flag that Jira refused, with Jira's message."""
 
     id: str
     name: str
@@ -84,9 +84,9 @@ class RefusedFlag(BaseModel):
 
 
 class Integration(BaseModel):
-    """How the integration stands: `state` is one word, `reason` says what to do where something is wrong.
+    """The state of the integration. `reason` says what to do where something is wrong.
 
-    `way`: app or oauth. `moved_to`: where the site's address leads now, for somebody to confirm.
+    `behind`: how many flags are pending. `way`: app or oauth. `moved_to`: the site's new address, to be confirmed.
     """
 
     state: str
@@ -108,13 +108,13 @@ class Integration(BaseModel):
 
 
 class NewIntegrationAnswer(Integration):
-    """The same, with the token: shown this once."""
+    """The state of a new integration, with its token, which is shown once."""
 
     token: str
 
 
 class Token(BaseModel):
-    """A new token: shown this once."""
+    """A new token, which is shown once."""
 
     token: str
 
@@ -122,7 +122,7 @@ class Token(BaseModel):
 class Issue(BaseModel):
     """A connected issue. `state` is known, unchecked (Jira was not asked yet), missing or deleted.
 
-    `checked_at`: when it was as it says.
+    `checked_at`: when Flagpost looked the issue up.
     """
 
     key: str
@@ -139,7 +139,7 @@ class Issue(BaseModel):
 
 
 class Delivery(BaseModel):
-    """What Jira knows of the flag: none, waiting, delivered or refused (then in Jira's `words`)."""
+    """How far Jira has the flag: none, waiting, delivered, or refused, with Jira's message in `words`."""
 
     state: str
     words: str
@@ -147,7 +147,7 @@ class Delivery(BaseModel):
 
 
 class Issues(BaseModel):
-    """A flag's issues, and what Jira knows of the flag."""
+    """A flag's issues, and how far Jira has the flag."""
 
     issues: list[Issue]
     delivery: Delivery
@@ -169,23 +169,23 @@ def shown_integration(ctx: Context, state: IntegrationState) -> Integration:
     site = state.site
     latest = state.backfill
     backfill = None
-    if latest and latest.backfill.started_at is not None:
-        of = latest.backfill
+    if latest and latest.resync.started_at is not None:
+        of = latest.resync
         backfill = Backfill(total=of.total, done=latest.done, started_at=of.started_at, finished_at=of.ended_at)
     return Integration(
         state=state.state.value,
         reason=state.reason,
         projects=[shown_project(one) for one in state.projects],
         site=state.connected.site_url if state.connected else None,
-        way=state.connected.way if state.connected else None,
+        way=state.connected.auth_method if state.connected else None,
         moved_to=site.moved_to if site else None,
         behind=state.behind,
         refused=state.refused_count,
-        refused_flags=[RefusedFlag(id=p.flag_id, name=p.flag_name, words=p.refused or "") for p in state.refused],
+        refused_flags=[RefusedFlag(id=p.flag_id, name=p.flag_name, words=p.refusal or "") for p in state.refused],
         last_success=site.last_success_at if site else None,
         last_error=site.last_error if site else None,
         last_error_at=site.last_error_at if site else None,
-        paused_until=max(site.paused_until or 0, site.quiet_until or 0) or None if site else None,
+        paused_until=max(site.paused_until or 0, site.quota_resets_at or 0) or None if site else None,
         backfill=backfill,
         credentials=shown_credentials(ctx, state.credentials) if state.credentials else None,
         removals=[shown_removal(one) for one in state.removals],
@@ -211,5 +211,5 @@ def shown_issue(connected: ConnectedIssue) -> Issue:
 
 
 def shown_delivery(status: DeliveryStatus) -> Delivery:
-    """A push status as the API shows it."""
+    """A delivery status as the API shows it."""
     return Delivery(state=status.state, words=status.words, since=status.since)

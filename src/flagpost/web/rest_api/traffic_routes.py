@@ -1,8 +1,9 @@
-"""The REST API's route for what applications were served."""
+"""The REST API's route for a flag's traffic: the treatments that applications were served."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
 from flagpost.actions.flags.impressions import Period, get_traffic
@@ -13,8 +14,17 @@ router = APIRouter()
 _Moment = Annotated[int | None, Query(ge=0, lt=1 << 53)]
 
 
+@dataclass(frozen=True, slots=True)
+class PeriodQuery:
+    """The time to count over, in milliseconds, and whether by the hour or the day."""
+
+    by: Literal["hour", "day"] = "hour"
+    start: _Moment = None
+    end: _Moment = None
+
+
 class ServedTreatment(BaseModel):
-    """How often a treatment was served in the step that begins at `start`; null where an SDK only counted."""
+    """How often a treatment was served in the step that begins at `start`; null where an SDK sent counts only."""
 
     start: int
     treatment: str | None
@@ -22,7 +32,7 @@ class ServedTreatment(BaseModel):
 
 
 class FlagTraffic(BaseModel):
-    """What was served from `start` to `end`, in steps of `step` milliseconds (UTC); steps without any are left out."""
+    """The traffic from `start` to `end`, in steps of `step` milliseconds (UTC); steps without traffic are left out."""
 
     environment: str
     environment_id: str
@@ -40,12 +50,10 @@ def show_traffic(
     project: str,
     flag: str,
     environment: str,
-    by: Literal["hour", "day"] = "hour",
-    start: _Moment = None,
-    end: _Moment = None,
+    period: Annotated[PeriodQuery, Depends()],
 ) -> FlagTraffic:
     """How often each treatment was served in an environment, by the hour or the day."""
-    found = get_traffic(ctx, actor, project, flag, environment, Period(by, start, end))
+    found = get_traffic(ctx, actor, project, flag, environment, Period(period.by, period.start, period.end))
     served = [
         ServedTreatment(start=one.start, treatment=one.treatment or None, count=one.count) for one in found.columns
     ]

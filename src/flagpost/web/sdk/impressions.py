@@ -22,11 +22,11 @@ from flagpost.serving.impression_buffer import ImpressionBuffer
 from flagpost.serving.impressions import BULK, COUNTS, SummedImpressions, sum_counts, sum_impressions
 from flagpost.serving.json_codec import JsonReader
 from flagpost.serving.keys import SdkKey
-from flagpost.web.body_limits import MOST_BYTES
+from flagpost.web.body_limits import MAX_BYTES
 from flagpost.web.sdk.authenticated_routes import authenticate, public_route, sdk_key_route
 from flagpost.web.state import serving
 
-_MAX_UNPACKED_BYTES = 4 * MOST_BYTES["/sdk/"]
+_MAX_UNPACKED_BYTES = 4 * MAX_BYTES["/sdk/"]
 _DISCARDED = ("/events/bulk", "/v1/metrics/config", "/v1/metrics/usage", "/v1/keys/ss", "/v1/keys/cs")
 _DISCARDED_BEACONS = ("/events/beacon", "/v1/keys/cs/beacon", "/v1/metrics/usage/beacon")
 

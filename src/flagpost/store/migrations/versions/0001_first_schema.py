@@ -18,30 +18,31 @@ def upgrade() -> None:
     _create_impression_sums()
     _create_jira_installations()
     _create_recent_impressions()
-    _create_seen_tokens()
     _create_treatments_served()
+    _create_used_invocation_tokens()
     _create_watched_flags()
     _create_audit_entries()
+    _create_delivery_hours()
+    _create_delivery_log()
     _create_groups()
     _create_issues()
-    _create_jira_backfills()
     _create_jira_credentials()
-    _create_jira_drift_checks()
     _create_jira_removals()
     _create_jira_sites()
+    _create_outbox_entries()
     _create_projects()
-    _create_push_hours()
-    _create_push_log()
-    _create_pushes()
+    _create_reconciliations()
+    _create_resyncs()
     _create_users()
     _create_api_keys()
     _create_environments()
     _create_flag_sets()
     _create_group_members()
-    _create_jira_drift_findings()
-    _create_jira_people()
+    _create_jira_account_links()
     _create_one_time_links()
+    _create_outbox_requests()
     _create_project_grants()
+    _create_reconciliation_findings()
     _create_rollout_statuses()
     _create_sessions()
     _create_traffic_types()
@@ -128,16 +129,6 @@ def _create_recent_impressions() -> None:
     op.create_index(op.f("ix_recent_impressions_kept_at"), "recent_impressions", ["kept_at"], unique=False)
 
 
-def _create_seen_tokens() -> None:
-    op.create_table(
-        "seen_tokens",
-        sa.Column("id", sa.String(length=255), nullable=False),
-        sa.Column("expires_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_seen_tokens")),
-    )
-    op.create_index(op.f("ix_seen_tokens_expires_at"), "seen_tokens", ["expires_at"], unique=False)
-
-
 def _create_treatments_served() -> None:
     op.create_table(
         "treatments_served",
@@ -155,6 +146,18 @@ def _create_treatments_served() -> None:
         unique=False,
     )
     op.create_index(op.f("ix_treatments_served_last_at"), "treatments_served", ["last_at"], unique=False)
+
+
+def _create_used_invocation_tokens() -> None:
+    op.create_table(
+        "used_invocation_tokens",
+        sa.Column("id", sa.String(length=255), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_used_invocation_tokens")),
+    )
+    op.create_index(
+        op.f("ix_used_invocation_tokens_expires_at"), "used_invocation_tokens", ["expires_at"], unique=False
+    )
 
 
 def _create_watched_flags() -> None:
@@ -197,6 +200,58 @@ def _create_audit_entries() -> None:
     op.create_index(op.f("ix_audit_entries_project_id_id"), "audit_entries", ["project_id", "id"], unique=False)
 
 
+def _create_delivery_hours() -> None:
+    op.create_table(
+        "delivery_hours",
+        sa.Column("account_id", sa.String(length=64), nullable=False),
+        sa.Column("hour", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("accepted", sa.Integer(), nullable=False),
+        sa.Column("refused", sa.Integer(), nullable=False),
+        sa.Column("total_delay_ms", sa.BigInteger(), nullable=False),
+        sa.Column("longest_delay_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_delivery_hours_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("account_id", "hour", name=op.f("pk_delivery_hours")),
+    )
+
+
+def _create_delivery_log() -> None:
+    op.create_table(
+        "delivery_log",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("account_id", sa.String(length=64), nullable=False),
+        sa.Column("flag_id", sa.String(length=64), nullable=False),
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("flag_name", sa.String(length=255), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("action", sa.String(length=10), nullable=False),
+        sa.Column("outcome", sa.String(length=10), nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=True),
+        sa.Column("default_value", sa.String(length=255), nullable=True),
+        sa.Column("rollout", sa.String(length=255), nullable=True),
+        sa.Column("issues", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("message", sa.Text(), server_default="", nullable=False),
+        sa.Column("trace_id", sa.String(length=100), nullable=True),
+        sa.Column("delay_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_delivery_log_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_log")),
+    )
+    op.create_index(op.f("ix_delivery_log_account_id_at_id"), "delivery_log", ["account_id", "at", "id"], unique=False)
+    op.create_index(op.f("ix_delivery_log_flag_id_at_id"), "delivery_log", ["flag_id", "at", "id"], unique=False)
+    op.create_index(
+        "ix_delivery_log_refused",
+        "delivery_log",
+        ["account_id", "at", "id"],
+        unique=False,
+        sqlite_where=sa.text("outcome = 'refused'"),
+        postgresql_where=sa.text("outcome = 'refused'"),
+    )
+
+
 def _create_groups() -> None:
     op.create_table(
         "groups",
@@ -227,7 +282,7 @@ def _create_issues() -> None:
         sa.Column("checked_at", sa.BigInteger(), nullable=True),
         sa.Column("jira_project_id", sa.String(length=30), nullable=True),
         sa.Column("due_at", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("marks", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("event_count", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_issues_account_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_issues")),
         sa.UniqueConstraint("account_id", "jira_id", name=op.f("uq_issues_account_id_jira_id")),
@@ -236,43 +291,6 @@ def _create_issues() -> None:
     op.create_index(op.f("ix_issues_account_id_due_at"), "issues", ["account_id", "due_at"], unique=False)
     op.create_index(
         op.f("ix_issues_account_id_jira_project_id"), "issues", ["account_id", "jira_project_id"], unique=False
-    )
-
-
-def _create_jira_backfills() -> None:
-    op.create_table(
-        "jira_backfills",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("account_id", sa.String(length=64), nullable=False),
-        sa.Column("scope", sa.String(length=10), nullable=False),
-        sa.Column("project_id", sa.String(length=64), nullable=True),
-        sa.Column("flag_id", sa.String(length=64), nullable=True),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("requested_at", sa.BigInteger(), nullable=False),
-        sa.Column("requested_by", sa.String(length=255), nullable=False),
-        sa.Column("total", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("started_at", sa.BigInteger(), nullable=True),
-        sa.Column("outcome", sa.String(length=20), nullable=True),
-        sa.Column("ended_at", sa.BigInteger(), nullable=True),
-        sa.Column("ended_by", sa.String(length=255), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["account_id"], ["accounts.id"], name=op.f("fk_jira_backfills_account_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_jira_backfills")),
-    )
-    op.create_index(
-        op.f("ix_jira_backfills_account_id_requested_at"),
-        "jira_backfills",
-        ["account_id", "requested_at"],
-        unique=False,
-    )
-    op.create_index(
-        "ix_jira_backfills_open",
-        "jira_backfills",
-        ["account_id"],
-        unique=False,
-        sqlite_where=sa.text("outcome IS NULL"),
-        postgresql_where=sa.text("outcome IS NULL"),
     )
 
 
@@ -285,11 +303,11 @@ def _create_jira_credentials() -> None:
         sa.Column("cloud_id", sa.String(length=100), nullable=False),
         sa.Column("client_id", sa.String(length=255), nullable=False),
         sa.Column("client_secret", sa.LargeBinary(), nullable=False),
-        sa.Column("delete_refused", sa.Text(), nullable=True),
+        sa.Column("delete_refusal", sa.Text(), nullable=True),
         sa.Column("api_email", sa.String(length=255), nullable=True),
         sa.Column("api_token", sa.LargeBinary(), nullable=True),
         sa.Column("api_base_url", sa.String(length=500), nullable=True),
-        sa.Column("api_refused", sa.Text(), nullable=True),
+        sa.Column("api_refusal", sa.Text(), nullable=True),
         sa.Column("webhook_secret", sa.LargeBinary(), nullable=True),
         sa.Column("webhook_seen_at", sa.BigInteger(), nullable=True),
         sa.Column("webhook_refused_at", sa.BigInteger(), nullable=True),
@@ -300,55 +318,6 @@ def _create_jira_credentials() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jira_credentials")),
         sa.UniqueConstraint("account_id", name=op.f("uq_jira_credentials_account_id")),
-    )
-
-
-def _create_jira_drift_checks() -> None:
-    op.create_table(
-        "jira_drift_checks",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("account_id", sa.String(length=64), nullable=False),
-        sa.Column("kind", sa.String(length=10), nullable=False),
-        sa.Column("flag_id", sa.String(length=64), nullable=True),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("requested_at", sa.BigInteger(), nullable=False),
-        sa.Column("requested_by", sa.String(length=255), nullable=False),
-        sa.Column("started_at", sa.BigInteger(), nullable=True),
-        sa.Column("first", sa.String(length=64), server_default="", nullable=False),
-        sa.Column("position", sa.String(length=64), server_default="", nullable=False),
-        sa.Column("went_round", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("total", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("read", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("shown", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("waiting", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("later", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("differed", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("repaired", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("rest_until", sa.BigInteger(), nullable=True),
-        sa.Column("outcome", sa.String(length=20), nullable=True),
-        sa.Column("words", sa.Text(), server_default="", nullable=False),
-        sa.Column("finished_at", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["account_id"], ["accounts.id"], name=op.f("fk_jira_drift_checks_account_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_jira_drift_checks")),
-    )
-    op.create_index(
-        op.f("ix_jira_drift_checks_account_id_requested_at"),
-        "jira_drift_checks",
-        ["account_id", "requested_at"],
-        unique=False,
-    )
-    op.create_index(
-        op.f("ix_jira_drift_checks_kind_requested_at"), "jira_drift_checks", ["kind", "requested_at"], unique=False
-    )
-    op.create_index(
-        "ix_jira_drift_checks_open",
-        "jira_drift_checks",
-        ["account_id"],
-        unique=False,
-        sqlite_where=sa.text("outcome IS NULL"),
-        postgresql_where=sa.text("outcome IS NULL"),
     )
 
 
@@ -365,7 +334,7 @@ def _create_jira_removals() -> None:
         sa.Column("sample", sa.JSON(), nullable=False),
         sa.Column("swept_at", sa.BigInteger(), nullable=True),
         sa.Column("outcome", sa.String(length=20), nullable=True),
-        sa.Column("words", sa.Text(), server_default="", nullable=False),
+        sa.Column("message", sa.Text(), server_default="", nullable=False),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_jira_removals_account_id"), ondelete="CASCADE"
@@ -386,19 +355,19 @@ def _create_jira_sites() -> None:
         sa.Column("site_url", sa.String(length=500), nullable=False),
         sa.Column("installation_id", sa.String(length=255), nullable=False),
         sa.Column("connected_at", sa.BigInteger(), nullable=False),
-        sa.Column("way", sa.String(length=10), server_default="app", nullable=False),
+        sa.Column("auth_method", sa.String(length=10), server_default="app", nullable=False),
         sa.Column("disconnected_at", sa.BigInteger(), nullable=True),
         sa.Column("paused_until", sa.BigInteger(), nullable=True),
-        sa.Column("stopped_reason", sa.Text(), nullable=True),
+        sa.Column("suspended_reason", sa.Text(), nullable=True),
         sa.Column("last_success_at", sa.BigInteger(), nullable=True),
         sa.Column("last_error_at", sa.BigInteger(), nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
-        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("backfill_total", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("backfill_started_at", sa.BigInteger(), nullable=True),
-        sa.Column("backfill_finished_at", sa.BigInteger(), nullable=True),
-        sa.Column("resend_wanted_at", sa.BigInteger(), nullable=True),
-        sa.Column("quiet_until", sa.BigInteger(), nullable=True),
+        sa.Column("consecutive_failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("resync_total", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("resync_started_at", sa.BigInteger(), nullable=True),
+        sa.Column("resync_finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("resync_requested_at", sa.BigInteger(), nullable=True),
+        sa.Column("quota_resets_at", sa.BigInteger(), nullable=True),
         sa.Column("moved_to", sa.String(length=500), nullable=True),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_jira_sites_account_id"), ondelete="CASCADE"
@@ -406,6 +375,71 @@ def _create_jira_sites() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jira_sites")),
         sa.UniqueConstraint("account_id", name=op.f("uq_jira_sites_account_id")),
         sa.UniqueConstraint("cloud_id", name=op.f("uq_jira_sites_cloud_id")),
+    )
+
+
+def _create_outbox_entries() -> None:
+    op.create_table(
+        "outbox_entries",
+        sa.Column("flag_id", sa.String(length=64), nullable=False),
+        sa.Column("account_id", sa.String(length=64), nullable=False),
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("flag_name", sa.String(length=255), nullable=False),
+        sa.Column("latest_version", sa.BigInteger(), nullable=False),
+        sa.Column("delivered_version", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("may_exist_remotely", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("refusal", sa.Text(), nullable=True),
+        sa.Column("trace_id", sa.String(length=100), nullable=True),
+        sa.Column("pending_since", sa.BigInteger(), nullable=False),
+        sa.Column("delivered_at", sa.BigInteger(), nullable=True),
+        sa.Column("sent_issues", sa.JSON(), nullable=True),
+        sa.Column("deferred_until", sa.BigInteger(), nullable=True),
+        sa.Column("failed_attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("resync_id", sa.String(length=64), nullable=True),
+        sa.Column("resync_version", sa.BigInteger(), nullable=True),
+        sa.Column("resync_only", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
+        sa.Column("compare_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_outbox_entries_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("flag_id", name=op.f("pk_outbox_entries")),
+    )
+    op.create_index(
+        "ix_outbox_entries_compare",
+        "outbox_entries",
+        ["compare_at"],
+        unique=False,
+        sqlite_where=sa.text("compare_at IS NOT NULL"),
+        postgresql_where=sa.text("compare_at IS NOT NULL"),
+    )
+    op.create_index(
+        op.f("ix_outbox_entries_flag_name_account_id"), "outbox_entries", ["flag_name", "account_id"], unique=False
+    )
+    op.create_index(
+        "ix_outbox_entries_pending",
+        "outbox_entries",
+        ["account_id", "latest_version", "project_id"],
+        unique=False,
+        sqlite_where=sa.text("latest_version > delivered_version"),
+        postgresql_where=sa.text("latest_version > delivered_version"),
+    )
+    op.create_index(op.f("ix_outbox_entries_project_id"), "outbox_entries", ["project_id"], unique=False)
+    op.create_index(
+        "ix_outbox_entries_refused",
+        "outbox_entries",
+        ["account_id"],
+        unique=False,
+        sqlite_where=sa.text("refusal IS NOT NULL"),
+        postgresql_where=sa.text("refusal IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_outbox_entries_resync",
+        "outbox_entries",
+        ["resync_id"],
+        unique=False,
+        sqlite_where=sa.text("resync_id IS NOT NULL"),
+        postgresql_where=sa.text("resync_id IS NOT NULL"),
     )
 
 
@@ -426,116 +460,85 @@ def _create_projects() -> None:
     )
 
 
-def _create_push_hours() -> None:
+def _create_reconciliations() -> None:
     op.create_table(
-        "push_hours",
+        "reconciliations",
+        sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("account_id", sa.String(length=64), nullable=False),
-        sa.Column("hour", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("accepted", sa.Integer(), nullable=False),
-        sa.Column("refused", sa.Integer(), nullable=False),
-        sa.Column("waited_ms", sa.BigInteger(), nullable=False),
-        sa.Column("longest_ms", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column("flag_id", sa.String(length=64), nullable=True),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("requested_at", sa.BigInteger(), nullable=False),
+        sa.Column("requested_by", sa.String(length=255), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=True),
+        sa.Column("start_after", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("position", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("wrapped_around", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("total", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("read", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("found", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("skipped", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("postponed", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("differed", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("repaired", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("resume_at", sa.BigInteger(), nullable=True),
+        sa.Column("outcome", sa.String(length=20), nullable=True),
+        sa.Column("message", sa.Text(), server_default="", nullable=False),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(
-            ["account_id"], ["accounts.id"], name=op.f("fk_push_hours_account_id"), ondelete="CASCADE"
+            ["account_id"], ["accounts.id"], name=op.f("fk_reconciliations_account_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("account_id", "hour", name=op.f("pk_push_hours")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reconciliations")),
     )
-
-
-def _create_push_log() -> None:
-    op.create_table(
-        "push_log",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
-        sa.Column("account_id", sa.String(length=64), nullable=False),
-        sa.Column("flag_id", sa.String(length=64), nullable=False),
-        sa.Column("project_id", sa.String(length=64), nullable=False),
-        sa.Column("flag_name", sa.String(length=255), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("sequence", sa.BigInteger(), nullable=False),
-        sa.Column("what", sa.String(length=10), nullable=False),
-        sa.Column("outcome", sa.String(length=10), nullable=False),
-        sa.Column("enabled", sa.Boolean(), nullable=True),
-        sa.Column("default_value", sa.String(length=255), nullable=True),
-        sa.Column("rollout", sa.String(length=255), nullable=True),
-        sa.Column("issues", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("words", sa.Text(), server_default="", nullable=False),
-        sa.Column("trace_id", sa.String(length=100), nullable=True),
-        sa.Column("waited_ms", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_id"], ["accounts.id"], name=op.f("fk_push_log_account_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_push_log")),
-    )
-    op.create_index(op.f("ix_push_log_account_id_at_id"), "push_log", ["account_id", "at", "id"], unique=False)
-    op.create_index(op.f("ix_push_log_flag_id_at_id"), "push_log", ["flag_id", "at", "id"], unique=False)
     op.create_index(
-        "ix_push_log_refused",
-        "push_log",
-        ["account_id", "at", "id"],
+        op.f("ix_reconciliations_account_id_requested_at"),
+        "reconciliations",
+        ["account_id", "requested_at"],
         unique=False,
-        sqlite_where=sa.text("outcome = 'refused'"),
-        postgresql_where=sa.text("outcome = 'refused'"),
-    )
-
-
-def _create_pushes() -> None:
-    op.create_table(
-        "pushes",
-        sa.Column("flag_id", sa.String(length=64), nullable=False),
-        sa.Column("account_id", sa.String(length=64), nullable=False),
-        sa.Column("project_id", sa.String(length=64), nullable=False),
-        sa.Column("flag_name", sa.String(length=255), nullable=False),
-        sa.Column("wanted", sa.BigInteger(), nullable=False),
-        sa.Column("delivered", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("held", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("refused", sa.Text(), nullable=True),
-        sa.Column("trace_id", sa.String(length=100), nullable=True),
-        sa.Column("wanted_at", sa.BigInteger(), nullable=False),
-        sa.Column("delivered_at", sa.BigInteger(), nullable=True),
-        sa.Column("told_issues", sa.JSON(), nullable=True),
-        sa.Column("put_off_until", sa.BigInteger(), nullable=True),
-        sa.Column("resend_id", sa.String(length=64), nullable=True),
-        sa.Column("resend_version", sa.BigInteger(), nullable=True),
-        sa.Column("resend_only", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("deleted_at", sa.BigInteger(), nullable=True),
-        sa.Column("read_back_at", sa.BigInteger(), nullable=True),
-        sa.Column("wanted_by", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_pushes_account_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("flag_id", name=op.f("pk_pushes")),
-    )
-    op.create_index(op.f("ix_pushes_flag_name_account_id"), "pushes", ["flag_name", "account_id"], unique=False)
-    op.create_index(op.f("ix_pushes_project_id"), "pushes", ["project_id"], unique=False)
-    op.create_index(
-        "ix_pushes_read_back",
-        "pushes",
-        ["read_back_at"],
-        unique=False,
-        sqlite_where=sa.text("read_back_at IS NOT NULL"),
-        postgresql_where=sa.text("read_back_at IS NOT NULL"),
     )
     op.create_index(
-        "ix_pushes_refused",
-        "pushes",
+        op.f("ix_reconciliations_kind_requested_at"), "reconciliations", ["kind", "requested_at"], unique=False
+    )
+    op.create_index(
+        "ix_reconciliations_open",
+        "reconciliations",
         ["account_id"],
         unique=False,
-        sqlite_where=sa.text("refused IS NOT NULL"),
-        postgresql_where=sa.text("refused IS NOT NULL"),
+        sqlite_where=sa.text("outcome IS NULL"),
+        postgresql_where=sa.text("outcome IS NULL"),
     )
-    op.create_index(
-        "ix_pushes_resent",
-        "pushes",
-        ["resend_id"],
-        unique=False,
-        sqlite_where=sa.text("resend_id IS NOT NULL"),
-        postgresql_where=sa.text("resend_id IS NOT NULL"),
+
+
+def _create_resyncs() -> None:
+    op.create_table(
+        "resyncs",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("account_id", sa.String(length=64), nullable=False),
+        sa.Column("scope", sa.String(length=10), nullable=False),
+        sa.Column("project_id", sa.String(length=64), nullable=True),
+        sa.Column("flag_id", sa.String(length=64), nullable=True),
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("requested_at", sa.BigInteger(), nullable=False),
+        sa.Column("requested_by", sa.String(length=255), nullable=False),
+        sa.Column("request_id", sa.String(length=64), nullable=False),
+        sa.Column("total", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=True),
+        sa.Column("outcome", sa.String(length=20), nullable=True),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("ended_by", sa.String(length=255), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_resyncs_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_resyncs")),
     )
+    op.create_index(op.f("ix_resyncs_account_id_requested_at"), "resyncs", ["account_id", "requested_at"], unique=False)
     op.create_index(
-        "ix_pushes_waiting",
-        "pushes",
-        ["account_id", "wanted", "project_id"],
+        "ix_resyncs_open",
+        "resyncs",
+        ["account_id"],
         unique=False,
-        sqlite_where=sa.text("wanted > delivered"),
-        postgresql_where=sa.text("wanted > delivered"),
+        sqlite_where=sa.text("outcome IS NULL"),
+        postgresql_where=sa.text("outcome IS NULL"),
     )
 
 
@@ -635,41 +638,22 @@ def _create_group_members() -> None:
     op.create_index(op.f("ix_group_members_user_id"), "group_members", ["user_id"], unique=False)
 
 
-def _create_jira_drift_findings() -> None:
+def _create_jira_account_links() -> None:
     op.create_table(
-        "jira_drift_findings",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("check_id", sa.String(length=64), nullable=False),
-        sa.Column("flag_id", sa.String(length=64), nullable=False),
-        sa.Column("project_id", sa.String(length=64), nullable=False),
-        sa.Column("flag_name", sa.String(length=255), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("kind", sa.String(length=20), nullable=False),
-        sa.Column("words", sa.Text(), nullable=False),
-        sa.Column("repaired", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["check_id"], ["jira_drift_checks.id"], name=op.f("fk_jira_drift_findings_check_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_jira_drift_findings")),
-    )
-    op.create_index(op.f("ix_jira_drift_findings_check_id_at"), "jira_drift_findings", ["check_id", "at"], unique=False)
-    op.create_index(op.f("ix_jira_drift_findings_flag_id_at"), "jira_drift_findings", ["flag_id", "at"], unique=False)
-
-
-def _create_jira_people() -> None:
-    op.create_table(
-        "jira_people",
+        "jira_account_links",
         sa.Column("account_id", sa.String(length=64), nullable=False),
         sa.Column("atlassian_id", sa.String(length=255), nullable=False),
         sa.Column("user_id", sa.String(length=64), nullable=False),
         sa.Column("linked_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["account_id"], ["accounts.id"], name=op.f("fk_jira_people_account_id"), ondelete="CASCADE"
+            ["account_id"], ["accounts.id"], name=op.f("fk_jira_account_links_account_id"), ondelete="CASCADE"
         ),
-        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_jira_people_user_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("account_id", "atlassian_id", name=op.f("pk_jira_people")),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_jira_account_links_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("account_id", "atlassian_id", name=op.f("pk_jira_account_links")),
     )
-    op.create_index(op.f("ix_jira_people_user_id"), "jira_people", ["user_id"], unique=False)
+    op.create_index(op.f("ix_jira_account_links_user_id"), "jira_account_links", ["user_id"], unique=False)
 
 
 def _create_one_time_links() -> None:
@@ -689,6 +673,19 @@ def _create_one_time_links() -> None:
     )
 
 
+def _create_outbox_requests() -> None:
+    op.create_table(
+        "outbox_requests",
+        sa.Column("flag_id", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("request_id", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["flag_id"], ["outbox_entries.flag_id"], name=op.f("fk_outbox_requests_flag_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("flag_id", "version", name=op.f("pk_outbox_requests")),
+    )
+
+
 def _create_project_grants() -> None:
     op.create_table(
         "project_grants",
@@ -701,6 +698,37 @@ def _create_project_grants() -> None:
         sa.PrimaryKeyConstraint("project_id", "grantee_type", "grantee_id", name=op.f("pk_project_grants")),
     )
     op.create_index(op.f("ix_project_grants_grantee_id"), "project_grants", ["grantee_id"], unique=False)
+
+
+def _create_reconciliation_findings() -> None:
+    op.create_table(
+        "reconciliation_findings",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("reconciliation_id", sa.String(length=64), nullable=False),
+        sa.Column("flag_id", sa.String(length=64), nullable=False),
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("flag_name", sa.String(length=255), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("repaired", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["reconciliation_id"],
+            ["reconciliations.id"],
+            name=op.f("fk_reconciliation_findings_reconciliation_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reconciliation_findings")),
+    )
+    op.create_index(
+        op.f("ix_reconciliation_findings_flag_id_at"), "reconciliation_findings", ["flag_id", "at"], unique=False
+    )
+    op.create_index(
+        op.f("ix_reconciliation_findings_reconciliation_id_at"),
+        "reconciliation_findings",
+        ["reconciliation_id", "at"],
+        unique=False,
+    )
 
 
 def _create_rollout_statuses() -> None:
