@@ -284,7 +284,7 @@ def connect_by_credentials(shop: Shop) -> None:
     do(webhooks._mark_issues, replace(event, kind="jira:issue_deleted"))
     started = do(resync.send_again)
     with pytest.raises(Conflict, match="nothing to cancel"):
-        do(resync.cancel, started.backfill.id)
+        do(resync.cancel, started.resync.id)
     do(reconciliation.ask_for_check)
     with ctx.db.write() as tx:
         site = integrations.site_of_account(tx, shop.admin.account_id)

@@ -41,19 +41,22 @@ class LockRecorder:
 
     broken: list[str] = field(default_factory=list)
     _locked: dict[int, list[str]] = field(default_factory=dict)
+    _inserted: dict[int, set[str]] = field(default_factory=dict)
 
     def begin(self, connection: Connection) -> None:
         """A transaction begins."""
         self._locked[id(connection.connection.dbapi_connection)] = []
+        self._inserted[id(connection.connection.dbapi_connection)] = set()
 
     def note(self, connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
         """A statement is about to run."""
         held = self._locked.setdefault(id(connection.connection.dbapi_connection), [])
+        inserted = self._inserted.setdefault(id(connection.connection.dbapi_connection), set())
         if new := _INSERT.match(statement):
-            held.append(new[1])  # its own new row: it waits for no other transaction
+            inserted.add(new[1])  # its own new row: it waits for no other transaction, and none waits for it
             return
         for table in tables_locked_by(statement):
-            if table not in _RANK or table in held:
+            if table not in _RANK or table in held or table in inserted:
                 continue
             if later := [one for one in held if _RANK.get(one, 0) > _RANK[table]]:
                 self.broken.append(f"{table} is locked after {', '.join(later)}: {' '.join(statement.split())[:200]}")

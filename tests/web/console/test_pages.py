@@ -7,6 +7,7 @@ import pytest
 
 from flagpost.actions.flags import definitions
 from flagpost.actions.flags.definitions import Draft
+from flagpost.actions.projects import environments, projects
 from tests.web.conftest import PASSWORD, Console
 
 pytestmark = pytest.mark.slow
@@ -198,3 +199,13 @@ def test_a_key_that_cannot_be_made_keeps_what_was_typed(console: Console) -> Non
     assert 'value="shop"' in refused
     for chosen in ("server_side", "API_FEATURE_FLAG_VIEWER", "90"):
         assert f'value="{chosen}" selected' in refused
+
+
+def test_the_list_of_keys_names_the_environment_of_an_sdk_key(console: Console) -> None:
+    places = environments.list_environments(console.ctx, console.ada, console.project)
+    place = next(one for one in places if one.production)
+    form = {"name": "Shop", "kind": "server_side", "scope": f"{console.project}:{place.id}", "days": ""}
+    assert console.admin.post("/admin/api-keys", data=form).status_code == 200
+    project = projects.get_project(console.ctx, console.ada, console.project)
+    page = console.admin.get("/admin/api-keys").text
+    assert f'<td class="small">{project.name} · Production</td>' in page

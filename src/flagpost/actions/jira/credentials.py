@@ -138,7 +138,7 @@ def _note_left(change: Change, replaced: Credentials) -> _Replaced | None:
     if left is None:
         return None
     words = "These flags stay on their issues, beside those sent from now on, until the client ID is deleted in Jira."
-    removals.update(change.tx, left, outcome=LEFT, words=words, finished_at=change.now)
+    removals.update(change.tx, left, outcome=LEFT, message=words, finished_at=change.now)
     return _Replaced(replaced, left)
 
 
@@ -165,7 +165,7 @@ def _take_back(ctx: Context, actor: Actor, replaced: _Replaced) -> None:
 
 @transactional
 def _note_taken_back(change: Change, removal_id: str) -> None:
-    removals.update(change.tx, removal_id, outcome=UNPROVEN, words="Jira took the request to delete them.")
+    removals.update(change.tx, removal_id, outcome=UNPROVEN, message="Jira took the request to delete them.")
 
 
 def _require_filled(**fields: str) -> None:

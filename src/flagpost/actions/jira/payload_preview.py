@@ -53,13 +53,13 @@ def read_preview(ctx: Context, tx: Transaction, actor: Actor, one: Flag) -> Prev
         )
     if push.may_exist_remotely and site and not site.disconnected_at:
         if refusal:
-            return _farewell(ctx, site, push, f"{reason} {refusal}", url)
+            return _tombstone(ctx, site, push, f"{reason} {refusal}", url)
         where = f"{url}/flag/{quote(one.id, safe='')}"
         return Preview(f"{reason} Jira received it before, so it is deleted there.", "DELETE", where)
     return Preview(f"{reason} Jira never received it, so there is nothing to send.")
 
 
-def _farewell(ctx: Context, site: Site, push: OutboxEntry, why: str, url: str) -> Preview:
+def _tombstone(ctx: Context, site: Site, push: OutboxEntry, why: str, url: str) -> Preview:
     """What is sent where Jira would not delete."""
     if not push.sent_issues:
         return Preview(f"{why} It may still be shown.")

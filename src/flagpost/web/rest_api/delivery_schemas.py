@@ -103,7 +103,7 @@ class Checks(BaseModel):
 
 
 class ShownPush(BaseModel):
-    """One delivery of a flag. `what`: sent, deleted, or farewell for a tombstone; `outcome`: accepted or refused.
+    """One delivery of a flag. `what`: sent, deleted or tombstone; `outcome`: accepted or refused.
 
     `enabled`, `default` and `rollout` are what was sent, null for a deletion; `issues`: for how many. `words`: Jira's
     message where it refused. `trace`: Atlassian's id of the answer. `waited_ms`: the time since the change.
