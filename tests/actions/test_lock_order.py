@@ -282,10 +282,10 @@ def connect_by_credentials(shop: Shop) -> None:
     event = webhooks._Event("jira:issue_updated", "7", "PAY-1", "3")
     do(webhooks._handle_webhook, webhooks.HookCall(given, {"issue": {"id": "7", "key": "PAY-1", "fields": {}}}), event)
     do(webhooks._mark_issues, replace(event, kind="jira:issue_deleted"))
-    started = do(resync.send_again)
+    started = do(resync.start_resync)
     with pytest.raises(Conflict, match="nothing to cancel"):
         do(resync.cancel, started.resync.id)
-    do(reconciliation.ask_for_check)
+    do(reconciliation.request_reconciliation)
     with ctx.db.write() as tx:
         site = integrations.site_of_account(tx, shop.admin.account_id)
         assert site
