@@ -26,6 +26,7 @@ check: .venv/ready ## Everything that must hold before a change lands: lint, typ
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
 	@.venv/bin/lint-imports --no-cache
+	@$(RUN) tools/prose.py
 	@$(MAKE) --no-print-directory test
 
 prose: .venv/ready ## Count words of tools/house_words.toml in each file; IN=src/flagpost/web lists them there

@@ -247,7 +247,9 @@ def imports(shop: Shop) -> None:
     do, place = shop.do, shop.place
     line = FlagLine(2, "imported", "From a file", owners=("Team",), issues=("PAY-2",), default=True)
     for dry_run in (True, False):
-        flag_file.import_flags(shop.ctx, shop.admin, "Shop", [line], create_owners=True, dry_run=dry_run)
+        flag_file.import_flags(
+            shop.ctx, shop.admin, "Shop", [line], flag_file.ImportOptions(create_owners=True, dry_run=dry_run)
+        )
     do(split_account.import_flag, "Shop", {"name": "pay", "traffic_type": "user", "description": "As there"})
     do(
         split_account.import_definition,
@@ -286,10 +288,10 @@ def connect_by_credentials(shop: Shop) -> None:
     event = webhooks._Event("jira:issue_updated", "7", "PAY-1", "3")
     do(webhooks._handle_webhook, webhooks.HookCall(given, {"issue": {"id": "7", "key": "PAY-1", "fields": {}}}), event)
     do(webhooks._mark_issues, replace(event, kind="jira:issue_deleted"))
-    started = do(resync.send_again)
+    started = do(resync.start_resync)
     with pytest.raises(Conflict, match="nothing to cancel"):
         do(resync.cancel, started.resync.id)
-    do(reconciliation.ask_for_check)
+    do(reconciliation.request_reconciliation)
     with ctx.db.write() as tx:
         site = integrations.site_of_account(tx, shop.admin.account_id)
         assert site

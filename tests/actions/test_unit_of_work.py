@@ -268,7 +268,7 @@ def test_outbox_entries_and_then_change_numbers_are_written_last(
     with written_tables(world.db) as tables:
         run(world, sqlite_account.admin, lambda change: _kill_and_describe(change, pay))
     written = [
-        one for one in tables if one in ("definitions", "flags", "audit_entries", "outbox_entries", "change_numbers")
+        one for one in tables if one in ("definitions", "flags", "audit_entries", "outbox_entries", "change_sequence")
     ]
     assert written == [
         "definitions",
@@ -277,7 +277,7 @@ def test_outbox_entries_and_then_change_numbers_are_written_last(
         "flags",
         "audit_entries",
         "outbox_entries",
-        "change_numbers",
+        "change_sequence",
     ]
 
 

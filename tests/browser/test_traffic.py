@@ -29,7 +29,7 @@ def test_impressions_appear_in_the_live_tail_by_themselves(desk: Desk) -> None:
     desk.flag_page("checkout", "traffic")
     expect(page.get_by_text("just now").or_(page.get_by_text("second"))).to_be_visible()
     page.get_by_role("link", name="Start").click()
-    expect(page.get_by_text("Nothing has come yet")).to_be_visible()
+    expect(page.get_by_text("No impression arrived yet")).to_be_visible()
     page.wait_for_timeout(1500)  # what is watched is known a second late, in every process
     send(desk, key, "ann@example.com", "bob@example.com")
     expect(page.get_by_role("cell", name="ann@example.com")).to_be_visible()

@@ -19,9 +19,9 @@ def test_the_demo_is_connected_and_every_connected_flag_is_on_its_issue() -> Non
     with running_demo() as show:
         assert sessions.sign_in(show.flagpost, EMAIL, PASSWORD)
         until(lambda: len(show.sandbox.flags()) == 11, "every connected flag is in Jira")
-        until(lambda: get_integration(show.flagpost, show.admin).behind == 0, "Flagpost has noted the answers")
+        until(lambda: get_integration(show.flagpost, show.admin).pending == 0, "Flagpost has noted the answers")
         found = get_integration(show.flagpost, show.admin)
-        assert (found.state.value, found.behind, found.refused_count) == ("connected", 0, 0)
+        assert (found.state.value, found.pending, found.refused_count) == ("connected", 0, 0)
         assert show.sandbox.breaches() == []
 
 

@@ -45,7 +45,7 @@ def test_a_backup_of_a_running_flagpost_is_restored_elsewhere(
         world.settled()
         world.close()
     again = run(sandbox, "backup", backup, "--database-url", sqlite_url)
-    assert (again.returncode, "there already" in again.stderr) == (1, True)
+    assert (again.returncode, "exists already" in again.stderr) == (1, True)
     restored = run(sandbox, "restore", backup, "--database-url", f"sqlite:///{empty}")
     assert (restored.returncode, "1 flags, 1 connections" in restored.stdout) == (0, True), restored.stderr
     goes_on(sandbox, f"sqlite:///{empty}")

@@ -89,6 +89,19 @@ def test_a_kill_made_while_jira_fails_at_the_flag_is_not_deferred_with_the_versi
     world.expect_equal()
 
 
+def test_a_kill_that_jira_failed_at_reaches_jira_soon_after_it_is_well_again(connected_on_both: World) -> None:
+    """The kill is all that is pending, so it is what Jira seems to fail at. Its first deferral takes seconds."""
+    world = connected_on_both
+    pay = world.new_flag("pay", "PAY-1")
+    world.settled()
+    world.sandbox.faults(break_over=[pay])
+    world.act("kill", "pay")
+    until(lambda: world.integration()["refused_flags"], "the kill is deferred")
+    world.sandbox.no_faults()
+    assert world.on_issue("pay")["summary"]["status"] == {**KILLED, "defaultValue": "off"}
+    world.expect_equal()
+
+
 def test_a_body_that_is_too_large_goes_in_parts(connected_on_both: World) -> None:
     for number in range(9):
         connected_on_both.new_flag(f"flag{number}", "PAY-1")

@@ -215,7 +215,7 @@ STRANGE_PEOPLE: list[Any] = [None, "", 5, {"id": "557058:eli"}, "x" * 129, "5570
 
 def test_a_panel_of_nobody_is_refused(flagged: World) -> None:
     for person in STRANGE_PEOPLE:
-        assert "names no issue, or nobody" in refused(flagged, "", None, 400, person=person)
+        assert "names no issue, or no Atlassian account" in refused(flagged, "", None, 400, person=person)
 
 
 STRANGE_ISSUES: list[Any] = [
@@ -237,7 +237,7 @@ STRANGE_ISSUES: list[Any] = [
 
 def test_a_panel_of_no_issue_is_refused(flagged: World) -> None:
     for extension in ("strange", {}, *({"issue": issue} for issue in STRANGE_ISSUES)):
-        assert "names no issue, or nobody" in refused(flagged, "", None, 400, extension=extension)
+        assert "names no issue, or no Atlassian account" in refused(flagged, "", None, 400, extension=extension)
 
 
 def test_what_a_body_says_of_issue_and_person_is_ignored(flagged: World) -> None:

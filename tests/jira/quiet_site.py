@@ -1,4 +1,4 @@
-"""A connected account in which nothing happens by itself, for what is read back from Jira."""
+"""A connected account in which nothing happens by itself, for comparisons with Jira."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -59,15 +59,15 @@ class Site:
             self.clock.forward(seconds=90)
 
     def check(self, flag: str | None = None) -> tuple[Reconciliation, list[Finding]]:
-        asked = reconciliation.ask_for_check(self.ctx, self.actor, "Shop" if flag else None, flag).check
+        asked = reconciliation.request_reconciliation(self.ctx, self.actor, "Shop" if flag else None, flag).run
         return self.work_off(asked.id)
 
     def work_off(self, check: str) -> tuple[Reconciliation, list[Finding]]:
         for _ in range(50):
             self.reconciler.run()
-            report = reconciliation.get_check(self.ctx, self.actor, check)
-            if report.check.outcome:
-                return report.check, report.findings
+            report = reconciliation.get_reconciliation(self.ctx, self.actor, check)
+            if report.run.outcome:
+                return report.run, report.findings
             self.clock.forward(seconds=5)
         raise AssertionError(report)
 
@@ -75,7 +75,7 @@ class Site:
         return sorted((one.flag_name, one.kind, one.repaired) for one in self.check(flag)[1])
 
     def checks(self) -> list[Reconciliation]:
-        return [one.check for one in reconciliation.list_checks(self.ctx, self.actor)]
+        return [one.run for one in reconciliation.list_reconciliations(self.ctx, self.actor)]
 
     def reads(self) -> int:
         return len([one for one in self.sandbox.requests("/flag/") if one["method"] == "GET"])

@@ -1,4 +1,4 @@
-"""A look-up while somebody waits ends in time; what there was no time for is taken as typed and looked up later."""
+"""A look-up while a user waits ends in time; keys that there was no time for are taken as typed, and looked up later."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -12,6 +12,7 @@ from flagpost.jira.client import JiraUnreachable
 from flagpost.jira.issues import IN_THE_BACKGROUND, INTERACTIVE
 from flagpost.jira.response import JiraResponse
 from flagpost.store.jira import credentials, integrations, issues
+from flagpost.store.jira.credentials import NewCredentials
 from flagpost.store.jira.integrations import Site
 from flagpost.store.jira.issues import Issue
 from tests.conftest import AccountFixture
@@ -58,14 +59,9 @@ def site(ctx: Context, sqlite_account: AccountFixture) -> Site:
         "api_token": ctx.box.encrypt("token"),
         "api_base_url": where["site_url"],
     }
-    made: dict[str, Any] = {
-        "client_id": "id",
-        "client_secret": ctx.box.encrypt("secret"),
-        "now": ctx.clock(),
-        "by": "Ada",
-    }
+    new = NewCredentials(**where, client_id="id", client_secret=ctx.box.encrypt("secret"))
     with ctx.db.write() as tx:
-        given = credentials.save(tx, sqlite_account.id, **where, **made)
+        given = credentials.save(tx, sqlite_account.id, new, ctx.clock(), "Ada")
         credentials.update(tx, given.id, **api)
         return integrations.save_site(tx, sqlite_account.id, **where, auth_method="oauth", now=ctx.clock())
 

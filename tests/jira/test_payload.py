@@ -66,7 +66,7 @@ def test_every_request_holds_to_atlassians_schema(flags: list[JiraFlagState]) ->
 
 
 def broken(draw: st.DrawFn, value: Any) -> Any:
-    """The same with one value somewhere replaced by another kind of thing, or left out."""
+    """A value with one part of it replaced by another kind of thing, or left out."""
     junk: Any = draw(st.sampled_from([None, 5, -1, True, "", "x" * 3000, [], {}, "not a date"]))
     if isinstance(value, dict) and value and draw(st.booleans()):
         name = draw(st.sampled_from(sorted(value)))

@@ -1,4 +1,4 @@
-"""What Jira holds is read back and compared; what differs is sent again, and nothing is called drift that is none."""
+"""What Jira holds is compared with what was sent; what differs is sent again, and nothing is reported that does not."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
+import structlog
 
 from flagpost.actions.flags import definitions, flags
 from flagpost.actions.jira import integration, reconciliation, resync, status
@@ -14,6 +15,7 @@ from flagpost.jira.flags_api import FlagsApi
 from flagpost.jira.token_bucket import TokenBucket
 from flagpost.store.db import Database
 from flagpost.store.jira import outbox, reconciliations
+from flagpost.telemetry.logging import as_request
 from jira_sandbox.embedded import Sandbox
 from tests.jira.quiet_site import Site, connected
 
@@ -34,7 +36,7 @@ def nightly(sqlite_database: Database, sandbox: Sandbox) -> Iterator[Site]:
     found.ctx.jira.close()
 
 
-def test_what_jira_shows_as_it_was_told_is_no_drift(site: Site) -> None:
+def test_what_jira_shows_as_it_was_sent_is_no_finding(site: Site) -> None:
     for number in range(3):
         site.new_flag(f"flag{number}", f"PAY-{number + 1}")
     site.deliver()
@@ -108,7 +110,7 @@ def test_a_flag_that_was_seen_to_be_gone_is_not_looked_for_again(site: Site) -> 
     site.deliver()
     site.clock.forward(seconds=1000)
     reads = site.reads()
-    site.check()  # and the one that was deleted is read back, once
+    site.check()  # the deleted flag is read as well, once
     assert site.reads() == reads + 2
     site.check()
     assert site.reads() == reads + 3
@@ -126,7 +128,7 @@ def test_a_flag_with_a_change_that_jira_has_yet_to_hear_of_is_left_out(site: Sit
     assert site.entry(pay).latest_version == before
 
 
-def test_a_change_that_comes_while_the_flag_is_read_is_no_drift(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_that_comes_while_the_flag_is_read_is_no_finding(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     pay = site.new_flag("pay")
     site.new_flag("kept")
     site.deliver()
@@ -144,7 +146,7 @@ def test_a_change_that_comes_while_the_flag_is_read_is_no_drift(site: Site, monk
     assert (check.skipped, check.differed, found) == (1, 0, [])
 
 
-def test_what_was_told_moments_ago_and_differs_is_read_again_a_minute_later(site: Site) -> None:
+def test_what_was_sent_moments_ago_and_differs_is_compared_again_a_minute_later(site: Site) -> None:
     other, pay = site.new_flag("other"), site.new_flag("pay")
     site.deliver(settle=False)
     site.sandbox.lose_flag(pay)
@@ -294,16 +296,16 @@ def test_a_check_that_was_killed_is_gone_on_with_where_it_was(site: Site) -> Non
     for number in range(5):
         site.new_flag(f"flag{number}", f"PAY-{number % 3 + 1}")
     site.deliver()
-    asked = reconciliation.ask_for_check(site.ctx, site.actor).check
+    asked = reconciliation.request_reconciliation(site.ctx, site.actor).run
     site.reconciler.budget = 10
     first = replace(site.reconciler)
     first._reader.buckets[site_id(site)] = TokenBucket(2, 0.0001)
     first.run()
-    assert reconciliation.get_check(site.ctx, site.actor, asked.id).check.read == 2
+    assert reconciliation.get_reconciliation(site.ctx, site.actor, asked.id).run.read == 2
     other = replace(site.reconciler)
     other.run()
     other.run()
-    assert reconciliation.get_check(site.ctx, site.actor, asked.id).check.outcome == "done"
+    assert reconciliation.get_reconciliation(site.ctx, site.actor, asked.id).run.outcome == "done"
     assert site.reads() == 5
 
 
@@ -325,6 +327,29 @@ def test_every_night_a_check_is_made_once_and_not_before_the_first_night(nightly
     assert [(one.kind, one.outcome, one.read) for one in nightly.checks()] == [("nightly", "done", 1)] * 3
 
 
+def test_a_nightly_repair_names_its_own_run_and_not_the_request_of_a_change_days_before(
+    nightly: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with as_request("change-0001"):
+        pay, _ = nightly.new_flag("pay"), nightly.new_flag("kept")
+    nightly.deliver()
+    nightly.clock.forward(days=3)
+    nightly.sandbox.lose_flag(pay)
+    with as_request("nightly-0002"):
+        nightly.reconciler.run()
+    assert [(one.differed, one.repaired) for one in nightly.checks()] == [(1, 1)]
+    named: list[object] = []
+    real = FlagsApi.bulk
+
+    def bulk(api: FlagsApi, body: Any, written: Any) -> Any:
+        named.append(structlog.contextvars.get_contextvars()["changes"])
+        return real(api, body, written)
+
+    monkeypatch.setattr(FlagsApi, "bulk", bulk)
+    nightly.deliver()
+    assert named == [["nightly-0002"]]
+
+
 def test_many_checks_of_single_flags_do_not_bring_the_nightly_one_forward(nightly: Site) -> None:
     nightly.new_flag("pay")
     nightly.deliver()
@@ -342,16 +367,16 @@ def test_many_checks_of_single_flags_do_not_bring_the_nightly_one_forward(nightl
 
 
 def test_asking_twice_makes_one_check_and_asking_without_a_site_none(site: Site) -> None:
-    first = reconciliation.ask_for_check(site.ctx, site.actor).check
-    assert reconciliation.ask_for_check(site.ctx, site.actor).check.id == first.id
+    first = reconciliation.request_reconciliation(site.ctx, site.actor).run
+    assert reconciliation.request_reconciliation(site.ctx, site.actor).run.id == first.id
     flags.create_flag(site.ctx, site.actor, "Shop", name="alone", traffic_type="user")
     with pytest.raises(Conflict, match="never connected"):
-        reconciliation.ask_for_check(site.ctx, site.actor, "Shop", "alone")
+        reconciliation.request_reconciliation(site.ctx, site.actor, "Shop", "alone")
     integration.remove_integration(site.ctx, site.actor)
     site.deliver()
     site.reconciler.run()
     with pytest.raises(Conflict, match="No Jira site"):
-        reconciliation.ask_for_check(site.ctx, site.actor)
+        reconciliation.request_reconciliation(site.ctx, site.actor)
     with pytest.raises(Conflict, match="No Jira site"):
-        resync.send_again(site.ctx, site.actor)
-    assert reconciliation.get_check(site.ctx, site.actor, first.id).check.outcome == "gone"
+        resync.start_resync(site.ctx, site.actor)
+    assert reconciliation.get_reconciliation(site.ctx, site.actor, first.id).run.outcome == "gone"

@@ -1,4 +1,4 @@
-"""Atlassian's key set: kept through outages, fetched in no storm, and by nobody who has a key already."""
+"""Atlassian's key set: kept through outages, not fetched in storms, and not fetched for a key that is known."""
 
 import threading
 from collections.abc import Callable
@@ -95,7 +95,7 @@ def test_made_up_key_ids_fetch_once_in_half_a_minute_though_many_come_at_once(
     assert atlassian.asked == 3
 
 
-def test_nobody_who_has_a_key_waits_for_a_slow_fetch(keys: SigningKeys, atlassian: Atlassian) -> None:
+def test_a_call_with_a_known_key_does_not_wait_for_a_slow_fetch(keys: SigningKeys, atlassian: Atlassian) -> None:
     keys.find("old")
     began, go_on = threading.Event(), threading.Event()
 

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from flagpost.errors import ConcurrentModification, DatabaseUnavailable, DiskFull, SetupError
-from flagpost.store.db import Database, _as_said
+from flagpost.store.db import Database, _translate
 from flagpost.store.schema import core
 
 
@@ -107,7 +107,7 @@ def test_a_full_disk_is_said_in_words_and_what_was_there_stays(sqlite_database: 
 
 
 def test_a_disk_that_postgresql_finds_full_is_said_in_the_same_words() -> None:
-    assert isinstance(_as_said(psycopg.errors.DiskFull("no space left on device")), DiskFull)
+    assert isinstance(_translate(psycopg.errors.DiskFull("no space left on device")), DiskFull)
 
 
 def test_a_connection_that_was_cut_is_said_in_words(postgres_url: str) -> None:

@@ -76,7 +76,7 @@ def test_a_definition_is_made_and_its_flag_deleted_at_once_the_delete_sees_the_d
     with world.db.write() as tx:
         place = definitions.lock(tx, flag.project_id, "pay", "Production")
         assert place is not None
-        assert place.present is None
+        assert place.current is None
         definitions.insert(tx, flag.id, place.environment.id, _on(), "Ada", 5)
         with beside(delete_if_unused) as deleted:
             wait_until_one_waits(world.db)

@@ -166,7 +166,7 @@ def test_a_file_that_is_being_written_is_copied_as_it_was_at_one_moment(sqlite_u
 def test_a_copy_that_is_there_already_is_not_overwritten(sqlite_url: str, tmp_path: Path) -> None:
     target = tmp_path / "copy.db"
     target.write_text("mine")
-    with pytest.raises(Conflict, match="there already"):
+    with pytest.raises(Conflict, match="exists already"):
         copy_file(Path(sqlite_url.removeprefix("sqlite:///")), target)
     assert target.read_text() == "mine"
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []

@@ -32,7 +32,7 @@ def check(settings: Settings) -> list[Finding]:
 def _findings(ctx: Context, operator: Actor) -> Iterator[Finding]:
     yield good(f"The database can be used: {ctx.db.url.render_as_string(hide_password=True)}")
     with ctx.db.read() as tx:
-        can_sign_in = users.any_user(tx)
+        can_sign_in = users.has_active_user(tx)
     if can_sign_in:
         yield good("At least one user can sign in.")
     else:

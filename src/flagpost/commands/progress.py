@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from flagpost.actions.access import Actor
 from flagpost.actions.context import Context
 from flagpost.actions.jira import reconciliation, resync
-from flagpost.actions.jira.reconciliation import CheckReport
+from flagpost.actions.jira.reconciliation import ReconciliationReport
 from flagpost.actions.jira.status import get_integration
 from flagpost.app import operator_context
 from flagpost.errors import Conflict
@@ -41,7 +41,7 @@ class _Snapshot:
 def start_resync(settings: Settings, project: str | None, flag: str | None, *, wait: bool) -> None:
     """Send everything, a project or a flag again. With `wait`, show a bar until Jira has all of it."""
     with operator_context(settings) as (ctx, operator):
-        started = resync.send_again(ctx, operator, project, flag).resync
+        started = resync.start_resync(ctx, operator, project, flag).resync
         if not wait:
             print("The flags are sent as soon as Jira accepts them.")
             return
@@ -68,17 +68,17 @@ def start_comparison(settings: Settings, project: str | None, flag: str | None, 
     Gives False if a flag differed or if Jira did not let flags be read.
     """
     with operator_context(settings) as (ctx, operator):
-        started = reconciliation.ask_for_check(ctx, operator, project, flag).check
+        started = reconciliation.request_reconciliation(ctx, operator, project, flag).run
         if not wait:
             print("The comparison begins within seconds.")
             return True
         if not _show_progress(ctx, operator, "Comparing", lambda: _comparison_snapshot(ctx, operator, started.id)):
             return True
-        report = reconciliation.get_check(ctx, operator, started.id)
+        report = reconciliation.get_reconciliation(ctx, operator, started.id)
     for one in report.findings:
         print(f"{one.flag_name}: {one.message} {'It is sent again.' if one.repaired else ''}".rstrip())
     print(_comparison_result(report))
-    return report.check.differed == 0 and report.check.outcome in (reconciliations.DONE, reconciliations.BUDGET)
+    return report.run.differed == 0 and report.run.outcome in (reconciliations.DONE, reconciliations.BUDGET)
 
 
 def _show_progress(ctx: Context, operator: Actor, what: str, look: Callable[[], _Snapshot]) -> bool:
@@ -128,13 +128,13 @@ def _resync_result(one: rows.Resync) -> str:
 
 
 def _comparison_snapshot(ctx: Context, operator: Actor, id: str) -> _Snapshot:
-    one = reconciliation.get_check(ctx, operator, id).check
+    one = reconciliation.get_reconciliation(ctx, operator, id).run
     details = f"{one.differed} differ" + (f". {one.message}" if one.message else "")
     return _Snapshot(one.read + one.skipped, one.total, details, one.outcome is not None)
 
 
-def _comparison_result(report: CheckReport) -> str:
-    one = report.check
+def _comparison_result(report: ReconciliationReport) -> str:
+    one = report.run
     parts = [f"{counted(one.read, 'flag')} compared, {one.differed} differed, {one.repaired} sent again."]
     if one.skipped:
         parts.append(f"{counted(one.skipped, 'flag')} left out: a change is pending, or Jira refused it.")

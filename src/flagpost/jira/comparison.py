@@ -1,9 +1,10 @@
-"""What Jira holds of a flag, compared with what it was sent. Pure.
+"""What Jira holds of a flag, compared with what was sent. Pure.
 
-Jira's answer (Atlassian: FeatureFlagData) has the shape of what was sent, but nothing says that it comes back letter
-for letter. So only what people see is compared, and only as far as the answer tells: numbers by their value, the one
-field of `rollout` that counts (Atlassian: percentage, then text, then rules), environments' types in any case, and
-issues by all of their names, since one that was sent by its id may come back by its key, which a move changes.
+Jira's answer (Atlassian: FeatureFlagData) has the shape of the request, but Atlassian does not say that every value
+comes back unchanged. So only what people see is compared, and only what the answer contains: numbers by their value;
+the one field of `rollout` that counts (Atlassian: percentage, then text, then rules); the types of environments without
+regard to case; and issues by all of their names, because an issue that was sent by its id may come back by its key,
+which changes with a move.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,9 +16,12 @@ Names = Mapping[str, Collection[str]]
 
 
 def difference(sent: Mapping[str, Any], held: object, names: Names) -> tuple[str, str] | None:
-    """How what Jira holds differs from what was sent: of which kind, and in words. None where it does not."""
+    """How what Jira holds differs from what was sent: the kind, and a message. None where it does not differ.
+
+    `sent`: the payload, `held`: Jira's response to reading the flag, `names`: what the flag's issues are called.
+    """
     if not isinstance(held, dict):
-        return OTHER, "Jira answers with something that is no flag."
+        return OTHER, "Jira's answer is not a flag."
     found = [
         *_texts(sent, held),
         *_status("It", sent["summary"].get("status"), _part(held, "summary").get("status")),
@@ -25,10 +29,10 @@ def difference(sent: Mapping[str, Any], held: object, names: Names) -> tuple[str
         *_details(sent, held),
         *_issues(sent, held, names),
     ]
-    version, wanted = held.get("updateSequenceId"), sent["updateSequenceId"]
-    if isinstance(version, int) and version != wanted:
-        kind = OLDER if version < wanted else NEWER
-        return kind, " ".join([f"Jira holds the {kind} version {version} instead of {wanted}.", *found])
+    version, expected = held.get("updateSequenceId"), sent["updateSequenceId"]
+    if isinstance(version, int) and version != expected:
+        kind = OLDER if version < expected else NEWER
+        return kind, " ".join([f"Jira holds the {kind} version {version} instead of {expected}.", *found])
     return (OTHER, " ".join(found)) if found else None
 
 
@@ -38,10 +42,10 @@ def _part(of: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _texts(sent: Mapping[str, Any], held: Mapping[str, Any]) -> list[str]:
-    named = {"key": "Its key", "displayName": "Its name"}
+    names = {"key": "Its key", "displayName": "Its name"}
     return [
-        f"{words} is “{held[field]}” instead of “{sent[field]}”."
-        for field, words in named.items()
+        f"{name} is “{held[field]}” instead of “{sent[field]}”."
+        for field, name in names.items()
         if field in held and held[field] != sent[field]
     ]
 
@@ -54,12 +58,12 @@ def _address(sent: Mapping[str, Any], held: Mapping[str, Any]) -> list[str]:
 
 
 def _status(what: str, sent: Any, held: Any) -> list[str]:
-    if not isinstance(held, dict) or _as_shown(sent) == _as_shown(held):
+    if not isinstance(held, dict) or _visible(sent) == _visible(held):
         return []
-    return [f"{what} is shown as {_in_words(held)} instead of {_in_words(sent)}."]
+    return [f"{what} is shown as {_describe(held)} instead of {_describe(sent)}."]
 
 
-def _as_shown(status: Mapping[str, Any]) -> tuple[Any, ...]:
+def _visible(status: Mapping[str, Any]) -> tuple[Any, ...]:
     return bool(status.get("enabled")), status.get("defaultValue") or None, _rollout(status)
 
 
@@ -69,7 +73,7 @@ def _rollout(status: Mapping[str, Any]) -> tuple[str, Any] | None:
     return next(((field, value) for field, value in given if value not in (None, "")), None)
 
 
-def _in_words(status: Mapping[str, Any]) -> str:
+def _describe(status: Mapping[str, Any]) -> str:
     parts = ["on" if status.get("enabled") else "off"]
     if rollout := _rollout(status):
         field, value = rollout
@@ -83,12 +87,12 @@ def _details(sent: Mapping[str, Any], held: Mapping[str, Any]) -> list[str]:
     there = held.get("details")
     if not isinstance(there, list):
         return []
-    wanted = {_environment(one): one for one in sent["details"]}
+    expected = {_environment(one): one for one in sent["details"]}
     found = {_environment(one): one for one in there if isinstance(one, dict)}
-    if set(wanted) != set(found):
-        shown, right = (", ".join(sorted(name for name, _ in which)) or "none" for which in (found, wanted))
+    if set(expected) != set(found):
+        shown, right = (", ".join(sorted(name for name, _ in which)) or "none" for which in (found, expected))
         return [f"Its environments are {shown} instead of {right}."]
-    both = ((name, wanted[name, kind], one) for (name, kind), one in found.items())
+    both = ((name, expected[name, kind], one) for (name, kind), one in found.items())
     return [
         words for name, one, other in both for words in _status(f"In {name} it", one["status"], other.get("status"))
     ]

@@ -17,7 +17,7 @@ says when the site was last delivered to. Where that was by another process, the
 issue may be written only as often as the other process cannot have used up. Points are counted by each process for
 itself; near the limit, Jira says so to all of them.
 
-`docs/decisions/` says why this is our own code and not a library.
+`docs/decisions/0014-rate-limits-of-our-own.md` says why this is our own code and not a library.
 """
 
 import threading
@@ -143,8 +143,8 @@ class RateLimiter:
     def begin_delivery(self, cloud_id: str, last_delivery: int | None, now: int) -> SlidingWindow:
         """The count of writes to a site's issues, at the beginning of a delivery to it. Times are in milliseconds.
 
-        Where another process made the last delivery, what it used up is not known: see above. The same holds for a
-        last delivery in the future, which means that the clock was set back.
+        Where another process made the last delivery, what it used up is not known: see above. A last delivery in the
+        future, after the clock was set back, counts as one of another process.
         """
         with self._lock:
             self._forget_old_writes()

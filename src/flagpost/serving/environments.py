@@ -31,12 +31,7 @@ class Environments:
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Number the changes that an older version made without numbers, and start to poll."""
-        with self.ctx.db.read() as tx:
-            missed = change_log.missed(tx)
-        if missed:
-            with self.ctx.db.write() as tx:
-                change_log.catch_up(tx, self.ctx.clock())
+        """Start to poll."""
         self._thread = threading.Thread(target=self._poll, name="serving", daemon=True)
         self._thread.start()
 

@@ -1,4 +1,4 @@
-"""The audit log: written in the transaction of the change it tells of, never changed afterwards."""
+"""The audit log. An entry is written in the transaction of the change that it records, and never changed."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ _SHOWN = [column for column in audit_entries.c if column.name not in ("account_i
 
 
 def write(tx: Transaction, values: dict[str, Any]) -> None:
-    """Add an entry."""
+    """Insert an entry."""
     tx.execute(_INSERT, values)
 
 
 def page(tx: Transaction, account_id: str, offset: int, limit: int, **only: str | None) -> Page[AuditEntry]:
-    """The newest first; `only` bounds it to a project_id, environment_id or object_id where it is not None."""
+    """An account's entries, the newest first; of a project_id, environment_id or object_id that `only` names."""
     condition = audit_entries.c.account_id == account_id
     for column, value in only.items():
         if value is not None:
@@ -29,7 +29,7 @@ def page(tx: Transaction, account_id: str, offset: int, limit: int, **only: str 
 
 
 def last_actor(tx: Transaction, object_id: str, environment_id: str | None, change: str | None = None) -> str | None:
-    """The id of whoever changed this last: in an environment, or (None) as a whole; by one kind of change, or any."""
+    """The id of the actor of an object's last change: in an environment, or (None) as a whole; of one kind, or any."""
     here = audit_entries.c.environment_id.is_not_distinct_from(environment_id)
     query = sa.select(audit_entries.c.actor_id).where(audit_entries.c.object_id == object_id, here)
     if change is not None:

@@ -12,7 +12,7 @@ it has waited for a row lock (`store.locks`) it has to read what the other trans
 it would fail instead. Two transactions that look for a row, find none and insert it at once both try: the table's
 unique key lets one of them through, and the other raises `ConcurrentModification`.
 
-A database that is away, or full, is said in words (`DatabaseUnavailable`, `DiskFull`) wherever a transaction is opened.
+Wherever a transaction is opened, a database that is unavailable or full raises `DatabaseUnavailable` or `DiskFull`.
 """
 
 import sqlite3
@@ -25,23 +25,23 @@ import tenacity
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnectionFree
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from flagpost.errors import ConcurrentModification, DatabaseUnavailable, DiskFull, SetupError, TransactionBroken
 from flagpost.telemetry.metrics import DATABASE_SECONDS, timed
 
 T = TypeVar("T")
 Transaction = Connection
-"""What every function of the store takes first. It is opened and committed by an action, never below one."""
+"""The first parameter of every function of the store. Actions open and commit it; the store never does."""
 StoreError = (DBAPIError, DatabaseUnavailable)
-"""The database could not do what it was asked: it is away, or full, or broke off."""
+"""Errors of a statement or a connection: the database is unavailable or full, or refused the statement."""
 Condition = sa.ColumnElement[bool]
-"""A condition for the database, handed on by those who do not look inside."""
+"""A condition of a query. Layers above the store pass it on and do not look inside."""
 
 _READERS = 16
 _READ_SECONDS = DATABASE_SECONDS.labels("read").observe
 _WRITE_SECONDS = DATABASE_SECONDS.labels("write").observe
-_AWAY = {
+_UNAVAILABLE = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_IOERR,
@@ -49,12 +49,12 @@ _AWAY = {
     sqlite3.SQLITE_READONLY,
 }
 _DISK_FULL = "53100"  # PostgreSQL's disk_full
-_BROKEN_OFF = {"40P01", "40001"}  # its deadlock_detected and serialization_failure
+_BROKEN = {"40P01", "40001"}  # its deadlock_detected and serialization_failure
 _TRIES = 5
-_GONE_OR_THERE = {"23503", "23505"}  # its foreign_key_violation and unique_violation
+_KEY_VIOLATIONS = {"23503", "23505"}  # its foreign_key_violation and unique_violation
 _TRY_LOCK = sa.text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
 _UNLOCK = sa.text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))")
-_NOTICE_WHO_VANISHES = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3"
+_KEEPALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3"
 
 
 class Database:
@@ -72,13 +72,13 @@ class Database:
             sa.event.listen(self._reader, "connect", _refuse_writes)
         else:
             self._writer = self._reader = sa.create_engine(
-                self.url, pool_size=_READERS, pool_pre_ping=True, connect_args={"options": _NOTICE_WHO_VANISHES}
+                self.url, pool_size=_READERS, pool_pre_ping=True, connect_args={"options": _KEEPALIVE}
             )
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """A transaction whose statements all see the state of one moment, on either store; the store refuses writes."""
-        with _in_words(), timed(_READ_SECONDS), self._reader.connect() as tx:
+        with _translated_errors(), timed(_READ_SECONDS), self._reader.connect() as tx:
             if not self.is_sqlite:
                 tx.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with tx.begin():
@@ -87,7 +87,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that is committed when the block ends, and undone when it raises."""
-        with _in_words(), _overtaken(), timed(_WRITE_SECONDS), self._writer.begin() as tx:
+        with _translated_errors(), _concurrent_modifications(), timed(_WRITE_SECONDS), self._writer.begin() as tx:
             yield tx
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
@@ -147,32 +147,38 @@ def _tries() -> tenacity.Retrying:
 
 
 @contextmanager
-def _overtaken() -> Iterator[None]:
-    """Say so where another transaction got in between a look and a write. On SQLite none can: there it is a mistake."""
+def _concurrent_modifications() -> Iterator[None]:
+    """Raise ConcurrentModification for a violated key: another transaction wrote after this one had read.
+
+    SQLite has one writer, so that a violated key there is a programming error, and stays one.
+    """
     try:
         yield
     except IntegrityError as error:
-        if getattr(error.orig, "sqlstate", None) in _GONE_OR_THERE:
+        if getattr(error.orig, "sqlstate", None) in _KEY_VIOLATIONS:
             raise ConcurrentModification from error
         raise
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
-    """Say in words that the database is away or full; what else goes wrong there is a mistake of ours and stays."""
+def _translated_errors() -> Iterator[None]:
+    """Raise DatabaseUnavailable or a subclass of it where the database is unavailable, full, or broke off.
+
+    Every other error is a programming error, and stays as it is.
+    """
     try:
         yield
-    except NoConnectionFree as error:
+    except PoolTimeout as error:
         raise DatabaseUnavailable(str(error)) from error
     except (InterfaceError, OperationalError) as error:
-        said = _as_said(error.orig)
-        if said is None:
+        translated = _translate(error.orig)
+        if translated is None:
             raise
-        raise said from error
+        raise translated from error
 
 
-def _as_said(error: BaseException | None) -> DatabaseUnavailable | None:
-    """What a driver's error says of the database; None where it says nothing of it.
+def _translate(error: BaseException | None) -> DatabaseUnavailable | None:
+    """The error to raise for a driver's error; None where the statement was wrong, and not the database.
 
     sqlite3 calls a wrong statement operational too, so there the code decides (https://www.sqlite.org/rescode.html).
     """
@@ -180,9 +186,9 @@ def _as_said(error: BaseException | None) -> DatabaseUnavailable | None:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL:
             return DiskFull(str(error))
-        return DatabaseUnavailable(str(error)) if code in _AWAY else None
+        return DatabaseUnavailable(str(error)) if code in _UNAVAILABLE else None
     state = getattr(error, "sqlstate", None)
-    if state in _BROKEN_OFF:
+    if state in _BROKEN:
         return TransactionBroken(str(error))
     if state == _DISK_FULL:
         return DiskFull(str(error))
@@ -228,14 +234,14 @@ def _refuse_writes(connection: Any, _record: Any) -> None:
 
 
 def insert_new(tx: Transaction, table: sa.Table, **values: Any) -> bool:
-    """Insert a row unless one with its key is there already; whether it was inserted.
+    """Insert a row unless one with its key exists. Whether it was inserted.
 
-    The answer comes from RETURNING: what `rowcount` says of an INSERT differs between the drivers.
+    The answer comes from RETURNING, because the drivers differ in the `rowcount` of an INSERT.
     """
     new = insert_or(tx, table).values(**values).on_conflict_do_nothing()
     return tx.execute(new.returning(sa.literal(1))).first() is not None
 
 
 def insert_or(tx: Transaction, table: sa.Table) -> Any:
-    """An INSERT that can say what to do where the row is there already (`on_conflict_do_…`), on either store."""
+    """An INSERT that can say what to do where the row exists (`on_conflict_do_…`), on either store."""
     return sqlite.insert(table) if tx.dialect.name == "sqlite" else postgresql.insert(table)

@@ -3,11 +3,12 @@
 *Problem*: on PostgreSQL a transaction reads what is committed at the moment of each statement (READ COMMITTED). An
 action that reads a row, decides and then writes can decide on a row that another transaction has changed in between.
 *Solution*: a row that a decision depends on is locked when it is read for a change, by the `lock` functions of the
-store; whoever comes second waits for the commit of the first, and then reads what that one left.
+store; the second transaction waits for the commit of the first, and then reads what the first one left.
 
 *Problem*: two transactions that lock the same two rows in opposite orders wait for each other, and PostgreSQL ends one
-of them (40P01). *Solution*: everybody takes the locks in `LOCK_ORDER`, and several rows of one table by their ids. A
-test drives the actions with a recorder (`tests/store/lock_recorder.py`) and fails where one takes another order.
+of them (40P01). *Solution*: every transaction takes the locks in `LOCK_ORDER`, and several rows of one table in the
+order of their ids. A test drives the actions with a recorder (`tests/store/lock_recorder.py`) and fails where one takes
+another order.
 
 *Problem*: PostgreSQL by itself locks every row that an inserted row refers to by a foreign key (FOR KEY SHARE). A
 delete of that row waits for it, and then deletes the new row too. *Solution*: a transaction that inserts below a row
@@ -50,7 +51,7 @@ LOCK_ORDER = (
     "issues",
     "jira_removals",
     "reconciliations",
-    "change_numbers",
+    "change_sequence",
 )
 """The tables whose rows are locked, in the order of the locks. What hangs on one of them is locked with it."""
 
@@ -59,19 +60,19 @@ class Lock(Enum):
     """What other transactions cannot do with a row until the commit; the weakest first."""
 
     KEEP = "KEY SHARE"
-    """Delete it. Everybody may still change it: for rows that new rows refer to."""
+    """Delete it. Others may still change it: for rows that new rows refer to."""
     SHARE = "SHARE"
-    """Delete or change it. Any number may hold this one at once: for rows that a decision rests on."""
+    """Delete or change it. Many transactions may hold it at once: for rows that a decision rests on."""
     CHANGE = "NO KEY UPDATE"
     """Delete, change or lock it, but for KEEP: for rows that this transaction changes."""
     DELETE = "UPDATE"
-    """Anything, and nobody inserts a row that refers to it: for rows that this transaction deletes."""
+    """Lock it at all, or insert a row that refers to it: for rows that this transaction deletes."""
 
 
 def take(tx: Transaction, table: sa.Table, ids: Collection[str], strength: Lock) -> None:
-    """Wait until no other transaction is in the way, and hold these rows (by `id`) until the commit.
+    """Lock rows by their ids until the commit, after waiting for the transactions that hold them.
 
-    Rows that are gone are passed over: read them afterwards.
+    Rows that do not exist are passed over: read the rows afterwards.
     """
     if not ids or tx.dialect.name == "sqlite":
         return

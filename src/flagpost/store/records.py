@@ -1,4 +1,4 @@
-"""What the store gives back: frozen values, with names where a person would see a name. Times are milliseconds."""
+"""The values that the store returns, frozen. Times are milliseconds since 1970."""
 
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """A part of a list: `total` counts the whole."""
+    """A part of a list. `total` counts the whole list."""
 
     items: list[T]
     offset: int
@@ -33,7 +33,7 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where a definition applies. `permissions` is Split's `changePermissions` and its like, as they were sent."""
+    """Where a definition applies. `permissions` is Split's `changePermissions` and the like, as a client sent them."""
 
     id: str
     project_id: str
@@ -46,7 +46,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class TrafficType:
-    """What kind of key a flag is evaluated for."""
+    """The kind of keys that a flag is evaluated for, such as user."""
 
     id: str
     project_id: str
@@ -66,7 +66,7 @@ class RolloutStatus:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A user or a group that answers for a flag; or one that may view a project, where `type` may be `api_key` too."""
+    """The owner of a flag, a user or a group; or a viewer of a project, of which `type` may be `api_key` too."""
 
     type: str
     id: str
@@ -99,7 +99,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class FlagHead:
-    """As much of a flag as a change of its definition needs."""
+    """The part of a flag that a change of its definition needs."""
 
     id: str
     project_id: str
@@ -127,7 +127,7 @@ class FlagDefinition:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key, without its secret, which is stored as a hash only. `hint` is the secret's end."""
+    """An API key without its secret, of which the store has only a hash. `hint` is the end of the secret."""
 
     id: str
     account_id: str
@@ -146,7 +146,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One change: who, when, of what, and how it was before and after."""
+    """An entry of the audit log: who changed what and when, and the object before and after the change."""
 
     id: int
     project_id: str | None
@@ -165,5 +165,5 @@ class AuditEntry:
 
     @property
     def differences(self) -> list[Change]:
-        """What changed, in words."""
+        """The fields that changed, each with its label and its values."""
         return describe(self.before, self.after)

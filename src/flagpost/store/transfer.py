@@ -1,4 +1,4 @@
-"""Copying a whole database: a SQLite file to another, or everything in one store to an empty other one."""
+"""Transfer of a whole database: a copy of a SQLite file, or all rows of one store into an empty other store."""
 
 import os
 import sqlite3
@@ -22,28 +22,28 @@ Counts = dict[str, int]
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """A copy of a SQLite database as it is at one moment, checked, and readable by its owner alone.
+    """Copy a SQLite database as it is at one moment. The copy is checked, and readable by its owner alone.
 
-    It can be in use: `VACUUM INTO` reads within one transaction, so that writers go on and nothing of theirs is half in
-    it. (SQLite's backup interface would begin anew with every write of another process.) The target appears whole or
-    not at all. Conflict where it is there already.
+    The database can be in use: `VACUUM INTO` reads in one transaction, so that writers go on and the copy has no half
+    of a change. (SQLite's backup interface would begin again with every write of another process.) The target appears
+    whole or not at all. Conflict where it exists.
     """
     if target.exists() and target.stat().st_size:
-        raise Conflict(f"{target} is there already. Nothing was overwritten; choose another name.")
-    with _beside(target) as half_done:
+        raise Conflict(f"{target} exists already. Nothing was overwritten; choose another name.")
+    with _beside(target) as unfinished:
         try:
             with closing(sqlite3.connect(source)) as connection:
-                connection.execute("VACUUM INTO ?", (str(half_done),))
-            _require_sound(half_done)
+                connection.execute("VACUUM INTO ?", (str(unfinished),))
+            _require_sound(unfinished)
         except sqlite3.Error as error:
             raise SetupError(f"{source} could not be copied: {error}.") from error
-        os.chmod(half_done, 0o600)
-        os.replace(half_done, target)
+        os.chmod(unfinished, 0o600)
+        os.replace(unfinished, target)
 
 
 @contextmanager
 def _beside(target: Path) -> Iterator[Path]:
-    """A name in the target's folder for what is not done yet; whatever is left there is removed."""
+    """A path in the target's folder for an unfinished copy, which is removed when the block ends."""
     try:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
             yield Path(folder) / target.name
@@ -55,7 +55,7 @@ def _require_sound(file: Path) -> None:
     with closing(sqlite3.connect(file)) as connection:
         found = connection.execute("PRAGMA integrity_check").fetchone()[0]
     if found != "ok":
-        raise SetupError(f"The copy is damaged, so it was thrown away: {found}")
+        raise SetupError(f"The copy is damaged, so it was deleted: {found}")
 
 
 def count_rows(tx: Transaction) -> Counts:
@@ -66,20 +66,20 @@ def count_rows(tx: Transaction) -> Counts:
 
 
 def copy_all(source: Database, target: Database, copied: Callable[[str, int], None]) -> Counts:
-    """Carry every row of every table over into an empty database of the same schema, in one transaction.
+    """Copy every row of every table into an empty database of the same schema, in one transaction on each side.
 
-    `copied` hears of each table and how many more of its rows are there. The counts of both sides are compared before
-    the commit. Conflict where the target is not empty; SetupError where it does not take a row: then nothing of it is
-    kept.
+    `copied` is called with the name of a table and how many more of its rows were copied. Before the commit, the counts
+    of both sides are compared. Conflict where the target is not empty; SetupError where it refuses a row. Then the
+    target stays empty.
     """
     try:
         with source.read() as reading, target.write() as writing:
-            there = {name: count for name, count in count_rows(writing).items() if count}
-            if there:
-                raise Conflict(f"The target has data already, in {', '.join(there)}. Nothing was copied.")
+            filled = [name for name, count in count_rows(writing).items() if count]
+            if filled:
+                raise Conflict(f"The target has data already, in {', '.join(filled)}. Nothing was copied.")
             for table in metadata.sorted_tables:
                 _copy_table(reading, writing, table, copied)
-                _count_on(writing, table)
+                _set_sequence(writing, table)
             return _require_equal(reading, writing)
     except DBAPIError as error:
         raise SetupError(f"Nothing was copied: {error.orig}") from error
@@ -95,8 +95,8 @@ def _copy_table(
         copied(table.name, len(values))
 
 
-def _count_on(writing: Transaction, table: sa.Table) -> None:
-    """PostgreSQL gives numbers out of a sequence, which has to know of those that came along."""
+def _set_sequence(writing: Transaction, table: sa.Table) -> None:
+    """On PostgreSQL, let the sequence of the table's ids go on after the copied rows."""
     column = table.autoincrement_column
     if column is None or writing.dialect.name == "sqlite":
         return

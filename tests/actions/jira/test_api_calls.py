@@ -136,7 +136,7 @@ def test_a_quota_that_shows_while_a_person_waits_silences_everything_else(
 
 def test_sending_everything_again_breaks_the_silence(ctx: Context, connected: AccountFixture) -> None:
     silence(ctx, connected)
-    integration.resend(ctx, connected.admin)
+    integration.resync_all(ctx, connected.admin)
     assert ask_who_i_am(ctx).ok
     assert status.get_integration(ctx, connected.admin).state is State.CONNECTED
 

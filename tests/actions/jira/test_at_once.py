@@ -254,19 +254,20 @@ def test_an_app_that_is_uninstalled_while_its_token_comes_stays_uninstalled(
 def test_a_resync_or_comparison_that_is_asked_for_twice_is_made_once(
     ctx: Context, connected: Actor, meet: Meet
 ) -> None:
-    first, second = meet(lambda: resync.send_again(ctx, connected), lambda: resync.send_again(ctx, connected))
+    first, second = meet(lambda: resync.start_resync(ctx, connected), lambda: resync.start_resync(ctx, connected))
     assert first().resync.id == second().resync.id
     first, second = meet(
-        lambda: reconciliation.ask_for_check(ctx, connected), lambda: reconciliation.ask_for_check(ctx, connected)
+        lambda: reconciliation.request_reconciliation(ctx, connected),
+        lambda: reconciliation.request_reconciliation(ctx, connected),
     )
-    assert first().check.id == second().check.id
+    assert first().run.id == second().run.id
 
 
 def test_a_resync_that_is_cancelled_in_that_moment_is_not_begun(ctx: Context, connected: Actor, meet: Meet) -> None:
     issue_links.connect_issues(ctx, connected, "Shop", "pay", ["PAY-1"])
     begin_site_resync(ctx.db, _site(ctx, connected), ctx.clock())
     _deliver_all(ctx, connected)
-    asked = resync.send_again(ctx, connected).resync
+    asked = resync.start_resync(ctx, connected).resync
     site = _site(ctx, connected)
     first, _ = meet(
         lambda: resync.cancel(ctx, connected, asked.id), lambda: begin_site_resync(ctx.db, site, ctx.clock())
@@ -282,7 +283,7 @@ def test_a_resync_is_cancelled_once(ctx: Context, connected: Actor, meet: Meet) 
     issue_links.connect_issues(ctx, connected, "Shop", "pay", ["PAY-1"])
     begin_site_resync(ctx.db, _site(ctx, connected), ctx.clock())
     _deliver_all(ctx, connected)
-    asked = resync.send_again(ctx, connected, "Shop").resync
+    asked = resync.start_resync(ctx, connected, "Shop").resync
 
     def cancel() -> Any:
         return resync.cancel(ctx, connected, asked.id)

@@ -221,7 +221,7 @@ def test_a_removed_integration_shows_nothing_while_jira_has_yet_to_forget(ctx: C
 
 @pytest.mark.parametrize("call", [invocation(None), invocation(issue=None)])
 def test_a_call_without_an_issue_or_without_a_person_is_refused(ctx: Context, admin: Actor, call: Invocation) -> None:
-    with pytest.raises(InvalidInput, match="names no issue, or nobody"):
+    with pytest.raises(InvalidInput, match="names no issue, or no Atlassian account"):
         issue_panel.show(ctx, call)
 
 

@@ -106,11 +106,11 @@ def _newer(ctx: Context) -> SecretBox:
 
 
 def _resyncs_and_comparisons(ctx: Context, admin: Actor) -> None:
-    resync.send_again(ctx, admin, "Shop", "pay")
-    resync.send_again(ctx, admin, "Shop")
-    resync.cancel(ctx, admin, resync.send_again(ctx, admin).resync.id)
-    reconciliation.ask_for_check(ctx, admin, "Shop", "pay")
-    reconciliation.ask_for_check(ctx, admin)
+    resync.start_resync(ctx, admin, "Shop", "pay")
+    resync.start_resync(ctx, admin, "Shop")
+    resync.cancel(ctx, admin, resync.start_resync(ctx, admin).resync.id)
+    reconciliation.request_reconciliation(ctx, admin, "Shop", "pay")
+    reconciliation.request_reconciliation(ctx, admin)
 
 
 def _events(ctx: Context, admin: Actor) -> None:

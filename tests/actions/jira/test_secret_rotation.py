@@ -9,6 +9,7 @@ from flagpost.actions.context import Context
 from flagpost.actions.jira import secret_rotation
 from flagpost.jira.secret_box import SecretBox
 from flagpost.store.jira import credentials, integrations
+from flagpost.store.jira.credentials import NewCredentials
 from flagpost.store.schema.jira import jira_credentials
 from tests.conftest import AccountFixture
 
@@ -24,16 +25,8 @@ def keep_secrets(ctx: Context, account: AccountFixture) -> None:
         integrations.save_installation(
             tx, "one", 1, cloud_id="c", api_base_url="https://x", system_token=ctx.box.encrypt("system")
         )
-        given = credentials.save(
-            tx,
-            account.id,
-            site_url="https://x",
-            cloud_id="c",
-            client_id="id",
-            client_secret=ctx.box.encrypt("secret"),
-            now=1,
-            by="Ada",
-        )
+        new = NewCredentials("https://x", "c", "id", ctx.box.encrypt("secret"))
+        given = credentials.save(tx, account.id, new, 1, "Ada")
         credentials.update(tx, given.id, api_token=ctx.box.encrypt("api"), webhook_secret=ctx.box.encrypt("hook"))
 
 

@@ -97,15 +97,3 @@ def test_a_number_that_can_be_seen_has_none_below_it_still_to_come(
     assert seen == sorted(set(seen))
     missed = set(since(ctx, place, seen[-1] if seen else last).values())
     assert all(one.number > seen[-1] for one in missed)
-
-
-def test_what_an_older_flagpost_changed_is_numbered_at_the_next_start(
-    ctx: Context, account: AccountFixture, place: str, clock: Clock
-) -> None:
-    last = since(ctx, place)["b"].number
-    with ctx.db.write() as tx:
-        assert change_log.catch_up(tx, clock()) == 0
-        tx.exec_driver_sql("UPDATE definitions SET updated_at = updated_at + 5000")
-        assert change_log.catch_up(tx, clock() + 5000) == 2
-        assert change_log.catch_up(tx, clock() + 5000) == 0
-    assert set(since(ctx, place, last)) == {"a", "b"}

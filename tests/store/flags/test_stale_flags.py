@@ -1,4 +1,4 @@
-"""Candidates for removal: judged in the database, and the same as by a reading of the rule, one flag at a time."""
+"""Stale flags: judged in the database, and the same as by a reading of the rule, one flag at a time."""
 
 from random import Random
 
@@ -15,7 +15,7 @@ from flagpost.flags.definition_json import parse
 from flagpost.store.flags import impressions
 from flagpost.store.flags.flags import FlagFilter
 from flagpost.store.flags.impressions import CONTROL, DAY_MS, UNKNOWN, Sum, SumKey
-from flagpost.store.flags.stale_flags import Candidates
+from flagpost.store.flags.stale_flags import StaleFlags
 from flagpost.store.schema.core import flags as flag_table
 
 pytestmark = pytest.mark.slow
@@ -54,7 +54,7 @@ class Shop:
             impressions.add(tx, {SumKey(place or self.production, name, treatment, 0): Sum(1, *times)})
 
     def marked(self, kind: str | None = None) -> dict[str, str]:
-        """The mark of each candidate, by its name, as the list of flags shows it."""
+        """The mark of each stale flag, by its name, as the list of flags shows it."""
         query = FlagQuery(FlagFilter(archived=None), self.production, kind, limit=1000)  # type: ignore[arg-type]
         rows = pages.load_flag_list(self.ctx, self.actor, "Shop", query).page
         if kind:
@@ -144,7 +144,7 @@ def test_judging_goes_by_the_index(shop: Shop) -> None:
     if not shop.ctx.db.is_sqlite:
         pytest.skip("SQLite says plainly how it will go about it; the indexes are the same.")
     shop.flag("pay")
-    condition = Candidates(shop.home, shop.production, shop.clock()).condition("any")
+    condition = StaleFlags(shop.home, shop.production, shop.clock()).condition("any")
     with shop.ctx.db.read() as tx:
         query = sa.select(flag_table.c.id).where(flag_table.c.project_id == shop.home, condition)
         text = query.compile(tx.engine, compile_kwargs={"literal_binds": True}).string

@@ -5,8 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from flagpost.actions.flags import definitions
+from flagpost.actions.flags import definitions, flags
 from flagpost.actions.flags.definitions import Draft
+from flagpost.actions.projects import environments, projects
+from flagpost.flags.definition_json import parse
+from flagpost.flags.model import Depends
 from tests.web.conftest import PASSWORD, Console
 
 pytestmark = pytest.mark.slow
@@ -198,3 +201,36 @@ def test_a_key_that_cannot_be_made_keeps_what_was_typed(console: Console) -> Non
     assert 'value="shop"' in refused
     for chosen in ("server_side", "API_FEATURE_FLAG_VIEWER", "90"):
         assert f'value="{chosen}" selected' in refused
+
+
+def test_the_list_of_keys_names_the_environment_of_an_sdk_key(console: Console) -> None:
+    places = environments.list_environments(console.ctx, console.ada, console.project)
+    place = next(one for one in places if one.production)
+    form = {"name": "Shop", "kind": "server_side", "scope": f"{console.project}:{place.id}", "days": ""}
+    assert console.admin.post("/admin/api-keys", data=form).status_code == 200
+    project = projects.get_project(console.ctx, console.ada, console.project)
+    page = console.admin.get("/admin/api-keys").text
+    assert f'<td class="small">{project.name} · Production</td>' in page
+
+
+def test_the_list_and_the_page_of_a_flag_say_what_it_serves(console: Console) -> None:
+    for name in ("base", "pay"):
+        flags.create_flag(console.ctx, console.ada, console.project, name=name, traffic_type="user")
+    on = parse(
+        {
+            "treatments": [{"name": "on"}, {"name": "off"}],
+            "defaultTreatment": "off",
+            "defaultRule": [{"treatment": "on", "size": 100}],
+        }
+    )
+    needs = replace(on, prerequisites=(Depends("base", ("on",)),))
+    place = (console.ctx, console.ada, console.project)
+    definitions.create_definition(*place, "base", "Production", Draft(replace(on, default_treatment="off")))
+    definitions.create_definition(*place, "pay", "Production", Draft(needs))
+    listed, page = f"/projects/{console.project}/flags", f"/projects/{console.project}/flags/pay"
+    assert console.admin.get(listed).text.count(">On for 100 %<") == 2
+    definitions.kill(*place, "base", "Production")
+    words = "but its prerequisite “base” is killed: everybody gets “off”"
+    for address in (listed, page):
+        assert words in console.admin.get(address).text
+    assert "everybody gets “off”" in console.admin.get(f"/projects/{console.project}/flags/base").text

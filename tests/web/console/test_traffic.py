@@ -1,4 +1,4 @@
-"""The tab Traffic, last traffic, the live tail, and candidates for removal on the list of flags."""
+"""The tab Traffic, last traffic, the live tail, and stale flags on the list of flags."""
 
 import re
 
@@ -102,7 +102,7 @@ def test_nobody_sees_the_traffic_of_a_project_they_may_not_see(console: Console)
         assert impressions.watched(tx, ctx.clock()) == {}
 
 
-def test_candidates_for_removal_are_marked_and_found_on_the_list(console: Console) -> None:
+def test_stale_flags_are_marked_and_found_on_the_list(console: Console) -> None:
     place = initiate(console, new_flag(console, "settled"))
     for name in ("quiet", "mixed"):
         new_flag(console, name)

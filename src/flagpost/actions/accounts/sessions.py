@@ -165,7 +165,7 @@ def first_admin_link(ctx: Context) -> str | None:
 
 @transactional
 def _first_admin_link(change: Change) -> str | None:
-    return None if users.any_user(change.tx) else new_link(change, "first_admin", None)
+    return None if users.has_active_user(change.tx) else new_link(change, "first_admin", None)
 
 
 def new_link(change: Change, purpose: str, user_id: str | None) -> str:
@@ -207,7 +207,7 @@ class _NewPerson:
 def _create_first_admin(change: Change, link: OneTimeLink, person: _NewPerson, user_agent: str) -> str:
     accounts.lock(change.tx, link.account_id)
     _use_up(change, link)
-    if users.any_user(change.tx):
+    if users.has_active_user(change.tx):
         raise NotFound("There is an admin already. Ask them for an invitation.")
     user = users.insert_user(
         change.tx,

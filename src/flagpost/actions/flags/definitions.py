@@ -240,7 +240,7 @@ def _visible(
         get_visible_environment(tx, actor, project, environment)  # one of these says which one is missing
         get_visible_flag(tx, project, flag)
         raise NotFound
-    return DefinitionPlace(project, place.flag, place.environment, place.present)
+    return DefinitionPlace(project, place.flag, place.environment, place.current)
 
 
 def _require_summary(project: Project, summary: Summary) -> None:
@@ -270,7 +270,7 @@ def _updated(change: Change, current: FlagDefinition, values: Mapping[str, Any])
 
 
 def _with_sets(tx: Transaction, place: DefinitionPlace, one: FlagDefinition, shown: dict[str, Any]) -> dict[str, Any]:
-    names = stored_flag_sets.names_of(tx, place.project.id, one.flag_set_ids, locked=True)
+    names = stored_flag_sets.lock_names_of(tx, place.project.id, one.flag_set_ids)
     return {**shown, "flagSets": list(names.values())}
 
 

@@ -78,7 +78,7 @@ def delete_flag_set(change: Change, flag_set_id: str) -> None:
 
 def require_flag_sets(tx: Transaction, project: Project, ids: Collection[str]) -> dict[str, str]:
     """The names of these flag sets by id. InvalidInput for one that is not there."""
-    names = flag_sets.names_of(tx, project.id, ids, locked=True)
+    names = flag_sets.lock_names_of(tx, project.id, ids)
     if unknown := [id for id in ids if id not in names]:
         raise InvalidInput([Problem("flagSets", f"There is no flag set {id} in {project.name}.") for id in unknown])
     return names

@@ -22,7 +22,7 @@ from flagpost.store.flags.flag_sets import FlagSet, Member
 from flagpost.store.flags.flags import SORTS, FlagFilter
 from flagpost.store.flags.impressions import DAY_MS
 from flagpost.store.flags.prerequisites import load_prerequisites
-from flagpost.store.flags.stale_flags import Candidates, Kind
+from flagpost.store.flags.stale_flags import Kind, StaleFlags
 from flagpost.store.jira import issues
 from flagpost.store.projects import projects
 from flagpost.store.records import (
@@ -75,12 +75,12 @@ class FlagListPage(ConsolePage):
 class FlagQuery:
     """Which flags of a project a list shows. `environment` is an id; where it is none of the project's, production.
 
-    `candidates` leaves only stale flags of this kind.
+    `stale` leaves only stale flags of this kind.
     """
 
     wanted: FlagFilter
     environment: str | None = None
-    candidates: Kind | None = None
+    stale: Kind | None = None
     offset: int = 0
     limit: int = 100
 
@@ -112,10 +112,10 @@ def read_flag_rows(
 ) -> Page[FlagRow]:
     """Within a transaction: a page of a project's flags, each with what a list shows of it in one environment."""
     at = place.id if place else ""
-    judged = Candidates(project.id, at, ctx.clock() - ctx.settings.stale_flag_days * DAY_MS)
+    judged = StaleFlags(project.id, at, ctx.clock() - ctx.settings.stale_flag_days * DAY_MS)
     wanted = replace(query.wanted, environment_id=at or None)
-    if query.candidates:
-        wanted = replace(wanted, also=judged.condition(query.candidates))
+    if query.stale:
+        wanted = replace(wanted, also=judged.condition(query.stale))
     found = flags.page(tx, project.id, wanted, query.offset, query.limit)
     ids = [flag.id for flag in found.items]
     states = _read_states(tx, found.items, at)

@@ -149,7 +149,7 @@ def _lock_place(change: Change, project: str, flag: str, environment: str) -> De
         get_visible_environment(change.tx, change.actor, home, environment)
         get_visible_flag(change.tx, home, flag)
         raise NotFound
-    return DefinitionPlace(home, place.flag, place.environment, place.present)
+    return DefinitionPlace(home, place.flag, place.environment, place.current)
 
 
 def _compare(tx: Transaction, actor: Actor, place: DefinitionPlace, source: SourceDefinition) -> Outcome:

@@ -1,4 +1,4 @@
-"""Asking Jira something while a person waits: within its limits, as everything that is asked of it."""
+"""Requests to Jira while a user waits, within Jira's limits."""
 
 from typing import Any
 
@@ -32,8 +32,8 @@ def ask(
 ) -> JiraResponse:
     """Ask one thing of a site that is connected, or is to be. `pool` names whose points it costs.
 
-    Raises QuotaUsedUp where Jira asked for silence, Busy where its limits leave no room within seconds (nothing was
-    asked then), and what `JiraClient.call` raises.
+    Raises QuotaUsedUp until the quota resets, RateLimited where Jira's limits leave no room within seconds (nothing is
+    sent then), and what `JiraClient.call` raises.
     """
     with ctx.db.read() as tx:
         site = integrations.site_of_cloud(tx, cloud_id)

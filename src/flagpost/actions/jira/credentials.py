@@ -31,7 +31,7 @@ from flagpost.jira.response import JiraResponse
 from flagpost.jira.site_access import OAUTH, CredentialsRefused, FlagsAccess, api_pool, oauth_pool
 from flagpost.store.accounts import accounts
 from flagpost.store.jira import credentials, integrations, removals
-from flagpost.store.jira.credentials import Credentials
+from flagpost.store.jira.credentials import Credentials, NewCredentials
 from flagpost.store.jira.integrations import Site
 
 _MOST_CHARACTERS = 500
@@ -85,16 +85,8 @@ def _connect(
     make_room(change, found.cloud_id)
     old = _connected_before(change)
     before = credentials.of_account(tx, actor.account_id)
-    saved = credentials.save(
-        tx,
-        actor.account_id,
-        site_url=found.url,
-        cloud_id=found.cloud_id,
-        client_id=client_id,
-        client_secret=client_secret,
-        now=change.now,
-        by=actor.name,
-    )
+    new = NewCredentials(found.url, found.cloud_id, client_id, client_secret)
+    saved = credentials.save(tx, actor.account_id, new, change.now, actor.name)
     new_client = before is not None and (before.client_id, before.cloud_id) != (client_id, found.cloud_id)
     replaced = _note_left(change, before) if before and new_client else None
     site = _save_site(change, found, None if new_client else old)

@@ -1,4 +1,4 @@
-"""How delivery to Jira fares: over time, what waits and for how long, what was refused and what to do; and the log."""
+"""The state of delivery to Jira: over time, what is pending and since when, what Jira refused; and the delivery log."""
 
 from dataclasses import dataclass, replace
 
@@ -38,9 +38,9 @@ _OTHERWISE = (
 
 @dataclass(frozen=True, slots=True)
 class RefusedFlag:
-    """A flag that Jira would not take, in Jira's words (`push.refusal`), and what can be done about it."""
+    """A flag that Jira refused, in Jira's words (`entry.refusal`), and what can be done about it."""
 
-    push: OutboxEntry
+    entry: OutboxEntry
     to_do: str
 
 
@@ -48,16 +48,16 @@ class RefusedFlag:
 class Health:
     """The state of delivery. `hours`: sums of the hours in which something was sent, since `since` (ms).
 
-    `waiting`: the next entries to send, up to fifty of `state.behind`; `waiting_since`: since when the oldest is
-    pending, None where none is. `refused`: up to fifty.
+    `pending`: the next entries to send, up to fifty of `state.pending`; `pending_since`: since when the oldest waits,
+    None where none is pending. `refused`: up to fifty.
     """
 
     state: IntegrationState
     since: int
     now: int
     hours: list[Hour]
-    waiting: list[OutboxEntry]
-    waiting_since: int | None
+    pending: list[OutboxEntry]
+    pending_since: int | None
     refused: list[RefusedFlag]
 
 
@@ -87,15 +87,15 @@ def read_health(tx: Transaction, account_id: str, period: str, now: int) -> Heal
         since=since,
         now=now,
         hours=delivery_log.hours(tx, account_id, since),
-        waiting=outbox.pending(tx, account_id, MOST_SHOWN),
-        waiting_since=outbox.pending_since(tx, account_id),
-        refused=[RefusedFlag(push, what_to_do(push.refusal or "")) for push in refused],
+        pending=outbox.pending(tx, account_id, MOST_SHOWN),
+        pending_since=outbox.pending_since(tx, account_id),
+        refused=[RefusedFlag(entry, what_to_do(entry.refusal or "")) for entry in refused],
     )
 
 
-def what_to_do(words: str) -> str:
-    """What a person can do about a refusal in these words."""
-    return next((advice for part, advice in _ADVICE if part in words), _OTHERWISE)
+def what_to_do(refusal: str) -> str:
+    """What a user can do about a refusal in these words of Jira's."""
+    return next((advice for part, advice in _ADVICE if part in refusal), _OTHERWISE)
 
 
 def list_log(

@@ -18,7 +18,7 @@ from flagpost.formatting import ago, counted
 from flagpost.jira.failure_policy import what_to_do
 from flagpost.jira.rate_limits import GET_PERMISSIONS, RateLimited
 from flagpost.jira.response import JiraResponse
-from flagpost.jira.site_access import APP, OAUTH
+from flagpost.jira.site_access import APP, OAUTH, IssueAccess
 from flagpost.store.jira.integrations import Site
 
 _MOST_CLOCK_DIFFERENCE_MS = 20_000  # Atlassian: an invocation token lives for about 25 seconds
@@ -212,25 +212,25 @@ def _issues(ctx: Context, state: IntegrationState, site: Site) -> Iterator[Findi
             else "It begins with the app's token.",
         )
         return
-    url = f"{access.url}/rest/api/3/mypermissions"
     try:
-        answer = ask(
-            ctx,
-            site.cloud_id,
-            access.pool,
-            GET_PERMISSIONS,
-            url,
-            authorization=access.authorization,
-            site_url=access.site_url,
-            params={"permissions": "BROWSE_PROJECTS"},
-        )
+        yield _may_browse(_ask_permissions(ctx, site, access))
     except (RateLimited, QuotaUsedUp) as error:
         yield advice(f"Whether issues can be looked up was not looked at: {error.message}", "Check again in a minute.")
-        return
     except JiraError as error:
         yield bad(f"Issues cannot be looked up: {error.message}", "Flagpost tries again by itself.")
-        return
-    yield _may_browse(answer)
+
+
+def _ask_permissions(ctx: Context, site: Site, access: IssueAccess) -> JiraResponse:
+    return ask(
+        ctx,
+        site.cloud_id,
+        access.pool,
+        GET_PERMISSIONS,
+        f"{access.url}/rest/api/3/mypermissions",
+        authorization=access.authorization,
+        site_url=access.site_url,
+        params={"permissions": "BROWSE_PROJECTS"},
+    )
 
 
 def _may_browse(answer: JiraResponse) -> Finding:
@@ -262,11 +262,11 @@ def _delivery(ctx: Context, state: IntegrationState, site: Site) -> Iterator[Fin
         yield good(f"The last success was {ago(site.last_success_at, now)}.")
     else:
         yield advice("Nothing was delivered yet.", "Connect a flag with an issue.")
-    if state.behind:
-        flags = counted(state.behind, "flag")
+    if state.pending:
+        flags = counted(state.pending, "flag")
         yield advice(f"{flags} waiting to be sent.", "`flagpost serve` sends them as soon as Jira takes them.")
     if state.refused_count:
-        names = ", ".join(push.flag_name for push in state.refused[:5])
+        names = ", ".join(entry.flag_name for entry in state.refused[:5])
         yield bad(f"Jira refused {counted(state.refused_count, 'flag')}, among them {names}.", "See the flags' pages.")
     if state.credentials and state.credentials.delete_refusal:
         yield advice(state.credentials.delete_refusal, "Flags that were disconnected stay on their issues, as off.")

@@ -12,7 +12,7 @@ from uuid import uuid4
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.accounts import api_keys as keys
 from flagpost.actions.context import Context
-from flagpost.actions.jira.resync import send_again
+from flagpost.actions.jira.resync import start_resync
 from flagpost.actions.jira.site import (
     FoundSite,
     checked_address,
@@ -192,9 +192,9 @@ def remove_integration(change: Change) -> None:
         change.wake_delivery()
 
 
-def resend(ctx: Context, actor: Actor) -> IntegrationState:
+def resync_all(ctx: Context, actor: Actor) -> IntegrationState:
     """Send every connected flag again, also where delivery had stopped or paused."""
-    send_again(ctx, actor)
+    start_resync(ctx, actor)
     return get_integration(ctx, actor)
 
 

@@ -12,7 +12,7 @@ from flagpost.actions.jira import delivery_health, issue_links, payload_preview,
 from flagpost.actions.jira.delivery_health import Health, LogPage
 from flagpost.actions.jira.issue_links import ConnectedIssue, DeliveryStatus
 from flagpost.actions.jira.payload_preview import Preview
-from flagpost.actions.jira.reconciliation import CheckReport
+from flagpost.actions.jira.reconciliation import ReconciliationReport
 from flagpost.actions.jira.status import IntegrationState, read_state
 from flagpost.actions.lookup import get_visible_project
 from flagpost.errors import InvalidInput
@@ -68,7 +68,7 @@ class HealthPage(ConsolePage):
     """How delivery fares, the last comparisons with Jira, and the last resyncs."""
 
     health: Health
-    checks: list[CheckReport]
+    checks: list[ReconciliationReport]
     resyncs: list[Progress]
 
 
@@ -80,7 +80,7 @@ def load_health(ctx: Context, actor: Actor, period: str) -> HealthPage:
         return HealthPage(
             read_shell(tx, actor),
             delivery_health.read_health(tx, actor.account_id, period, now),
-            reconciliation.read_checks(tx, actor.account_id),
+            reconciliation.read_reconciliations(tx, actor.account_id),
             resync.read_resyncs(tx, actor.account_id, now),
         )
 

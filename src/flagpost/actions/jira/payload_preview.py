@@ -40,38 +40,38 @@ def preview(ctx: Context, actor: Actor, project: str, flag: str) -> Preview:
 def read_preview(ctx: Context, tx: Transaction, actor: Actor, one: Flag) -> Preview:
     """Within a transaction: what Jira would be sent of this flag."""
     site = integrations.site_of_account(tx, actor.account_id)
-    push = outbox.find(tx, one.id) or _never_told(one, ctx.clock())
-    told = payload_source.load_flag_states(tx, actor.account_id, [push], ctx.settings.public_url).get(one.id)
-    reason = "" if told else _why_not(tx, actor, one)
+    entry = outbox.find(tx, one.id) or _never_sent(one, ctx.clock())
+    state = payload_source.load_flag_states(tx, actor.account_id, [entry], ctx.settings.public_url).get(one.id)
+    reason = "" if state else _why_not(tx, actor, one)
     given = credentials.of_account(tx, actor.account_id)
     refusal = given.delete_refusal if given and site and site.auth_method == OAUTH else None
     url = _flags_url(ctx, tx, site)
-    if told:
-        body = bulk_request([flag_payload(told)], properties(actor.account_id, one.project_id))
+    if state:
+        body = bulk_request([flag_payload(state)], properties(actor.account_id, one.project_id))
         return Preview(
             "Flagpost sends the state of the flag, and the issues that it belongs to.", "POST", f"{url}/bulk", body
         )
-    if push.may_exist_remotely and site and not site.disconnected_at:
+    if entry.may_exist_remotely and site and not site.disconnected_at:
         if refusal:
-            return _farewell(ctx, site, push, f"{reason} {refusal}", url)
+            return _tombstone(ctx, site, entry, f"{reason} {refusal}", url)
         where = f"{url}/flag/{quote(one.id, safe='')}"
         return Preview(f"{reason} Jira received it before, so it is deleted there.", "DELETE", where)
     return Preview(f"{reason} Jira never received it, so there is nothing to send.")
 
 
-def _farewell(ctx: Context, site: Site, push: OutboxEntry, why: str, url: str) -> Preview:
+def _tombstone(ctx: Context, site: Site, entry: OutboxEntry, why: str, url: str) -> Preview:
     """What is sent where Jira would not delete."""
-    if not push.sent_issues:
+    if not entry.sent_issues:
         return Preview(f"{why} It may still be shown.")
     now = ctx.clock()
     flag = tombstone_payload(
-        push.flag_id, push.flag_name, push.latest_version, push.sent_issues, ctx.settings.public_url, now
+        entry.flag_id, entry.flag_name, entry.latest_version, entry.sent_issues, ctx.settings.public_url, now
     )
-    body = bulk_request([flag], properties(site.account_id, push.project_id))
+    body = bulk_request([flag], properties(site.account_id, entry.project_id))
     return Preview(f"{why} So Flagpost sends that it is off, and disconnects its issues.", "POST", f"{url}/bulk", body)
 
 
-def _never_told(flag: Flag, now: int) -> OutboxEntry:
+def _never_sent(flag: Flag, now: int) -> OutboxEntry:
     return OutboxEntry(flag.id, flag.project_id, flag.name, now, 0, False, None, None, now, None, None)
 
 

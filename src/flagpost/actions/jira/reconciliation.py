@@ -1,4 +1,4 @@
-"""Reconciliation: asking for a comparison of what Jira holds with what it was sent, and what comparisons found."""
+"""Reconciliation: comparing what Jira holds with what it was sent, at a user's request, and what the runs found."""
 
 from dataclasses import dataclass
 
@@ -18,19 +18,19 @@ MOST_FINDINGS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class CheckReport:
-    """A comparison, and up to two hundred of what it found."""
+class ReconciliationReport:
+    """A reconciliation run, and up to two hundred of its findings."""
 
-    check: Reconciliation
+    run: Reconciliation
     findings: list[Finding]
 
 
 @transactional
-def ask_for_check(change: Change, project: str | None = None, flag: str | None = None) -> CheckReport:
-    """Compare every flag, or one, with Jira; what differs is sent again. The comparison begins within seconds.
+def request_reconciliation(change: Change, project: str | None = None, flag: str | None = None) -> ReconciliationReport:
+    """Compare every flag, or one, with Jira; what differs is sent again. The run begins within seconds.
 
-    One that covers the same and is under way already is not doubled. Conflict where no site is connected, or the flag
-    was never connected with an issue.
+    A run that covers the same flags and is not over is returned instead of a second one. Conflict where no site is
+    connected, or the flag was never connected with an issue.
     """
     change.actor.require(Right.MANAGE_INTEGRATIONS if flag is None else Right.EDIT_FLAGS)
     if flag is not None and project is None:
@@ -43,10 +43,10 @@ def ask_for_check(change: Change, project: str | None = None, flag: str | None =
 
 def _everything(change: Change) -> Reconciliation:
     site = lock_connected_site(change)
-    asked = _under_way(change, None)
+    asked = _unfinished(change, None)
     if asked is None:
         asked = _request(change, reconciliations.ASKED, site.site_url)
-        change.saved("asked_for_check", Subject("integration", asked.id, asked.name))
+        change.saved("comparison_requested", Subject("integration", asked.id, asked.name))
     return asked
 
 
@@ -56,13 +56,13 @@ def _one_flag(change: Change, project: str, flag: str) -> Reconciliation:
     lock_connected_site(change)
     if outbox.find(change.tx, one.id) is None:
         raise Conflict(f"“{one.name}” was never connected with an issue, so Jira has nothing of it.")
-    return _under_way(change, one.id) or _request(change, reconciliations.FLAG, one.name, one.id)
+    return _unfinished(change, one.id) or _request(change, reconciliations.FLAG, one.name, one.id)
 
 
-def _under_way(change: Change, flag_id: str | None) -> Reconciliation | None:
-    """The comparison of this flag, or of everything (None), that is under way. The site's lock keeps others out."""
-    under_way = reconciliations.unfinished(change.tx, change.actor.account_id)
-    return next((one for one in under_way if one.flag_id == flag_id), None)
+def _unfinished(change: Change, flag_id: str | None) -> Reconciliation | None:
+    """The unfinished run over this flag, or over all flags (None). The site's lock keeps others from starting one."""
+    unfinished = reconciliations.unfinished(change.tx, change.actor.account_id)
+    return next((one for one in unfinished if one.flag_id == flag_id), None)
 
 
 def _request(change: Change, kind: str, name: str, flag_id: str | None = None) -> Reconciliation:
@@ -70,10 +70,10 @@ def _request(change: Change, kind: str, name: str, flag_id: str | None = None) -
     return reconciliations.request(change.tx, actor.account_id, kind, name, change.now, actor.name, flag_id)
 
 
-def get_check(ctx: Context, actor: Actor, check: str) -> CheckReport:
-    """One comparison, with what it found so far."""
+def get_reconciliation(ctx: Context, actor: Actor, run: str) -> ReconciliationReport:
+    """One run, with what it found so far."""
     with ctx.db.read() as tx:
-        found = reconciliations.find(tx, actor.account_id, check)
+        found = reconciliations.find(tx, actor.account_id, run)
         if found is None:
             raise NotFound("There is no such comparison.")
         actor.require(Right.MANAGE_INTEGRATIONS if found.flag_id is None else Right.EDIT_FLAGS)
@@ -82,17 +82,17 @@ def get_check(ctx: Context, actor: Actor, check: str) -> CheckReport:
         return _report(tx, found)
 
 
-def list_checks(ctx: Context, actor: Actor) -> list[CheckReport]:
-    """The latest comparisons of the account, the newest first."""
+def list_reconciliations(ctx: Context, actor: Actor) -> list[ReconciliationReport]:
+    """The latest runs of the account, the newest first."""
     actor.require(Right.MANAGE_INTEGRATIONS)
     with ctx.db.read() as tx:
-        return read_checks(tx, actor.account_id)
+        return read_reconciliations(tx, actor.account_id)
 
 
-def read_checks(tx: Transaction, account_id: str) -> list[CheckReport]:
-    """Within a transaction: the last ones, the newest first."""
+def read_reconciliations(tx: Transaction, account_id: str) -> list[ReconciliationReport]:
+    """Within a transaction: the latest runs of the account, the newest first."""
     return [_report(tx, one) for one in reconciliations.latest(tx, account_id, SHOWN)]
 
 
-def _report(tx: Transaction, check: Reconciliation) -> CheckReport:
-    return CheckReport(check, reconciliations.findings(tx, check, MOST_FINDINGS))
+def _report(tx: Transaction, run: Reconciliation) -> ReconciliationReport:
+    return ReconciliationReport(run, reconciliations.findings(tx, run, MOST_FINDINGS))

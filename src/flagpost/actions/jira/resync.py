@@ -16,7 +16,7 @@ SHOWN = 10
 
 
 @transactional
-def send_again(change: Change, project: str | None = None, flag: str | None = None) -> Progress:
+def start_resync(change: Change, project: str | None = None, flag: str | None = None) -> Progress:
     """Send every connected flag to Jira again, those of a project, or one flag of it.
 
     Everything: also where delivery had stopped or paused. Conflict where no site is connected, or the flag was never
@@ -26,7 +26,7 @@ def send_again(change: Change, project: str | None = None, flag: str | None = No
     if flag is not None and project is None:
         raise InvalidInput("Say which project the flag is in.", "project")
     asked = _everything(change) if project is None else _part(change, project, flag)
-    change.saved("resent", _subject(asked))
+    change.saved("resync_started", _subject(asked))
     change.wake_delivery()
     present = resyncs.find(change.tx, change.actor.account_id, asked.id)
     assert present is not None  # noqa: S101 - inserted or found above
@@ -38,7 +38,7 @@ def _require(actor: Actor, flag: str | None) -> None:
 
 
 def _everything(change: Change) -> Resync:
-    """Delivery begins it, because it knows whether Jira holds flags already. One that waits for that is not doubled."""
+    """The resync of the whole site. Delivery begins it, because it knows whether Jira holds flags already."""
     tx, actor = change.tx, change.actor
     site = lock_connected_site(change)
     integrations.request_resync(tx, site.id, change.now)
@@ -64,7 +64,7 @@ def _part(change: Change, project: str, flag: str | None) -> Resync:
 
 @transactional
 def cancel(change: Change, resync: str) -> Progress:
-    """End a resync that is under way. Flags that changed since they were sent last are sent all the same.
+    """End a resync that is running. Flags that changed since they were sent last are sent all the same.
 
     Conflict where it is over, or where every flag that is left changed, as after a site was connected.
     """
@@ -77,16 +77,16 @@ def cancel(change: Change, resync: str) -> Progress:
     if found.started_at is None and site:
         _take_back(change, site)
     if found.started_at is not None and not spared:
-        raise Conflict("What is left of it is news to Jira, so all of it has to be sent.")
+        raise Conflict("Every flag that is left has changed since Jira received it, so all of them have to be sent.")
     if found.scope == resyncs.SITE and site and site.resync_finished_at is None:
         integrations.update_site(tx, site.id, resync_finished_at=now)
-    change.saved("cancelled_resend", _subject(found))
+    change.saved("resync_cancelled", _subject(found))
     return Progress(_find(tx, actor, resync), 0, 0.0)
 
 
 def _take_back(change: Change, site: Site) -> None:
     if site.resync_started_at is None:
-        raise Conflict("Jira holds nothing yet, so there is nothing to cancel: all of this is news to it.")
+        raise Conflict("Jira holds no flag yet, so there is nothing to cancel: every flag has to be sent.")
     integrations.update_site(change.tx, site.id, resync_requested_at=None)
 
 

@@ -28,15 +28,15 @@ class State(StrEnum):
     WAITING_FOR_JIRA = "waiting_for_jira"
     CONNECTED = "connected"
     NEEDS_ATTENTION = "needs_attention"
-    LEAVING = "leaving"  # removed; Jira has yet to forget some flags
+    LEAVING = "leaving"  # removed; Jira still holds some flags
 
 
 @dataclass(frozen=True, slots=True)
 class IntegrationState:
     """The integration and its site. Times are milliseconds; `reason` is empty where all is well.
 
-    `behind`: flags with a pending outbox entry. `refused`: flags that Jira refused as they are. `removals`:
-    what Jira was asked to forget as a whole, the newest first. `backfill`: the newest resync of the whole site.
+    `pending`: flags with a pending outbox entry. `refused`: flags that Jira refused as they are. `removals`: whole
+    projects, or everything, that Jira was asked to delete, the newest first. `resync`: the newest resync.
     """
 
     state: State
@@ -47,11 +47,11 @@ class IntegrationState:
     site: Site | None
     installation: Installation | None
     credentials: Credentials | None
-    behind: int
+    pending: int
     refused: list[OutboxEntry]
     refused_count: int
     removals: list[Removal]
-    backfill: Progress | None
+    resync: Progress | None
 
     @property
     def connected(self) -> Site | None:
@@ -72,17 +72,11 @@ def read_state(tx: Transaction, account_id: str, now: int) -> IntegrationState:
     integration = integrations.find(tx, account_id)
     site = integrations.site_of_account(tx, account_id)
     installation = integrations.find_installation(tx, site.installation_id) if site else None
-    given = credentials.of_account(tx, account_id)
     key = api_keys.find(tx, account_id, integration.key_id) if integration else None
     chosen = integrations.chosen_projects(tx, account_id)
-    if integration is None:
-        state, reason = (State.LEAVING, _leaving(site)) if site else (State.NOT_SET_UP, "")
-    elif site is None or site.disconnected_at:
-        state = State.WAITING_FOR_JIRA
-        reason = "Enter the token on the Configure page of the app in Jira, or enter OAuth credentials here."
-    else:
-        reason = _trouble(site, installation, key, chosen, now)
-        state = State.NEEDS_ATTENTION if reason else State.CONNECTED
+    state, reason = _without_integration(site)
+    if integration:
+        state, reason = _with_integration(site, _problem(site, installation, key, chosen, now) if site else "")
     return IntegrationState(
         state=state,
         reason=reason,
@@ -91,26 +85,35 @@ def read_state(tx: Transaction, account_id: str, now: int) -> IntegrationState:
         expected_site=integration.expected_site if integration else None,
         site=site,
         installation=installation,
-        credentials=given,
-        behind=_behind(tx, account_id, site) if site or integration else 0,
+        credentials=credentials.of_account(tx, account_id),
+        pending=_count_pending(tx, account_id, site) if site or integration else 0,
         refused=outbox.refused(tx, account_id, _MOST_SHOWN),
         refused_count=outbox.count_refused(tx, account_id),
         removals=removals.latest(tx, account_id, _REMOVALS_SHOWN),
-        backfill=next((resyncs.progress(tx, one, now) for one in resyncs.latest(tx, account_id, 1)), None),
+        resync=next((resyncs.progress(tx, one, now) for one in resyncs.latest(tx, account_id, 1)), None),
     )
 
 
-def _behind(tx: Transaction, account_id: str, site: Site | None) -> int:
-    """Every flag, where all are to be sent again and delivery has yet to begin."""
-    everything = site is not None and site.resync_requested_at is not None
-    return outbox.count_all(tx, account_id) if everything else outbox.count_pending(tx, account_id)
+def _count_pending(tx: Transaction, account_id: str, site: Site | None) -> int:
+    """How many flags are pending; all of them where a resync of the site was requested that delivery has not begun."""
+    all_of_them = site is not None and site.resync_requested_at is not None
+    return outbox.count_all(tx, account_id) if all_of_them else outbox.count_pending(tx, account_id)
 
 
-def _leaving(site: Site) -> str:
-    return site.suspended_reason or "Jira has yet to forget some flags."
+def _without_integration(site: Site | None) -> tuple[State, str]:
+    if site is None:
+        return State.NOT_SET_UP, ""
+    return State.LEAVING, site.suspended_reason or "Jira has yet to delete some flags."
 
 
-def _trouble(
+def _with_integration(site: Site | None, problem: str) -> tuple[State, str]:
+    if site is None or site.disconnected_at:
+        words = "Enter the token on the Configure page of the app in Jira, or enter OAuth credentials here."
+        return State.WAITING_FOR_JIRA, words
+    return (State.NEEDS_ATTENTION if problem else State.CONNECTED), problem
+
+
+def _problem(
     site: Site, installation: Installation | None, key: ApiKey | None, chosen: list[ChosenProject], now: int
 ) -> str:
     hidden = [one.project.name for one in chosen if not one.visible]

@@ -2,7 +2,7 @@
 
 SDKs wait for every segment that a flag names before they answer anything. So a definition that names one that is not in
 its environment is refused, and a segment that is named cannot be removed; where both happen at once, one of them loses
-(`store.segments.segments.kept_names`).
+(`store.segments.segments.lock_named`).
 """
 
 from collections.abc import Mapping
@@ -70,7 +70,7 @@ def read_uses(
 def missing_segments(tx: Transaction, environment: Environment, body: Mapping[str, Any]) -> list[Problem]:
     """One problem for each segment that `body` names and that is not in the environment; the others are kept there."""
     named = segments_named(body)
-    there = segments.kept_names(tx, environment.id, list(named))
+    there = segments.lock_named(tx, environment.id, list(named))
     return [
         Problem(path, f"There is no segment “{name}” in {environment.name}. Create it, or add it there, first.")
         for name, path in named.items()

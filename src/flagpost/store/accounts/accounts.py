@@ -1,4 +1,4 @@
-"""Accounts: the outermost ring. An installation usually has one, made at its first start."""
+"""Accounts. An installation usually has one, which its first start makes."""
 
 from uuid import uuid4
 
@@ -10,7 +10,7 @@ from flagpost.store.schema.core import accounts
 
 
 def insert(tx: Transaction, name: str, now: int) -> str:
-    """A new account; its id."""
+    """Insert an account. Returns its id."""
     account_id = str(uuid4())
     tx.execute(sa.insert(accounts).values(id=account_id, name=name, created_at=now))
     return account_id

@@ -1,4 +1,4 @@
-"""API keys. The secret itself is never here, only its hash."""
+"""API keys. Only the hash of a secret is stored."""
 
 from typing import Any
 
@@ -21,14 +21,14 @@ def _key(row: Any) -> ApiKey:
 
 
 def insert(tx: Transaction, key: ApiKey, secret_hash: str) -> None:
-    """A new key."""
+    """Insert a key with the hash of its secret."""
     values = {column.name: getattr(key, column.name) for column in _SHOWN}
     lists = {"roles": list(key.roles), "environment_ids": list(key.environment_ids)}
     tx.execute(sa.insert(api_keys).values(**{**values, **lists}, secret_hash=secret_hash))
 
 
 def find_by_secret(tx: Transaction, secret_hash: str) -> ApiKey | None:
-    """The key with this secret, revoked or expired ones too."""
+    """The key with this secret, also where it is revoked or expired."""
     row = tx.execute(_BY_SECRET, {"secret_hash": secret_hash}).first()
     return _key(row) if row else None
 
@@ -46,7 +46,7 @@ def lock(tx: Transaction, account_id: str, key_id: str, strength: Lock = Lock.CH
 
 
 def list_of_account(tx: Transaction, account_id: str) -> list[ApiKey]:
-    """Those that work first, then by name."""
+    """An account's keys: those that are not revoked first, then in order of name."""
     query = sa.select(*_SHOWN).where(api_keys.c.account_id == account_id)
     rows = tx.execute(query.order_by(api_keys.c.revoked_at.is_not(None), api_keys.c.name, api_keys.c.created_at))
     return [_key(row) for row in rows]
@@ -58,5 +58,5 @@ def update(tx: Transaction, key_id: str, **values: Any) -> None:
 
 
 def replace_secret(tx: Transaction, key_id: str, secret_hash: str, hint: str, now: int) -> None:
-    """A new secret for a key, which works (again) from now on; the old one does not."""
+    """Give a key another secret. The key works with it, also where it was revoked; the old secret does not."""
     update(tx, key_id, secret_hash=secret_hash, hint=hint, revoked_at=None, created_at=now, last_used_at=None)

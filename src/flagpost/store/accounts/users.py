@@ -14,7 +14,7 @@ from flagpost.store.schema.core import group_members, groups, one_time_links, se
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who may sign in once `status` is ACTIVE. The password is a hash, None until one was chosen."""
+    """A person who may sign in once `status` is ACTIVE. The password is stored as a hash, None until it is chosen."""
 
     id: str
     account_id: str
@@ -28,7 +28,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """People who are named together; `members` counts them."""
+    """Users who are named together. `members` is how many they are."""
 
     id: str
     account_id: str
@@ -40,7 +40,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody's stay at one browser. The token is stored as a hash."""
+    """A user signed in with one browser. Its token is stored as a hash."""
 
     id: str
     user_id: str
@@ -52,7 +52,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class OneTimeLink:
-    """What a link that works once is for."""
+    """A link that works once, and its purpose. Its token is stored as a hash."""
 
     token_hash: str
     account_id: str
@@ -75,7 +75,7 @@ def insert_user(
     password_hash: str | None,
     now: int,
 ) -> User:
-    """A new user; the email is kept in lower case."""
+    """Insert a user. The email is stored in lower case."""
     user = User(str(uuid4()), account_id, email.lower(), name, role, status, password_hash, now)
     tx.execute(sa.insert(users).values({column.name: getattr(user, column.name) for column in users.c}))
     return user
@@ -100,7 +100,7 @@ def find_user_by_email(tx: Transaction, email: str) -> User | None:
 
 
 def list_users(tx: Transaction, account_id: str) -> list[User]:
-    """An account's users, by name."""
+    """An account's users, in order of name."""
     query = sa.select(users).where(users.c.account_id == account_id).order_by(users.c.name, users.c.email)
     return [User(*row) for row in tx.execute(query)]
 
@@ -108,7 +108,7 @@ def list_users(tx: Transaction, account_id: str) -> list[User]:
 def page_users(
     tx: Transaction, account_id: str, status: str | None, group_id: str | None, after: str, limit: int
 ) -> list[User]:
-    """Users by id, those after this id, of a status and a group where they are given."""
+    """Users in order of id, from the first one after an id; of a status and of a group where these are not None."""
     query = sa.select(users).where(users.c.account_id == account_id, users.c.id > after)
     if status is not None:
         query = query.where(users.c.status == status)
@@ -124,17 +124,17 @@ def update_user(tx: Transaction, user_id: str, **values: Any) -> None:
 
 
 def delete_user(tx: Transaction, user_id: str) -> None:
-    """Remove a user."""
+    """Delete a user."""
     tx.execute(sa.delete(users).where(users.c.id == user_id))
 
 
-def any_user(tx: Transaction) -> bool:
-    """Whether anybody at all can sign in."""
+def has_active_user(tx: Transaction) -> bool:
+    """Whether any account has an active user."""
     return bool(tx.scalar(sa.select(sa.exists().where(users.c.status == "ACTIVE"))))
 
 
 def count_active_admins(tx: Transaction, account_id: str) -> int:
-    """How many could manage the account."""
+    """How many active admins an account has."""
     admins = (users.c.account_id == account_id) & (users.c.role == "admin") & (users.c.status == "ACTIVE")
     return tx.scalar(sa.select(sa.func.count()).select_from(users).where(admins)) or 0
 
@@ -143,7 +143,7 @@ def count_active_admins(tx: Transaction, account_id: str) -> int:
 
 
 def list_groups(tx: Transaction, account_id: str) -> list[Group]:
-    """An account's groups, by name."""
+    """An account's groups, in order of name."""
     members = sa.select(sa.func.count()).where(group_members.c.group_id == groups.c.id).scalar_subquery()
     query = sa.select(groups, members).where(groups.c.account_id == account_id).order_by(groups.c.name)
     return [Group(*row) for row in tx.execute(query)]
@@ -155,7 +155,7 @@ def find_group(tx: Transaction, account_id: str, ref: str) -> Group | None:
 
 
 def insert_group(tx: Transaction, account_id: str, name: str, description: str, now: int) -> str:
-    """A new group without members; its id."""
+    """Insert a group without members. Returns its id."""
     group_id = str(uuid4())
     values = {"id": group_id, "account_id": account_id, "name": name, "description": description, "created_at": now}
     tx.execute(sa.insert(groups).values(values))
@@ -163,7 +163,7 @@ def insert_group(tx: Transaction, account_id: str, name: str, description: str, 
 
 
 def delete_group(tx: Transaction, group_id: str) -> None:
-    """Remove a group."""
+    """Delete a group."""
     tx.execute(sa.delete(groups).where(groups.c.id == group_id))
 
 
@@ -173,14 +173,14 @@ def members_of(tx: Transaction, group_id: str) -> list[str]:
 
 
 def replace_members(tx: Transaction, group_id: str, user_ids: Collection[str]) -> None:
-    """Exactly these members."""
+    """Give a group exactly these members."""
     tx.execute(sa.delete(group_members).where(group_members.c.group_id == group_id))
     if user_ids:
         tx.execute(sa.insert(group_members), [{"group_id": group_id, "user_id": one} for one in set(user_ids)])
 
 
 def groups_of(tx: Transaction, user_id: str) -> list[str]:
-    """The ids of the groups somebody is in."""
+    """The ids of the groups that a user is in."""
     return list(tx.scalars(sa.select(group_members.c.group_id).where(group_members.c.user_id == user_id)))
 
 
@@ -194,7 +194,7 @@ def groups_of_many(tx: Transaction, user_ids: Collection[str]) -> dict[str, list
 
 
 def replace_groups(tx: Transaction, user_id: str, group_ids: Collection[str]) -> None:
-    """Somebody is in exactly these groups."""
+    """Put a user into exactly these groups."""
     tx.execute(sa.delete(group_members).where(group_members.c.user_id == user_id))
     if group_ids:
         tx.execute(sa.insert(group_members), [{"group_id": one, "user_id": user_id} for one in set(group_ids)])
@@ -211,7 +211,7 @@ _SESSION = [sessions.c[name] for name in Session.__slots__]
 
 
 def insert_session(tx: Transaction, token_hash: str, user_id: str, user_agent: str, now: int, expires_at: int) -> None:
-    """A new session."""
+    """Insert a session."""
     tx.execute(
         sa.insert(sessions).values(
             token_hash=token_hash,
@@ -226,43 +226,43 @@ def insert_session(tx: Transaction, token_hash: str, user_id: str, user_agent: s
 
 
 def find_session(tx: Transaction, token_hash: str) -> tuple[Session, User] | None:
-    """A session and whose it is."""
+    """The session with this token, and its user; expired sessions too."""
     query = sa.select(*_SESSION, users).join_from(sessions, users, sessions.c.user_id == users.c.id)
     row = tx.execute(query.where(sessions.c.token_hash == token_hash)).first()
     return (Session(*row[: len(_SESSION)]), User(*row[len(_SESSION) :])) if row else None
 
 
 def list_sessions(tx: Transaction, user_id: str) -> list[Session]:
-    """Somebody's sessions, the latest seen first."""
+    """A user's sessions, the last used first."""
     query = sa.select(*_SESSION).where(sessions.c.user_id == user_id).order_by(sessions.c.last_seen_at.desc())
     return [Session(*row) for row in tx.execute(query)]
 
 
 def touch_session(tx: Transaction, session_id: str, now: int, expires_at: int) -> None:
-    """Somebody was here."""
+    """Record that a session was used, and move its end."""
     values = {"last_seen_at": now, "expires_at": expires_at}
     tx.execute(sa.update(sessions).where(sessions.c.id == session_id).values(values))
 
 
 def delete_session(tx: Transaction, user_id: str, session_id: str) -> bool:
-    """End one session of somebody; False where there was none."""
+    """End one session of a user; False where it does not exist."""
     mine = (sessions.c.user_id == user_id) & (sessions.c.id == session_id)
     return tx.execute(sa.delete(sessions).where(mine)).rowcount == 1
 
 
 def delete_sessions(tx: Transaction, user_id: str, but: str | None = None) -> None:
-    """End all sessions of somebody, but for one where it is given."""
+    """End a user's sessions; all of them, or (with `but`) all but one."""
     tx.execute(sa.delete(sessions).where(sessions.c.user_id == user_id, sessions.c.id != (but or "")))
 
 
 def delete_expired(tx: Transaction, now: int) -> None:
-    """Clear away what is over: sessions and links."""
+    """Delete the sessions and links that have expired."""
     tx.execute(sa.delete(sessions).where(sessions.c.expires_at <= now))
     tx.execute(sa.delete(one_time_links).where(one_time_links.c.expires_at <= now))
 
 
 def insert_link(tx: Transaction, link: OneTimeLink, now: int) -> None:
-    """A new link; an earlier one for the same purpose and person ends."""
+    """Insert a link. It replaces an earlier one with the same account, purpose and user."""
     same = (one_time_links.c.account_id == link.account_id) & (one_time_links.c.purpose == link.purpose)
     tx.execute(sa.delete(one_time_links).where(same, one_time_links.c.user_id.is_not_distinct_from(link.user_id)))
     values = {name: getattr(link, name) for name in OneTimeLink.__slots__}
@@ -270,7 +270,7 @@ def insert_link(tx: Transaction, link: OneTimeLink, now: int) -> None:
 
 
 def find_link(tx: Transaction, token_hash: str, now: int) -> OneTimeLink | None:
-    """A link that still works."""
+    """The link with this token; None where it does not exist or has expired."""
     columns = [one_time_links.c[name] for name in OneTimeLink.__slots__]
     working = (one_time_links.c.token_hash == token_hash) & (one_time_links.c.expires_at > now)
     row = tx.execute(sa.select(*columns).where(working)).first()
@@ -278,5 +278,5 @@ def find_link(tx: Transaction, token_hash: str, now: int) -> OneTimeLink | None:
 
 
 def delete_link(tx: Transaction, token_hash: str) -> bool:
-    """Use a link up; False where somebody was quicker."""
+    """Delete a link that is used. False where another transaction has used it."""
     return tx.execute(sa.delete(one_time_links).where(one_time_links.c.token_hash == token_hash)).rowcount == 1

@@ -1,4 +1,4 @@
-"""Change requests: what somebody wants to become of a flag or segment, until others have decided."""
+"""Change requests: changes of a flag or segment that a user proposes and others approve or reject."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _HIDDEN = ("upload_hash",)
 
 @dataclass(frozen=True, slots=True)
 class ChangeRequest:
-    """A change that waits for others, or what became of it. `wanted` and `before` are in the Admin API's shape.
+    """A proposed change and its status. `wanted` and `before` are in the Admin API's shape.
 
     Status, in Split's words: REQUESTED or SCHEDULE_REQUESTED, then SCHEDULED, PUBLISHED, REJECTED or WITHDRAWN.
     """
@@ -51,18 +51,18 @@ class ChangeRequest:
 
     @property
     def is_open(self) -> bool:
-        """Whether it locks what it is about."""
+        """Whether it is undecided. Its object cannot be changed otherwise until it is decided."""
         return self.status in OPEN
 
     @property
     def waits_for_file(self) -> bool:
-        """Whether the keys it is about have not been sent yet."""
+        """Whether the file with its keys has not been uploaded yet."""
         return self.operation == "UPLOAD" and "keys" not in self.wanted
 
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """Something that was said about a change request."""
+    """A comment on a change request."""
 
     author_name: str
     role: str
@@ -81,20 +81,20 @@ def _request(row: Any) -> ChangeRequest:
 
 
 def insert(tx: Transaction, **values: Any) -> str | None:
-    """A new change request; its id. None where another is open for the same thing: also one that came at once."""
+    """Insert a change request. Returns its id; None where one is open for that object in that environment."""
     new = str(uuid4())
     return new if insert_new(tx, change_requests, id=new, updated_at=values["created_at"], **values) else None
 
 
 def open_id(tx: Transaction, object_id: str, environment_id: str) -> str | None:
-    """The id of the change request that locks a flag or segment in an environment."""
+    """The id of the open change request of a flag or segment in an environment."""
     here = (change_requests.c.object_id == object_id) & (change_requests.c.environment_id == environment_id)
     found: str | None = tx.scalar(sa.select(change_requests.c.id).where(here, _IS_OPEN))
     return found
 
 
 def open_of(tx: Transaction, object_ids: Collection[str], environment_id: str) -> dict[str, str]:
-    """The ids of the change requests that lock these flags or segments in an environment, by the object's id."""
+    """The ids of the open change requests of these flags or segments in an environment, by the object's id."""
     here = change_requests.c.object_id.in_(list(object_ids)) & (change_requests.c.environment_id == environment_id)
     rows = tx.execute(sa.select(change_requests.c.object_id, change_requests.c.id).where(here, _IS_OPEN))
     return {row.object_id: row.id for row in rows}
@@ -109,7 +109,7 @@ def find(tx: Transaction, condition: Condition, id: str) -> ChangeRequest | None
 
 
 def lock(tx: Transaction, condition: Condition, id: str, strength: Lock = Lock.CHANGE) -> ChangeRequest | None:
-    """The change request with this id, of a project that fulfils the condition, locked until the commit."""
+    """The change request with this id, of a project that fulfils the condition, locked (`store.locks`)."""
     take(tx, change_requests, [id], strength)
     return find(tx, condition, id)
 
@@ -123,7 +123,10 @@ def after_marker(
     marker: tuple[int, str] | None,
     limit: int,
 ) -> list[ChangeRequest]:
-    """The newest first, of projects that fulfil the condition; those after the one with this time and id."""
+    """The change requests of projects that fulfil the condition, the newest first, from the first one after a marker.
+
+    The marker is the time and id of the last change request of the page before; None for the first page.
+    """
     visible = change_requests.c.project_id.in_(sa.select(projects.c.id).where(condition))
     query = _REQUEST.where(visible, change_requests.c.object_type.in_(list(object_types)))
     query = query.where(change_requests.c.status.in_(list(statuses)))
@@ -138,7 +141,7 @@ def after_marker(
 
 
 def page(tx: Transaction, project_id: str, statuses: Collection[str], offset: int, limit: int) -> Page[ChangeRequest]:
-    """A project's change requests, the newest first."""
+    """A project's change requests with one of these statuses, the newest first."""
     wanted = (change_requests.c.project_id == project_id) & change_requests.c.status.in_(list(statuses))
     total = tx.scalar(sa.select(sa.func.count()).select_from(change_requests).where(wanted)) or 0
     newest = _REQUEST.where(wanted).order_by(change_requests.c.created_at.desc(), change_requests.c.id.desc())
@@ -147,7 +150,7 @@ def page(tx: Transaction, project_id: str, statuses: Collection[str], offset: in
 
 
 def due(tx: Transaction, now: int) -> list[tuple[str, str]]:
-    """Those that are approved for a time that has come: account and id."""
+    """The account and id of each change request that is approved for a time up to `now`."""
     query = sa.select(change_requests.c.account_id, change_requests.c.id).where(
         change_requests.c.status == "SCHEDULED", change_requests.c.scheduled_for <= now
     )
@@ -155,7 +158,7 @@ def due(tx: Transaction, now: int) -> list[tuple[str, str]]:
 
 
 def find_upload(tx: Transaction, upload_hash: str, now: int) -> tuple[str, str] | None:
-    """The account and id of the change request that a file can still be sent for; None where there is none."""
+    """The account and id of the change request that this upload belongs to; None where it is over or does not exist."""
     working = (change_requests.c.upload_hash == upload_hash) & (change_requests.c.upload_until > now)
     query = sa.select(change_requests.c.account_id, change_requests.c.id).where(working, _IS_OPEN)
     row = tx.execute(query).first()
@@ -168,7 +171,7 @@ def update(tx: Transaction, id: str, now: int, **values: Any) -> None:
 
 
 def withdraw_abandoned(tx: Transaction, object_id: str, environment_id: str, now: int) -> None:
-    """Give up one whose file was not sent in time: it would lock its segment for good."""
+    """Withdraw a change request whose file was not uploaded in time: it would block its segment for good."""
     here = (change_requests.c.object_id == object_id) & (change_requests.c.environment_id == environment_id)
     late = change_requests.c.upload_until <= now
     tx.execute(
@@ -179,13 +182,13 @@ def withdraw_abandoned(tx: Transaction, object_id: str, environment_id: str, now
 
 
 def withdraw_all(tx: Transaction, object_id: str, now: int) -> None:
-    """Close every one that is open for a flag which goes out of use."""
+    """Withdraw every open change request of a flag that is archived or deleted."""
     mine = change_requests.c.object_id == object_id
     tx.execute(sa.update(change_requests).where(mine, _IS_OPEN).values(status="WITHDRAWN", updated_at=now))
 
 
 def comments_of(tx: Transaction, ids: Collection[str]) -> dict[str, list[Comment]]:
-    """What was said about each of these, the oldest first."""
+    """The comments on each of these change requests, the oldest first."""
     found: dict[str, list[Comment]] = {id: [] for id in ids}
     table = change_request_comments
     query = sa.select(table.c.change_request_id, table.c.author_name, table.c.role, table.c.text, table.c.at)
@@ -196,6 +199,6 @@ def comments_of(tx: Transaction, ids: Collection[str]) -> dict[str, list[Comment
 
 
 def add_comment(tx: Transaction, id: str, author_name: str, role: str, text: str, now: int) -> None:
-    """Note what somebody said."""
+    """Insert a comment."""
     values = {"author_name": author_name, "role": role, "text": text, "at": now}
     tx.execute(sa.insert(change_request_comments).values(id=str(uuid4()), change_request_id=id, **values))

@@ -1,12 +1,11 @@
-"""What applications have yet to hear of flags: the number of the last change of each, in each environment.
+"""The change log of flags, for applications: the number of the last change of each flag in each environment.
 
-A row stays when its flag goes, so that applications are told that it is gone. `store.flags.change_sequence` says why
-whoever has read up to a number has missed none below it.
+A row outlives its flag, so that applications learn that the flag was deleted. `store.flags.change_sequence` says why an
+application that has read up to a number has missed no change below it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,12 +15,12 @@ from flagpost.flags.model import Definition
 from flagpost.store.db import Transaction, insert_or
 from flagpost.store.flags.change_sequence import next_change_number
 from flagpost.store.schema.core import definitions, environments, flag_changes, flags, traffic_types
-from flagpost.store.schema.targeting import carried_seeds, change_numbers
+from flagpost.store.schema.targeting import change_sequence, seed_overrides
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedFlag:
-    """A flag in one environment as it is now. `definition` is None where it was removed, archived or deleted."""
+    """A flag in one environment. `definition` is None without one there, and for an archived or deleted flag."""
 
     name: str
     traffic_type: str
@@ -33,7 +32,7 @@ class ChangedFlag:
 
 
 def append(tx: Transaction, environment_id: str, flag_id: str, name: str, traffic_type: str, now: int) -> int:
-    """A flag changed in an environment; the number of this change."""
+    """Record that a flag changed in an environment. Returns the number of the change."""
     number = next_change_number(tx, environment_id, now)
     row = {"flag_name": name, "traffic_type": traffic_type, "change_number": number}
     new = insert_or(tx, flag_changes).values(environment_id=environment_id, flag_id=flag_id, **row)
@@ -60,12 +59,12 @@ def append_everywhere(tx: Transaction, flag_id: str, now: int) -> None:
 
 
 def numbers(tx: Transaction, environment_ids: Collection[str]) -> dict[str, int]:
-    """The number of the last change of any kind in each of these environments, -1 where there was none yet.
+    """The number of the last change of any kind in each of these environments; -1 in one without a change.
 
-    Environments that are gone are left out.
+    Environments that do not exist are left out.
     """
-    last = sa.func.coalesce(change_numbers.c.last, -1).label("last")
-    query = sa.select(environments.c.id, last).outerjoin_from(environments, change_numbers)
+    last = sa.func.coalesce(change_sequence.c.last, -1).label("last")
+    query = sa.select(environments.c.id, last).outerjoin_from(environments, change_sequence)
     return {row.id: row.last for row in tx.execute(query.where(environments.c.id.in_(environment_ids)))}
 
 
@@ -79,8 +78,8 @@ _SINCE = (
         definitions.c.killed,
         definitions.c.flag_set_ids,
         flags.c.status,
-        carried_seeds.c.shares,
-        carried_seeds.c.exposure,
+        seed_overrides.c.shares,
+        seed_overrides.c.exposure,
     )
     .outerjoin_from(flag_changes, flags, flags.c.id == flag_changes.c.flag_id)
     .outerjoin(
@@ -89,9 +88,9 @@ _SINCE = (
         & (definitions.c.environment_id == flag_changes.c.environment_id),
     )
     .outerjoin(
-        carried_seeds,
-        (carried_seeds.c.flag_id == flag_changes.c.flag_id)
-        & (carried_seeds.c.environment_id == flag_changes.c.environment_id),
+        seed_overrides,
+        (seed_overrides.c.flag_id == flag_changes.c.flag_id)
+        & (seed_overrides.c.environment_id == flag_changes.c.environment_id),
     )
     .where(
         flag_changes.c.environment_id == sa.bindparam("environment"),
@@ -116,29 +115,3 @@ def since(tx: Transaction, environment_id: str, number: int) -> list[ChangedFlag
         )
         for row in rows
     ]
-
-
-def missed(tx: Transaction) -> Sequence[Any]:
-    """What a version of Flagpost changed that knew nothing of these numbers."""
-    later = sa.or_(flag_changes.c.change_number.is_(None), flag_changes.c.change_number < definitions.c.updated_at)
-    query = (
-        sa.select(definitions.c.environment_id, flags.c.id, flags.c.name, traffic_types.c.name.label("traffic_type"))
-        .join_from(definitions, flags, flags.c.id == definitions.c.flag_id)
-        .join(traffic_types, traffic_types.c.id == flags.c.traffic_type_id)
-        .outerjoin(
-            flag_changes,
-            (flag_changes.c.flag_id == definitions.c.flag_id)
-            & (flag_changes.c.environment_id == definitions.c.environment_id),
-        )
-        .where(later)
-        .order_by(definitions.c.environment_id, flags.c.name)
-    )
-    return tx.execute(query).all()
-
-
-def catch_up(tx: Transaction, now: int) -> int:
-    """Number what was missed; how many flags that were."""
-    rows = missed(tx)
-    for row in rows:
-        append(tx, row.environment_id, row.id, row.name, row.traffic_type, now)
-    return len(rows)

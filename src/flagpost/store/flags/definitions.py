@@ -1,4 +1,4 @@
-"""Definitions: a flag's set-up in one environment. What is stored was valid when it was saved, and is read as it is."""
+"""Definitions: a flag's set-up in one environment. A stored definition was valid when it was saved."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -59,11 +59,11 @@ _UPDATE = sa.update(definitions).where(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A flag and an environment of one project, and the definition that is there, if any."""
+    """A flag and an environment of one project, and the flag's definition in it; None without one."""
 
     flag: FlagHead
     environment: Environment
-    present: FlagDefinition | None
+    current: FlagDefinition | None
 
 
 _FLAG_REF: sa.BindParameter[str] = sa.bindparam("flag", type_=sa.Text)
@@ -105,7 +105,7 @@ def lock(
     Held until the commit: the environment, whose approval rules the change rests on; the flag, with which its
     definitions are held; and the flags that the new definition depends on (by name). On PostgreSQL
     the locks come first and the rows are read in a statement of their own, so that they are read as the transaction
-    left them that was waited for.
+    left them that this one waited for.
     """
     if tx.dialect.name == "postgresql":
         names = {"project": project_id, "flag": flag, "environment": environment}
@@ -120,14 +120,14 @@ def lock(
 
 
 def find_place(tx: Transaction, project_id: str, flag: str, environment: str) -> Place | None:
-    """In one query, what every change of a definition asks first; flag and environment by name or id."""
+    """A flag and an environment, by name or id, in one query; None where one is missing."""
     names = {"project": project_id, "flag": flag, "environment": environment}
     row = tx.execute(_PLACE, names).first()
     if row is None:
         return None
     head = FlagHead(row.flag__id, row.flag__project_id, row.flag__name, FlagStatus(row.flag__status))
-    present = _definition(row) if row.definition__id is not None else None
-    return Place(head, rows.environment(row), present)
+    current = _definition(row) if row.definition__id is not None else None
+    return Place(head, rows.environment(row), current)
 
 
 def find(tx: Transaction, flag_id: str, environment_id: str) -> FlagDefinition | None:
@@ -150,13 +150,13 @@ _IN_ENVIRONMENT = sa.select(definitions.c.flag_id, definitions.c.body, definitio
 
 
 def states_in(tx: Transaction, flag_ids: Sequence[str], environment_id: str) -> dict[str, tuple[Definition, bool]]:
-    """For a list: these flags' definitions in one environment and whether they are killed, by flag id."""
+    """These flags' definitions in one environment, each with whether it is killed, by flag id."""
     found = tx.execute(_IN_ENVIRONMENT, {"environment": environment_id, "flags": flag_ids}) if flag_ids else ()
     return {flag_id: (load(body), killed) for flag_id, body, killed in found}
 
 
 def page(tx: Transaction, environment_id: str, offset: int, limit: int) -> Page[FlagDefinition]:
-    """The definitions in an environment, by flag name; archived flags are left out."""
+    """The definitions of active flags in an environment, in order of the flags' names."""
     here = (definitions.c.environment_id == environment_id) & (flags.c.status == "active")
     count = sa.select(sa.func.count()).join_from(definitions, flags, definitions.c.flag_id == flags.c.id).where(here)
     query = _DEFINITION.where(here).order_by(flags.c.name).offset(offset).limit(limit)
@@ -172,7 +172,7 @@ def insert(
     now: int,
     flag_set_ids: Sequence[str] = (),
 ) -> None:
-    """A flag's first definition in an environment."""
+    """Insert a flag's first definition in an environment."""
     new, body = str(uuid4()), dump(definition)
     place = {"flag_id": flag_id, "environment_id": environment_id}
     times = {"created_at": now, "updated_at": now, "updated_by": by}
@@ -182,7 +182,7 @@ def insert(
 
 
 def update(tx: Transaction, present: FlagDefinition, base_version: int, by: str, now: int, **values: Any) -> bool:
-    """Set columns and raise the version, if it is still `base_version`; False where somebody was quicker."""
+    """Set columns of a definition and raise its version. False, and no change, unless it still has `base_version`."""
     changed = {"version": base_version + 1, "updated_at": now, "updated_by": by, **values}
     done = tx.execute(_UPDATE, {"old_id": present.id, "old_version": base_version, **changed})
     if done.rowcount != 1:
@@ -200,7 +200,7 @@ def _sets(flag_set_ids: Sequence[str]) -> set[dependencies.Reference]:
 
 
 def delete(tx: Transaction, present: FlagDefinition, now: int) -> None:
-    """Remove a definition: the flag is then not initiated there."""
+    """Delete a definition: the flag is then not initiated in that environment."""
     tx.execute(sa.delete(definitions).where(definitions.c.id == present.id))
     touch(tx, present.flag_id, now)
 

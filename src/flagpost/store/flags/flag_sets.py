@@ -28,7 +28,7 @@ class FlagSet:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A flag that is in a set, and the environment in which it is."""
+    """A flag that belongs to a set in an environment."""
 
     flag_id: str
     flag: str
@@ -37,7 +37,7 @@ class Member:
 
 
 def page(tx: Transaction, project_id: str, after: str, limit: int | None) -> list[FlagSet]:
-    """A project's flag sets by name, those after this name; with a limit of None, all of them."""
+    """A project's flag sets in order of name, from the first one after a name; a limit of None means all."""
     mine = (flag_sets.c.project_id == project_id) & (flag_sets.c.name > after)
     return [
         FlagSet(*row) for row in tx.execute(sa.select(flag_sets).where(mine).order_by(flag_sets.c.name).limit(limit))
@@ -66,18 +66,23 @@ def lock(tx: Transaction, condition: Condition, flag_set_id: str, strength: Lock
     return find_visible(tx, condition, flag_set_id)
 
 
-def names_of(tx: Transaction, project_id: str, ids: Collection[str], *, locked: bool = False) -> dict[str, str]:
-    """The names of these flag sets by id, in order of the names; `locked` keeps them from being deleted meanwhile."""
+def names_of(tx: Transaction, project_id: str, ids: Collection[str]) -> dict[str, str]:
+    """The names of these flag sets by id, in order of name. Ids that the project does not have are left out."""
     if not ids:
         return {}
     mine = (flag_sets.c.project_id == project_id) & flag_sets.c.id.in_(list(ids))
     query = sa.select(flag_sets.c.id, flag_sets.c.name).where(mine).order_by(flag_sets.c.name)
-    rows = tx.execute(query.with_for_update(read=True) if locked else query)
-    return {row.id: row.name for row in rows}
+    return {row.id: row.name for row in tx.execute(query)}
+
+
+def lock_names_of(tx: Transaction, project_id: str, ids: Collection[str]) -> dict[str, str]:
+    """As `names_of`. None of these flag sets is deleted before the commit (`store.locks`)."""
+    take(tx, flag_sets, ids, Lock.SHARE)
+    return names_of(tx, project_id, ids)
 
 
 def insert(tx: Transaction, project_id: str, name: str, description: str, now: int) -> FlagSet:
-    """A new flag set, with nothing in it."""
+    """Insert a flag set without members."""
     new = FlagSet(str(uuid4()), project_id, name, description, now)
     values: dict[str, Any] = {column.name: getattr(new, column.name) for column in flag_sets.c}
     tx.execute(sa.insert(flag_sets).values(values))
@@ -85,12 +90,12 @@ def insert(tx: Transaction, project_id: str, name: str, description: str, now: i
 
 
 def delete(tx: Transaction, flag_set_id: str) -> None:
-    """Remove a flag set that nothing is in."""
+    """Delete a flag set, which must not have members."""
     tx.execute(sa.delete(flag_sets).where(flag_sets.c.id == flag_set_id))
 
 
 def members(tx: Transaction, project_id: str, only: str = "") -> dict[str, list[Member]]:
-    """What is in a project's sets, by the set's id, each by name; `only` asks for one set."""
+    """The members of a project's flag sets, or of one set (`only`), by the set's id and in order of name."""
     ids = [only] if only else list(tx.scalars(sa.select(flag_sets.c.id).where(flag_sets.c.project_id == project_id)))
     found: dict[str, list[Member]] = defaultdict(list)
     for row in places_referring_to(tx, project_id, "flag_set", ids):

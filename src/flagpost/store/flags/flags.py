@@ -38,10 +38,10 @@ SORTS = {
 
 @dataclass(frozen=True, slots=True)
 class FlagFilter:
-    """Which flags of a project are wanted, and in what order. Empty means: whatever.
+    """Which flags of a project to select, and in what order. A filter that is empty or None selects all.
 
-    `tags` are joined by OR, as in Split. `state` is that of the definition in `environment_id`. `text` is part of
-    a name, `name` the whole of it. `also` is a condition of somebody else's. `sort` is one of SORTS.
+    `tags` are joined by OR, as in Split. `state` is that of the definition in `environment_id`. `text` is part of a
+    name, `name` the whole of it. `also` is a further condition. `sort` is one of SORTS.
     """
 
     text: str = ""
@@ -58,7 +58,7 @@ class FlagFilter:
     sort: str = "name"
 
     def condition(self) -> sa.ColumnElement[bool]:
-        """The same for the database."""
+        """The condition of a flag that the filter selects."""
         parts = list(self._of_the_flag()) + list(self._of_what_belongs_to_it())
         return sa.and_(sa.true(), *parts)
 
@@ -199,7 +199,10 @@ def page(tx: Transaction, project_id: str, wanted: FlagFilter, offset: int, limi
 
 
 def names_containing(tx: Transaction, project_ids: Collection[str], text: str, limit: int) -> list[Any]:
-    """Rows of (id, name, project_id) of active flags: those whose name starts with `text` first, then by name."""
+    """Rows of (id, name, project_id) of active flags whose name contains `text`, in order of name.
+
+    Names that start with `text` come first.
+    """
     lower = sa.func.lower(flags.c.name)
     query = (
         sa.select(flags.c.id, flags.c.name, flags.c.project_id)
@@ -218,12 +221,12 @@ _INSERT = sa.insert(flags)
 
 
 def name_is_taken(tx: Transaction, project_id: str, name: str) -> bool:
-    """Whether a flag of the project has this name; archived ones count."""
+    """Whether a flag of the project, active or archived, has this name."""
     return bool(tx.scalar(_TAKEN, {"project": project_id, "taken": name}))
 
 
 def insert(tx: Transaction, flag: Flag) -> None:
-    """A new flag with its tags and owners."""
+    """Insert a flag with its tags and owners."""
     values = {
         "id": flag.id,
         "project_id": flag.project_id,
@@ -242,13 +245,13 @@ def insert(tx: Transaction, flag: Flag) -> None:
 
 
 def update(tx: Transaction, flag_id: str, now: int, **values: Any) -> None:
-    """Set columns of a flag, and raise its version."""
+    """Set columns of a flag at this moment, and raise its version."""
     changed = {"updated_at": now, "changed_at": now, "version": flags.c.version + 1, **values}
     tx.execute(sa.update(flags).where(flags.c.id == flag_id).values(**changed))
 
 
 def set_rollout_status(tx: Transaction, flag_id: str, status_id: str, now: int) -> None:
-    """Give a flag another rollout status; nothing where it has this one already."""
+    """Give a flag a rollout status. A flag that has it already is left as it is."""
     other = (flags.c.id == flag_id) & (flags.c.rollout_status_id != status_id)
     values = {"rollout_status_id": status_id, "rollout_status_at": now, "updated_at": now, "changed_at": now}
     tx.execute(sa.update(flags).where(other).values(**values, version=flags.c.version + 1))
@@ -258,18 +261,18 @@ _TOUCH = sa.update(flags).where(flags.c.id == sa.bindparam("flag"), flags.c.chan
 
 
 def touch(tx: Transaction, flag_id: str, now: int) -> None:
-    """Something about a flag changed that is not in its own row, such as a definition."""
+    """Record that something about a flag changed that is not in its own row, such as a definition."""
     tx.execute(_TOUCH.values(changed_at=sa.bindparam("now")), {"flag": flag_id, "now": now})
 
 
 def replace_tags(tx: Transaction, flag_id: str, project_id: str, tags: Iterable[str]) -> None:
-    """Exactly these tags."""
+    """Give a flag exactly these tags."""
     tx.execute(sa.delete(flag_tags).where(flag_tags.c.flag_id == flag_id))
     _insert_tags(tx, flag_id, project_id, tags)
 
 
 def replace_owners(tx: Transaction, flag_id: str, owners: Iterable[Owner]) -> None:
-    """Exactly these owners."""
+    """Give a flag exactly these owners."""
     tx.execute(sa.delete(flag_owners).where(flag_owners.c.flag_id == flag_id))
     _insert_owners(tx, flag_id, owners)
 
@@ -288,24 +291,24 @@ def _insert_owners(tx: Transaction, flag_id: str, owners: Iterable[Owner]) -> No
 
 
 def delete(tx: Transaction, flag_id: str) -> None:
-    """Remove a flag and all that belongs to it; its push row stays, so that Jira hears of it."""
+    """Delete a flag and all that belongs to it. Its outbox entry stays, so that delivery deletes the flag in Jira."""
     tx.execute(sa.delete(flags).where(flags.c.id == flag_id))
 
 
 def tags_of_project(tx: Transaction, project_id: str) -> list[str]:
-    """Every tag in use, by name.
+    """Every tag in use, in order of name.
 
-    Goes from each tag to the next in the index, so that it costs by the number of tags and not of flags.
+    The query goes from each tag to the next in the index, so that it costs by the number of tags and not of flags.
     """
     mine = flag_tags.c.project_id == project_id
     found = sa.select(sa.func.min(flag_tags.c.name).label("name")).where(mine).cte(recursive=True)
-    following = sa.select(sa.func.min(flag_tags.c.name)).where(mine, flag_tags.c.name > found.c.name).scalar_subquery()
-    found = found.union_all(sa.select(following).where(found.c.name.is_not(None)))
+    successor = sa.select(sa.func.min(flag_tags.c.name)).where(mine, flag_tags.c.name > found.c.name).scalar_subquery()
+    found = found.union_all(sa.select(successor).where(found.c.name.is_not(None)))
     return list(tx.scalars(sa.select(found.c.name).where(found.c.name.is_not(None)).order_by(found.c.name)))
 
 
 def owners_of_project(tx: Transaction, project_id: str) -> list[Owner]:
-    """Everybody who owns a flag of the project, by name."""
+    """The users and groups that own a flag of the project, in order of name."""
 
     def owning(kind: str, table: sa.Table) -> sa.Select[Any]:
         one = flag_owners.c.flag_id.in_(sa.select(flags.c.id).where(flags.c.project_id == project_id))
@@ -317,5 +320,5 @@ def owners_of_project(tx: Transaction, project_id: str) -> list[Owner]:
 
 
 def new_id() -> str:
-    """An id for a flag."""
+    """An id for a flag that is about to be inserted."""
     return str(uuid4())

@@ -1,4 +1,4 @@
-"""What one environment's applications are served, as far as it changed after some number; read in one go."""
+"""What changed in an environment after a number, as its applications are served it."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from flagpost.store.segments.segments import SegmentDefinition
 
 @dataclass(frozen=True, slots=True)
 class ChangedKeys:
-    """A segment that is made of keys, with all that are in it now."""
+    """A segment of keys, with all of its keys."""
 
     definition: SegmentDefinition
     keys: frozenset[str]
@@ -21,7 +21,7 @@ class ChangedKeys:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What changed after a number. `number` was the last one when reading began, so nothing up to it is missing."""
+    """What changed after a number. `number` is the last change that is included."""
 
     number: int
     flags: list[ChangedFlag]
@@ -31,7 +31,10 @@ class Changes:
 
 
 def read(tx: Transaction, project_id: str, environment_id: str, since: int) -> Changes:
-    """Everything that changed in an environment after this number; -1 for all of it."""
+    """Everything that changed in an environment after this number; all of the environment with -1.
+
+    It takes several queries: call it in one read transaction, which sees the state of one moment.
+    """
     number = change_log.numbers(tx, [environment_id]).get(environment_id, -1)
     flags = change_log.since(tx, environment_id, since)
     named = {set_id for flag in flags for set_id in flag.flag_set_ids}

@@ -1,8 +1,8 @@
-"""Flags that look as if they could be removed from the code: nobody asks for them, or everybody gets the same.
+"""Stale flags: no application evaluates them, or every evaluation gives one treatment. Their code can be removed.
 
-Both are said only of active flags that are older than the time that is looked at, were set up nowhere within it, and
-do not have the rollout status *Permanent*; and only once their project has had traffic for that long, because before
-nothing can be told from there being none.
+A flag is judged by a period that ends now. It can be stale only if it is active, older than the period, was not set up
+in any environment within it, and does not have the rollout status *Permanent*. Its project has to have had traffic for
+the whole period, because without any traffic nothing follows from a flag without.
 """
 
 from collections.abc import Collection
@@ -22,12 +22,12 @@ _SERVED = treatments_served.c
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
-    """Those of a project, judged by what has happened since a moment.
+class StaleFlags:
+    """The stale flags of a project, judged by what has happened since a moment.
 
-    `unused`: no traffic in any environment. `settled`: one and the same treatment in this environment, from before
-    that moment on. What SDKs only count has no treatment, and *control* is what they say before they are ready;
-    neither tells anything.
+    `unused`: no traffic in any environment. `settled`: one treatment in this environment, since before that moment.
+    Impressions that an SDK only counts have no treatment, and *control* is what SDKs answer before they are ready, so
+    neither counts as a treatment.
     """
 
     project_id: str
@@ -35,13 +35,13 @@ class Candidates:
     since: int
 
     def condition(self, kind: Kind) -> Condition:
-        """That a flag of the project is one of this kind."""
+        """The condition that a flag of the project is stale, of this kind."""
         shown = {"unused": self._unused(), "settled": self._settled()}
         either = sa.or_(*shown.values()) if kind == "any" else shown[kind]
         return sa.and_(self._old_enough(), either)
 
     def marks(self, tx: Transaction, flag_ids: Collection[str]) -> dict[str, str]:
-        """Those of these flags that are candidates, each with its only treatment; empty where there is no traffic."""
+        """The stale ones of these flags, each with its only treatment; empty for a flag without traffic."""
         only = sa.select(sa.func.max(_SERVED.treatment)).where(self._named()).scalar_subquery()
         shown = sa.case((self._unused(), ""), else_=only)
         query = sa.select(flags.c.id, shown.label("treatment")).where(flags.c.id.in_(flag_ids))
@@ -66,7 +66,7 @@ class Candidates:
         return ~sa.exists().where(_SERVED.flag_id == flags.c.id, _SERVED.last_at > self.since)
 
     def _named(self) -> Condition:
-        """Treatments that were served in this environment in that time."""
+        """The condition of a treatment that was served in this environment within the period."""
         return sa.and_(
             _SERVED.flag_id == flags.c.id,
             _SERVED.environment_id == self.environment_id,

@@ -42,6 +42,16 @@ class Credentials:
         return self.api_token is not None and not self.api_refusal
 
 
+@dataclass(frozen=True, slots=True)
+class NewCredentials:
+    """OAuth credentials as an admin entered them, for the site that they work at. The secret is encrypted."""
+
+    site_url: str
+    cloud_id: str
+    client_id: str
+    client_secret: bytes
+
+
 _COLUMNS = [jira_credentials.c[field.name] for field in fields(Credentials)]
 
 
@@ -60,27 +70,17 @@ def _find(tx: Transaction, condition: Condition) -> Credentials | None:
     return Credentials(*row) if row else None
 
 
-def save(
-    tx: Transaction,
-    account_id: str,
-    *,
-    site_url: str,
-    cloud_id: str,
-    client_id: str,
-    client_secret: bytes,
-    now: int,
-    by: str,
-) -> Credentials:
+def save(tx: Transaction, account_id: str, new: NewCredentials, now: int, by: str) -> Credentials:
     """Store credentials in place of the account's earlier ones, and return them.
 
     Where they are for the same site, the API token and the webhook stay.
     """
-    values: dict[str, Any] = {"site_url": site_url, "client_id": client_id, "client_secret": client_secret}
-    values |= {"cloud_id": cloud_id, "created_at": now, "created_by": by, "delete_refusal": None}
+    values: dict[str, Any] = {one.name: getattr(new, one.name) for one in fields(NewCredentials)}
+    values |= {"created_at": now, "created_by": by, "delete_refusal": None}
     accounts.lock(tx, account_id)
     old = of_account(tx, account_id)
-    if old and old.cloud_id == cloud_id:
-        move(tx, account_id, old.site_url, site_url)
+    if old and old.cloud_id == new.cloud_id:
+        move(tx, account_id, old.site_url, new.site_url)
         update(tx, old.id, **values)
     else:
         delete(tx, account_id)

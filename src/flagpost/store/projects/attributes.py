@@ -1,4 +1,4 @@
-"""Attributes of traffic types, and what is known of single keys: identities."""
+"""Attributes of traffic types, and identities: the attribute values that are stored for single keys."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ from flagpost.store.schema.targeting import attributes, identities
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """Something that applications tell of a key, by the name they tell it under (`id`)."""
+    """A value that applications send about a key. `id` is the name under which they send it."""
 
     traffic_type_id: str
     id: str
@@ -25,7 +25,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What is known of a key in an environment: values by the attribute's id."""
+    """The attribute values of a key in an environment, by the attribute's id."""
 
     traffic_type_id: str
     environment_id: str
@@ -40,7 +40,7 @@ _IDENTITY = ("traffic_type_id", "environment_id", "key")
 def list_attributes(
     tx: Transaction, traffic_type_id: str, prefix: str = "", after: str = "", limit: int | None = None
 ) -> list[Attribute]:
-    """A traffic type's attributes by id, those after `after` whose id or name starts with `prefix`."""
+    """A traffic type's attributes with an id or name that starts with `prefix`, in order of id, after `after`."""
     query = sa.select(attributes).where(attributes.c.traffic_type_id == traffic_type_id, attributes.c.id > after)
     if prefix:
         columns = (sa.func.lower(attributes.c.id), sa.func.lower(attributes.c.display_name))
@@ -49,14 +49,14 @@ def list_attributes(
 
 
 def find_attribute(tx: Transaction, traffic_type_id: str, attribute_id: str) -> Attribute | None:
-    """One attribute, by what applications call it."""
+    """The attribute with this id."""
     mine = (attributes.c.traffic_type_id == traffic_type_id) & (attributes.c.id == attribute_id)
     row = tx.execute(sa.select(attributes).where(mine)).first()
     return Attribute(*row) if row else None
 
 
 def put_attributes(tx: Transaction, many: Sequence[Attribute]) -> None:
-    """Write attributes, over those that are there."""
+    """Insert attributes, or replace those with the same id."""
     new = insert_or(tx, attributes)
     changed = {one.name: new.excluded[one.name] for one in attributes.c if not one.primary_key}
     query = new.on_conflict_do_update(index_elements=["traffic_type_id", "id"], set_=changed)
@@ -65,7 +65,7 @@ def put_attributes(tx: Transaction, many: Sequence[Attribute]) -> None:
 
 
 def delete_attribute(tx: Transaction, attribute: Attribute) -> None:
-    """Remove an attribute; values of it that identities have stay."""
+    """Delete an attribute. The identities keep their values of it."""
     mine = (attributes.c.traffic_type_id == attribute.traffic_type_id) & (attributes.c.id == attribute.id)
     tx.execute(sa.delete(attributes).where(mine))
 
@@ -73,14 +73,14 @@ def delete_attribute(tx: Transaction, attribute: Attribute) -> None:
 def find_identities(
     tx: Transaction, traffic_type_id: str, environment_id: str, keys: Collection[str]
 ) -> dict[str, Identity]:
-    """What is known of these keys, by key."""
+    """The identities of these keys, by key."""
     here = (identities.c.traffic_type_id == traffic_type_id) & (identities.c.environment_id == environment_id)
     rows = tx.execute(sa.select(identities).where(here, identities.c.key.in_(list(keys))))
     return {row.key: Identity(*row) for row in rows}
 
 
 def put_identities(tx: Transaction, many: Sequence[Identity]) -> None:
-    """Write identities, over those that are there."""
+    """Insert identities, or replace those with the same key."""
     new = insert_or(tx, identities)
     changed = {name: new.excluded[name] for name in ("attribute_values", "updated_at")}
     query = new.on_conflict_do_update(index_elements=list(_IDENTITY), set_=changed)
@@ -93,6 +93,6 @@ def put_identities(tx: Transaction, many: Sequence[Identity]) -> None:
 
 
 def delete_identity(tx: Transaction, traffic_type_id: str, environment_id: str, key: str) -> bool:
-    """Forget a key; whether anything was known of it."""
+    """Delete the identity of a key; False where there was none."""
     here = (identities.c.traffic_type_id == traffic_type_id) & (identities.c.environment_id == environment_id)
     return tx.execute(sa.delete(identities).where(here, identities.c.key == key)).rowcount == 1

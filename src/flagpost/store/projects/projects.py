@@ -1,4 +1,4 @@
-"""Projects, and what every flag of one shares: environments, traffic types, rollout statuses, view permissions."""
+"""Projects, and what all flags of a project share: environments, traffic types, rollout statuses, view permissions."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -27,7 +27,7 @@ from flagpost.store.schema.core import (
 #: Split's labels, in the order a flag goes through them.
 ROLLOUT_STATUSES = (
     ("Pre-Production", "Not in production yet", "grey"),
-    ("0% in Production", "In production, and nobody gets it", "grey"),
+    ("0% in Production", "In production, served to no key", "grey"),
     ("Killed", "Switched off", "red"),
     ("Internal Testing", "Only the team gets it", "blue"),
     ("External Beta", "Some customers get it", "blue"),
@@ -40,7 +40,7 @@ ROLLOUT_STATUSES = (
 
 
 def visible_to(account_id: str, grantees: Collection[str] | None, only: str | None = None) -> Condition:
-    """The condition that a project of this account can be seen by one who has these ids; None sees all.
+    """The condition that a project of this account is visible to an actor with these ids; to every actor where None.
 
     `only` is the id of the one project that a key is bound to.
     """
@@ -68,7 +68,7 @@ _FIND = (
 
 
 def find(tx: Transaction, account_id: str, ref: str) -> Project | None:
-    """The project with this id or name, an id first, whoever may see it."""
+    """The project with this id or name, an id first, whether or not an actor may see it."""
     row = tx.execute(_FIND, {"account_id": account_id, "ref": ref}).first()
     return rows.project(row) if row else None
 
@@ -81,7 +81,7 @@ def lock(tx: Transaction, project_id: str, strength: Lock = Lock.CHANGE) -> Proj
 
 
 def is_granted(tx: Transaction, project_id: str, grantees: Collection[str]) -> bool:
-    """Whether one who has these ids is listed as a viewer of a restricted project."""
+    """Whether an actor with these ids may view a restricted project."""
     listed = project_grants.c.project_id == project_id, project_grants.c.grantee_id.in_(list(grantees))
     return bool(tx.scalar(sa.select(sa.exists().where(*listed))))
 
@@ -89,7 +89,7 @@ def is_granted(tx: Transaction, project_id: str, grantees: Collection[str]) -> b
 def page(
     tx: Transaction, condition: Condition, name: str | None, name_op: str, offset: int, limit: int
 ) -> Page[Project]:
-    """Projects by name; `name_op` is IS, STARTS_WITH or CONTAINS."""
+    """Projects in order of name. `name_op` compares with `name`: IS, STARTS_WITH or CONTAINS."""
     if name is not None:
         column, wanted = sa.func.lower(projects.c.name), name.lower()
         by_name = projects.c.name == name
@@ -104,7 +104,7 @@ def page(
 
 
 def list_by_id(tx: Transaction, condition: Condition, ids: Sequence[str]) -> list[Project]:
-    """Those of these projects that fulfil the condition, by name."""
+    """The projects with these ids that fulfil the condition, in order of name."""
     query = sa.select(*rows.PROJECT).where(condition, projects.c.id.in_(ids)).order_by(projects.c.name)
     return [rows.project(row) for row in tx.execute(query)]
 
@@ -116,7 +116,7 @@ def name_is_taken(tx: Transaction, account_id: str, name: str) -> bool:
 
 
 def insert(tx: Transaction, account_id: str, name: str, requires_title_and_comments: bool, now: int) -> Project:
-    """A new project, with Split's rollout statuses and nothing else in it."""
+    """Insert a project with Split's rollout statuses and nothing else in it."""
     project = Project(str(uuid4()), account_id, name, requires_title_and_comments, False, now)
     tx.execute(
         sa.insert(projects).values(
@@ -141,13 +141,13 @@ def update(tx: Transaction, project_id: str, **values: Any) -> None:
 
 
 def delete(tx: Transaction, project_id: str) -> None:
-    """Remove a project and everything in it."""
+    """Delete a project and everything in it."""
     tx.execute(sa.delete(flags).where(flags.c.project_id == project_id))
     tx.execute(sa.delete(projects).where(projects.c.id == project_id))
 
 
 def count_flags(tx: Transaction, project_id: str) -> int:
-    """How many flags a project has, archived ones too."""
+    """How many flags a project has, active and archived."""
     return tx.scalar(sa.select(sa.func.count()).select_from(flags).where(flags.c.project_id == project_id)) or 0
 
 
@@ -155,14 +155,14 @@ def count_flags(tx: Transaction, project_id: str) -> int:
 
 
 def list_environments(tx: Transaction, project_id: str) -> list[Environment]:
-    """Production ones last, otherwise by name."""
+    """A project's environments in order of name, those for production last."""
     query = sa.select(*rows.ENVIRONMENT).where(environments.c.project_id == project_id)
     found = tx.execute(query.order_by(environments.c.production, environments.c.name))
     return [rows.environment(row) for row in found]
 
 
 def environments_of(tx: Transaction, project_ids: Collection[str]) -> dict[str, list[Environment]]:
-    """The environments of these projects by the project's id, production ones last, otherwise by name."""
+    """The environments of these projects by the project's id, in order of name, those for production last."""
     found: dict[str, list[Environment]] = {id: [] for id in project_ids}
     query = sa.select(*rows.ENVIRONMENT).where(environments.c.project_id.in_(list(project_ids)))
     for row in tx.execute(query.order_by(environments.c.production, environments.c.name)):
@@ -205,7 +205,7 @@ def insert_environment(
     permissions: dict[str, Any],
     now: int,
 ) -> Environment:
-    """A new environment."""
+    """Insert an environment."""
     environment = Environment(str(uuid4()), project_id, name, production, jira_type, permissions, now)
     tx.execute(
         sa.insert(environments).values(
@@ -227,7 +227,7 @@ def update_environment(tx: Transaction, environment_id: str, **values: Any) -> N
 
 
 def delete_environment(tx: Transaction, environment_id: str) -> None:
-    """Remove an environment and the definitions in it."""
+    """Delete an environment and the definitions in it."""
     tx.execute(sa.delete(environments).where(environments.c.id == environment_id))
 
 
@@ -241,7 +241,7 @@ def count_definitions(tx: Transaction, environment_id: str) -> int:
 
 
 def list_traffic_types(tx: Transaction, project_id: str) -> list[TrafficType]:
-    """By name."""
+    """A project's traffic types, in order of name."""
     query = sa.select(*rows.TRAFFIC_TYPE).where(traffic_types.c.project_id == project_id)
     return [rows.traffic_type(row) for row in tx.execute(query.order_by(traffic_types.c.name))]
 
@@ -269,24 +269,24 @@ def find_visible_traffic_type(tx: Transaction, condition: Condition, ref: str) -
 
 
 def insert_traffic_type(tx: Transaction, project_id: str, name: str, now: int) -> TrafficType:
-    """A new traffic type."""
+    """Insert a traffic type."""
     new = TrafficType(str(uuid4()), project_id, name, None)
     tx.execute(sa.insert(traffic_types).values(id=new.id, project_id=project_id, name=name, created_at=now))
     return new
 
 
 def traffic_type_is_used(tx: Transaction, traffic_type_id: str) -> bool:
-    """Whether any flag is for it."""
+    """Whether any flag has this traffic type."""
     return bool(tx.scalar(sa.select(sa.exists().where(flags.c.traffic_type_id == traffic_type_id))))
 
 
 def delete_traffic_type(tx: Transaction, traffic_type_id: str) -> None:
-    """Remove a traffic type that no flag is for."""
+    """Delete a traffic type, which no flag may have."""
     tx.execute(sa.delete(traffic_types).where(traffic_types.c.id == traffic_type_id))
 
 
 def list_rollout_statuses(tx: Transaction, project_id: str) -> list[RolloutStatus]:
-    """In the order a flag goes through them."""
+    """A project's rollout statuses, in the order in which a flag goes through them."""
     query = sa.select(*rows.ROLLOUT_STATUS).where(rollout_statuses.c.project_id == project_id)
     found = tx.execute(query.order_by(rollout_statuses.c.position))
     return [rows.rollout_status(row) for row in found]
@@ -312,7 +312,7 @@ def find_rollout_status(tx: Transaction, project_id: str, ref: str | None) -> Ro
 
 
 def list_grants(tx: Transaction, project_id: str) -> list[Owner]:
-    """Who may view a restricted project, by name."""
+    """The users, groups and keys that may view a restricted project, in order of name."""
     named = sa.union_all(
         sa.select(users.c.id, users.c.name),
         sa.select(groups.c.id, groups.c.name),
@@ -328,7 +328,7 @@ def list_grants(tx: Transaction, project_id: str) -> list[Owner]:
 
 
 def replace_grants(tx: Transaction, project_id: str, grants: Iterable[tuple[str, str]]) -> None:
-    """Exactly these, each a type and an id, may view the project."""
+    """Let exactly these (each a type and an id) view the project."""
     tx.execute(sa.delete(project_grants).where(project_grants.c.project_id == project_id))
     new = [{"project_id": project_id, "grantee_type": kind, "grantee_id": id} for kind, id in dict.fromkeys(grants)]
     if new:

@@ -1,4 +1,4 @@
-"""The tables of change requests, and of what is said about them."""
+"""The tables of change requests and of the comments on them."""
 
 import sqlalchemy as sa
 

@@ -225,7 +225,7 @@ definitions = sa.Table(
     sa.Index(None, "environment_id", "killed"),
 )
 # What each definition refers to, so that it can be found by that: an index of `body` and `flag_set_ids`, written with
-# them (`store.flags.dependencies`). By name, as the definition has it: a flag that is deleted and made again is meant.
+# them (`store.flags.dependencies`). By name, as a definition has it: it also means a flag of that name created later.
 definition_dependencies = sa.Table(
     "definition_dependencies",
     metadata,
@@ -246,8 +246,8 @@ flag_changes = sa.Table(
     sa.Index(None, "environment_id", "change_number"),
 )
 # Traffic ----------------------------------------------------------------------------------------------------------
-# No foreign keys: a flag that goes while its traffic is written would make a whole batch fail. Rows of what is gone are
-# found by nobody, and go with age as all others do. See `store.flags.impressions`.
+# No foreign keys: a flag that is deleted while its traffic is written would make a whole batch fail. Rows of deleted
+# flags are never read, and are deleted by age like all others. See `store.flags.impressions`.
 
 impression_sums = sa.Table(
     "impression_sums",
@@ -270,7 +270,7 @@ treatments_served = sa.Table(
     sa.Index(None, "environment_id", "first_at"),
     sa.Index(None, "last_at"),
 )
-# Flags whose impressions somebody is looking at as they come, and the newest of these.
+# Flags whose live tail is open in a browser, and their newest impressions.
 watched_flags = sa.Table(
     "watched_flags",
     metadata,
@@ -297,7 +297,7 @@ audit_entries = sa.Table(
     metadata,
     sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
     reference("account_id", "accounts"),
-    # No foreign keys from here on: the log outlives what it speaks of.
+    # No foreign keys from here on: the log outlives its objects.
     sa.Column("project_id", Id),
     sa.Column("environment_id", Id),
     sa.Column("object_type", sa.String(30), nullable=False),  # flag, definition, project, environment, user, …

@@ -189,7 +189,7 @@ used_invocation_tokens = sa.Table(
     sa.Column("id", sa.String(255), primary_key=True),  # the `jti` of an invocation token: none is accepted twice
     sa.Column("expires_at", sa.BigInteger, nullable=False, index=True),
 )
-# Requests to remove all flags of a project, or of the account, from Jira, and what reading back afterwards showed.
+# Requests to remove all flags of a project, or of the account, from Jira, and what the comparison afterwards showed.
 jira_removals = sa.Table(
     "jira_removals",
     metadata,
@@ -200,7 +200,7 @@ jira_removals = sa.Table(
     time_column("requested_at"),
     sa.Column("requested_by", Name, nullable=False),
     sa.Column("flags", sa.Integer, nullable=False),  # how many Jira may have held
-    sa.Column("sample", sa.JSON, nullable=False),  # ids of flags that Jira showed before; they are read back
+    sa.Column("sample", sa.JSON, nullable=False),  # ids of flags that Jira showed before; these are compared
     time_column("swept_at", nullable=True),  # when deletion by properties was tried
     sa.Column("outcome", sa.String(20)),  # None while it runs; gone, unproven, left
     sa.Column("message", sa.Text, nullable=False, server_default=""),

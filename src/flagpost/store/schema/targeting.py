@@ -1,22 +1,22 @@
-"""The tables of what definitions target by: segments and their keys, flag sets, attributes and identities.
+"""The tables for targeting: segments and their keys, flag sets, attributes and identities.
 
 Nothing of a segment is ever deleted while its project stands. SDKs ask what has changed *since* a number they have
-seen, so a key, a segment in an environment, and a segment itself that were taken away stay as rows that say so, and
-come to life again when they are added again.
+seen, so keys, definitions of segments, and segments that were removed stay as rows that say so. Adding one again uses
+its row.
 
-Not even removals of years ago are forgotten. Split's protocol has no word for *begin anew*: an SDK that has a segment
+Removals of years ago are kept too. Split's protocol has no word for *begin again*: an SDK that has a segment
 takes `added` and `removed` for changes of what it has. An answer with `till` -1 has Python's ask from the beginning and
 replace what it has (`splitio.sync.segment`), but JavaScript's add to it (`splitio-commons`, `SegmentsCacheInMemory`).
-An application that ran without a connection for longer than removals are kept would go on counting somebody in who was
-taken out, until it is restarted, and nobody would notice. A row of some 250 bytes is the smaller harm.
+An application that was offline for longer than removals are kept would keep a removed key in its segment until it is
+restarted, and no error would show it. A row of some 250 bytes is the smaller harm.
 """
 
 import sqlalchemy as sa
 
 from flagpost.store.schema.core import Id, Name, id_column, metadata, reference, time_column
 
-change_numbers = sa.Table(
-    "change_numbers",
+change_sequence = sa.Table(
+    "change_sequence",
     metadata,
     sa.Column("environment_id", Id, sa.ForeignKey("environments.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("last", sa.BigInteger, nullable=False),
@@ -60,9 +60,9 @@ segment_keys = sa.Table(
     sa.Column("change_number", sa.BigInteger, nullable=False),
     sa.Index(None, "definition_id", "change_number"),
 )
-# Of flags that came from Split with their seeds; those of all others follow from their ids (`flags.bucketing`).
-carried_seeds = sa.Table(
-    "carried_seeds",
+# The seeds of flags that were imported from Split; those of all others follow from their ids (`flags.bucketing`).
+seed_overrides = sa.Table(
+    "seed_overrides",
     metadata,
     sa.Column("flag_id", Id, sa.ForeignKey("flags.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("environment_id", Id, sa.ForeignKey("environments.id", ondelete="CASCADE"), primary_key=True),

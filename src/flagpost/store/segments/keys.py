@@ -1,4 +1,4 @@
-"""The keys of a segment in an environment, up to a hundred thousand, and what SDKs ask about them."""
+"""The keys of a segment in an environment, up to a hundred thousand, and their changes, for SDKs."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _IN = segment_keys.c.removed.is_(sa.false())
 
 @dataclass(frozen=True, slots=True)
 class KeyChanges:
-    """What became of a segment's keys after some number; `number` is that of the last change."""
+    """How a segment's keys changed after a number. `number` is that of the last change."""
 
     added: list[str]
     removed: list[str]
@@ -24,7 +24,7 @@ class KeyChanges:
 
 
 def page(tx: Transaction, definition_id: str, text: str, offset: int, limit: int) -> Page[str]:
-    """Keys that contain `text`, in order."""
+    """The keys of a segment that contain `text`, in order."""
     wanted = _IN & (segment_keys.c.definition_id == definition_id)
     if text:
         wanted = wanted & segment_keys.c.key.contains(text, autoescape=True)
@@ -34,14 +34,14 @@ def page(tx: Transaction, definition_id: str, text: str, offset: int, limit: int
 
 
 def present(tx: Transaction, definition_id: str) -> set[str]:
-    """All keys that are in it."""
+    """All keys of a segment."""
     return set(tx.scalars(sa.select(segment_keys.c.key).where(_IN, segment_keys.c.definition_id == definition_id)))
 
 
 def change(
     tx: Transaction, definition: SegmentDefinition, added: Collection[str], removed: Collection[str], by: str, now: int
 ) -> None:
-    """Put keys in that are not there, and take out others that are. The caller holds the definition's lock."""
+    """Add keys that a segment does not have, and remove keys that it has. The caller holds the definition's lock."""
     count = definition.key_count + len(added) - len(removed)
     number = change_definition(tx, definition, by, now, key_count=count)
     new = insert_or(tx, segment_keys)
@@ -64,7 +64,7 @@ def _parts(keys: Collection[str]) -> Iterator[list[str]]:
 
 
 def changed_since(tx: Transaction, definition: SegmentDefinition, since: int) -> KeyChanges:
-    """The keys that were added and removed after this number; with -1, those that are in it."""
+    """The keys that were added and removed after this number; all keys with -1."""
     mine = (segment_keys.c.definition_id == definition.id) & (segment_keys.c.change_number > since)
     if since < 0:
         mine = mine & _IN

@@ -1,7 +1,7 @@
-"""Segments of a project, and what each is in an environment. Their keys have a module of their own.
+"""Segments of a project, and their definitions in environments. Their keys have a module of their own.
 
-A segment that is removed stays as a row with `removed_at`, see `targeting_tables`; nothing here but
-`changed_since` shows one.
+A segment that is removed stays as a row with `removed_at` (`store.schema.targeting` says why). Only `changed_since`
+returns such rows.
 """
 
 from collections.abc import Collection, Sequence
@@ -23,7 +23,7 @@ from flagpost.store.schema.targeting import segment_definitions, segments
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A named part of a traffic type's keys. What is in it is said for each environment."""
+    """A named part of a traffic type's keys. It has a definition in each environment that it belongs to."""
 
     id: str
     project_id: str
@@ -36,7 +36,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class SegmentDefinition:
-    """A segment in one environment. `body` is of a rule-based one; `key_count` of one made of keys.
+    """A segment in one environment. A rule-based one has a `body`; one of keys has a `key_count`.
 
     `change_number` is that of its last change of any kind, a key's too. `removed` ones are shown to SDKs only.
     """
@@ -117,7 +117,7 @@ def _definition(row: Any) -> SegmentDefinition:
 def page(
     tx: Transaction, project_id: str, kinds: Collection[SegmentKind], text: str, offset: int, limit: int
 ) -> Page[Segment]:
-    """A project's segments of these kinds whose name contains `text`, by name."""
+    """A project's segments of these kinds whose name contains `text`, in order of name."""
     wanted = _HERE & (segments.c.project_id == project_id) & segments.c.kind.in_([kind.value for kind in kinds])
     if text:
         wanted = wanted & sa.func.lower(segments.c.name).contains(text.lower(), autoescape=True)
@@ -146,7 +146,7 @@ def lock(tx: Transaction, project_id: str, ref: str, strength: Lock = Lock.CHANG
 def insert(
     tx: Transaction, project_id: str, name: str, kind: SegmentKind, traffic_type_id: str, description: str, now: int
 ) -> Segment:
-    """A new segment, in no environment yet; one of this name that was removed comes back as this one."""
+    """Insert a segment that belongs to no environment. A removed segment of this name becomes the new one."""
     values = {"kind": kind.value, "traffic_type_id": traffic_type_id, "description": description, "created_at": now}
     gone = (segments.c.project_id == project_id) & (segments.c.name == name)
     if not tx.execute(sa.update(segments).where(gone).values(**values, removed_at=None)).rowcount:
@@ -157,17 +157,17 @@ def insert(
 
 
 def update(tx: Transaction, segment_id: str, description: str) -> None:
-    """Describe a segment anew."""
+    """Replace the description of a segment."""
     tx.execute(sa.update(segments).where(segments.c.id == segment_id).values(description=description))
 
 
 def remove(tx: Transaction, segment_id: str, now: int) -> None:
-    """Take a segment away that is in no environment any more."""
+    """Mark a segment as removed. It must not belong to any environment."""
     tx.execute(sa.update(segments).where(segments.c.id == segment_id).values(removed_at=now))
 
 
 def traffic_type_is_used(tx: Transaction, traffic_type_id: str) -> bool:
-    """Whether any segment is for it."""
+    """Whether any segment has this traffic type."""
     return bool(tx.scalar(sa.select(sa.exists().where(_HERE, segments.c.traffic_type_id == traffic_type_id))))
 
 
@@ -177,7 +177,7 @@ def traffic_type_is_used(tx: Transaction, traffic_type_id: str) -> bool:
 def definitions_page(
     tx: Transaction, environment_id: str, kinds: Collection[SegmentKind], offset: int, limit: int
 ) -> Page[SegmentDefinition]:
-    """The segments of these kinds that are in an environment, by name."""
+    """The segments of these kinds in an environment, in order of name."""
     wanted = _THERE & (segment_definitions.c.environment_id == environment_id)
     wanted = wanted & segments.c.kind.in_([kind.value for kind in kinds])
     count = sa.select(sa.func.count()).select_from(segment_definitions.join(segments)).where(wanted)
@@ -186,7 +186,7 @@ def definitions_page(
 
 
 def definitions_of(tx: Transaction, segment_id: str) -> list[SegmentDefinition]:
-    """What a segment is, in each environment it is in, by the environment's name."""
+    """A segment's definitions, in order of the environments' names."""
     query = _DEFINITION.where(_THERE, segments.c.id == segment_id).order_by(environments.c.name)
     return [_definition(row) for row in tx.execute(query)]
 
@@ -211,29 +211,29 @@ def lock_definition(
 
 
 def kinds_of(tx: Transaction, environment_id: str, names: Collection[str]) -> dict[str, SegmentKind]:
-    """Of what kind those of these segments are that are in an environment, by name."""
+    """The kinds of the segments with these names in an environment, by name."""
     here = _THERE & (segment_definitions.c.environment_id == environment_id) & segments.c.name.in_(list(names))
     query = sa.select(segments.c.name, segments.c.kind).select_from(segments.join(segment_definitions)).where(here)
     return {row.name: SegmentKind(row.kind) for row in tx.execute(query)}
 
 
-def kept_names(tx: Transaction, environment_id: str, names: Collection[str]) -> dict[str, SegmentDefinition]:
-    """Those of these segments that are in an environment, by name, kept from being removed until the commit.
+def lock_named(tx: Transaction, environment_id: str, names: Collection[str]) -> dict[str, SegmentDefinition]:
+    """The segments with these names in an environment, by name, for a definition that is to name them.
 
-    A definition that names a segment and is saved while that segment is removed must lose, or the removal must: the
-    two meet at this row's lock (PostgreSQL: FOR SHARE here, FOR UPDATE there; SQLite has one writer).
+    None of them is removed before the commit (`store.locks`): removing one takes a stronger lock of the same row, so
+    the removal or the save comes first, and the other one sees it.
     """
-    if not names:
-        return {}
     here = _THERE & (segment_definitions.c.environment_id == environment_id) & segments.c.name.in_(list(names))
-    found = tx.execute(_DEFINITION.where(here).with_for_update(read=True, of=segment_definitions))
+    ids = sa.select(segment_definitions.c.id).join_from(segment_definitions, segments).where(here)
+    take(tx, segment_definitions, list(tx.scalars(ids)) if names else (), Lock.SHARE)
+    found = tx.execute(_DEFINITION.where(here)) if names else ()
     return {row.name: _definition(row) for row in found}
 
 
 def add_definition(
     tx: Transaction, segment: Segment, environment_id: str, body: dict[str, Any] | None, by: str, now: int
 ) -> None:
-    """Put a segment into an environment, empty. The caller holds the segment."""
+    """Give a segment a definition in an environment, without keys. The caller holds the segment's lock."""
     table = segment_definitions
     here = (table.c.segment_id == segment.id) & (table.c.environment_id == environment_id)
     removed: str | None = tx.scalar(sa.select(table.c.id).where(here))
@@ -249,7 +249,7 @@ def add_definition(
 
 
 def change_definition(tx: Transaction, definition: SegmentDefinition, by: str, now: int, **values: Any) -> int:
-    """Set columns of a segment in an environment; the number of this change."""
+    """Set columns of a segment's definition. Returns the number of this change."""
     number = next_change_number(tx, definition.environment_id, now)
     changed = {"updated_at": now, "updated_by": by, "change_number": number, **values}
     tx.execute(sa.update(segment_definitions).where(segment_definitions.c.id == definition.id).values(changed))
@@ -257,13 +257,13 @@ def change_definition(tx: Transaction, definition: SegmentDefinition, by: str, n
 
 
 def changed_since(tx: Transaction, environment_id: str, kind: SegmentKind, since: int) -> Sequence[SegmentDefinition]:
-    """For SDKs: the segments of a kind that changed in an environment after this number, removed ones too."""
+    """The segments of a kind that changed in an environment after this number, removed ones too, for SDKs."""
     wanted = (segment_definitions.c.environment_id == environment_id) & (segments.c.kind == kind.value)
     query = _DEFINITION.where(wanted, segment_definitions.c.change_number > since)
     return [_definition(row) for row in tx.execute(query.order_by(segment_definitions.c.change_number))]
 
 
-# Who names a segment ----------------------------------------------------------------------------------------------
+# Rule-based segments ----------------------------------------------------------------------------------------------
 
 
 def rule_based_in(tx: Transaction, environment_id: str) -> list[SegmentDefinition]:

@@ -7,6 +7,7 @@ from fastapi.responses import Response
 
 from flagpost.actions.accounts import api_keys, pages
 from flagpost.errors import FlagpostError
+from flagpost.store.records import ApiKey
 from flagpost.web.console.admin import render_settings
 from flagpost.web.console.page import Console, Form, form_text, redirect
 
@@ -40,9 +41,19 @@ def _keys(
         kinds=_KINDS,
         roles=[(role, role) for role in api_keys.ROLES],
         scopes=scopes,
+        scope_of={one.id: _scope(one, page) for one in page.keys},
         lifetimes=_LIFETIMES,
         typed=typed or dict.fromkeys(_FIELDS, ""),
     )
+
+
+def _scope(key: ApiKey, page: pages.ApiKeysPage) -> str:
+    """The scope of a key in words; a project that the admin cannot see, or that was deleted, has no name."""
+    if key.project_id is None:
+        return "Everything"
+    project = next((one.name for one in page.shell.projects if one.id == key.project_id), "Another project")
+    places = [at.name for at in page.environments.get(key.project_id, ()) if at.id in key.environment_ids]
+    return f"{project} · {', '.join(places)}" if places else project
 
 
 @router.post("")

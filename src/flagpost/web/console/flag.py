@@ -113,7 +113,7 @@ def log_tab(console: Console, at: FlagAt) -> Response:
 @router.post(FLAG + "/integrations/act")
 def act_on_jira(console: Console, at: FlagAt, form: Form) -> Response:
     """Resync a flag, or compare it with Jira, as the button says."""
-    act = resync.send_again if form_text(form, "act") == "resync" else reconciliation.ask_for_check
+    act = resync.start_resync if form_text(form, "act") == "resync" else reconciliation.request_reconciliation
     try:
         act(console.ctx, console.actor, at.project, at.flag)
     except FlagpostError as error:

@@ -26,7 +26,7 @@ def list_page(console: Console, project: str, offset: int = 0) -> Response:
     """The flags of a project: searched, filtered, sorted and paged."""
     params = {name: value for name, value in console.request.query_params.items() if value and name != "offset"}
     environment = params.get("environment")
-    query = FlagQuery(_filter(params), environment, _candidates(params), max(offset, 0), _FLAGS_A_PAGE)
+    query = FlagQuery(_filter(params), environment, _stale(params), max(offset, 0), _FLAGS_A_PAGE)
     page = pages.load_flag_list(console.ctx, console.actor, project, query)
     if page.environment and params.keys() & {"state", "removal"}:
         params |= {"environment": page.environment.id}
@@ -41,7 +41,7 @@ def list_page(console: Console, project: str, offset: int = 0) -> Response:
     )
 
 
-def _candidates(params: dict[str, str]) -> Kind | None:
+def _stale(params: dict[str, str]) -> Kind | None:
     wanted = params.get("removal")
     return wanted if wanted in ("any", "unused", "settled") else None  # type: ignore[return-value]
 

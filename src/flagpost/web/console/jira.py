@@ -59,7 +59,7 @@ def act(console: Console, form: Form) -> Response:
             case "grant":
                 integration.grant_project(*who, form_text(form, "project"))
             case "resync":
-                integration.resend(*who)
+                integration.resync_all(*who)
             case "remove":
                 integration.remove_integration(*who)
     except FlagpostError as error:

@@ -31,10 +31,10 @@ def act(console: Console, form: Form) -> Response:
     try:
         match form_text(form, "act"):
             case "compare":
-                reconciliation.ask_for_check(console.ctx, console.actor)
+                reconciliation.request_reconciliation(console.ctx, console.actor)
             case "resync":
                 part = (form_text(form, "project") or None, form_text(form, "flag") or None)
-                resync.send_again(console.ctx, console.actor, *part)
+                resync.start_resync(console.ctx, console.actor, *part)
             case "cancel":
                 resync.cancel(console.ctx, console.actor, form_text(form, "resync"))
     except FlagpostError as error:

@@ -19,7 +19,7 @@ Moment = Annotated[int | None, Query(ge=0, le=_LATEST)]
 @router.post("/jira/backfills", status_code=202)
 def send_again(ctx: Ctx, actor: KeyHolder, body: shapes.Covered) -> shapes.ShownBackfill:
     """Resync every connected flag, the flags of a project, or one flag: they are sent again."""
-    return shapes.shown_backfill(resync.send_again(ctx, actor, body.project, body.flag))
+    return shapes.shown_backfill(resync.start_resync(ctx, actor, body.project, body.flag))
 
 
 @router.get("/jira/backfills")
@@ -43,19 +43,19 @@ def cancel_backfill(ctx: Ctx, actor: KeyHolder, backfill: str) -> shapes.ShownBa
 @router.post("/jira/drift-checks", status_code=202)
 def ask_for_check(ctx: Ctx, actor: KeyHolder, body: shapes.FlagToCheck) -> shapes.ShownCheck:
     """Compare every flag, or one, with Jira, and repair what differs."""
-    return shapes.shown_check(reconciliation.ask_for_check(ctx, actor, body.project, body.flag))
+    return shapes.shown_check(reconciliation.request_reconciliation(ctx, actor, body.project, body.flag))
 
 
 @router.get("/jira/drift-checks")
 def list_checks(ctx: Ctx, actor: KeyHolder) -> shapes.Checks:
     """The last comparisons, and what they found."""
-    return shapes.Checks(checks=[shapes.shown_check(one) for one in reconciliation.list_checks(ctx, actor)])
+    return shapes.Checks(checks=[shapes.shown_check(one) for one in reconciliation.list_reconciliations(ctx, actor)])
 
 
 @router.get("/jira/drift-checks/{check}")
 def show_check(ctx: Ctx, actor: KeyHolder, check: str) -> shapes.ShownCheck:
     """The progress of a comparison, and what it found."""
-    return shapes.shown_check(reconciliation.get_check(ctx, actor, check))
+    return shapes.shown_check(reconciliation.get_reconciliation(ctx, actor, check))
 
 
 @dataclass(frozen=True, slots=True)

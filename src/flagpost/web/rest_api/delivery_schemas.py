@@ -3,7 +3,7 @@
 from pydantic import BaseModel, Field
 
 from flagpost.actions.jira.delivery_health import Health, LogPage
-from flagpost.actions.jira.reconciliation import CheckReport
+from flagpost.actions.jira.reconciliation import ReconciliationReport
 from flagpost.store.jira.delivery_log import Hour, LogEntry
 from flagpost.store.jira.reconciliations import Finding
 from flagpost.store.jira.resyncs import Progress
@@ -103,7 +103,7 @@ class Checks(BaseModel):
 
 
 class ShownPush(BaseModel):
-    """One delivery of a flag. `what`: sent, deleted, or farewell for a tombstone; `outcome`: accepted or refused.
+    """One delivery of a flag. `what`: sent, deleted or tombstone; `outcome`: accepted or refused.
 
     `enabled`, `default` and `rollout` are what was sent, null for a deletion; `issues`: for how many. `words`: Jira's
     message where it refused. `trace`: Atlassian's id of the answer. `waited_ms`: the time since the change.
@@ -199,9 +199,9 @@ def shown_backfill(progress: Progress) -> ShownBackfill:
     )
 
 
-def shown_check(report: CheckReport) -> ShownCheck:
+def shown_check(report: ReconciliationReport) -> ShownCheck:
     """A comparison as the API shows it."""
-    one = report.check
+    one = report.run
     return ShownCheck(
         id=one.id,
         kind=one.kind,
@@ -263,25 +263,25 @@ def shown_health(health: Health) -> ShownHealth:
     """The health of delivery as the API shows it."""
     waiting = [
         WaitingFlag(flag=one.flag_id, project=one.project_id, name=one.flag_name, since=one.pending_since)
-        for one in health.waiting
+        for one in health.pending
     ]
     refused = [
         RefusedFlag(
-            flag=one.push.flag_id,
-            project=one.push.project_id,
-            name=one.push.flag_name,
-            at=one.push.delivered_at,
-            words=one.push.refusal or "",
+            flag=one.entry.flag_id,
+            project=one.entry.project_id,
+            name=one.entry.flag_name,
+            at=one.entry.delivered_at,
+            words=one.entry.refusal or "",
             to_do=one.to_do,
-            trace=one.push.trace_id,
+            trace=one.entry.trace_id,
         )
         for one in health.refused
     ]
     return ShownHealth(
         state=health.state.state.value,
         reason=health.state.reason,
-        behind=health.state.behind,
-        waiting_since=health.waiting_since,
+        behind=health.state.pending,
+        waiting_since=health.pending_since,
         waiting=waiting,
         refused=health.state.refused_count,
         refused_flags=refused,

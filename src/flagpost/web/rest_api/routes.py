@@ -54,7 +54,7 @@ def remove(ctx: Ctx, actor: KeyHolder) -> Response:
 @router.post("/jira/integration/resend", status_code=202)
 def resend(ctx: Ctx, actor: KeyHolder) -> schemas.Integration:
     """Resync every connected flag; `backfill` shows the progress."""
-    return schemas.shown_integration(ctx, integration.resend(ctx, actor))
+    return schemas.shown_integration(ctx, integration.resync_all(ctx, actor))
 
 
 @router.post("/jira/integration/token", status_code=201)

@@ -167,7 +167,7 @@ def shown_project(one: ChosenProject) -> ShownProject:
 def shown_integration(ctx: Context, state: IntegrationState) -> Integration:
     """The integration as the API shows it."""
     site = state.site
-    latest = state.backfill
+    latest = state.resync
     backfill = None
     if latest and latest.resync.started_at is not None:
         of = latest.resync
@@ -179,7 +179,7 @@ def shown_integration(ctx: Context, state: IntegrationState) -> Integration:
         site=state.connected.site_url if state.connected else None,
         way=state.connected.auth_method if state.connected else None,
         moved_to=site.moved_to if site else None,
-        behind=state.behind,
+        behind=state.pending,
         refused=state.refused_count,
         refused_flags=[RefusedFlag(id=p.flag_id, name=p.flag_name, words=p.refusal or "") for p in state.refused],
         last_success=site.last_success_at if site else None,

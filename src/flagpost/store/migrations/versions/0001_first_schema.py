@@ -47,20 +47,20 @@ def upgrade() -> None:
     _create_sessions()
     _create_traffic_types()
     _create_attributes()
-    _create_change_numbers()
     _create_change_requests()
+    _create_change_sequence()
     _create_flag_changes()
     _create_flags()
     _create_identities()
     _create_jira_integrations()
     _create_segments()
-    _create_carried_seeds()
     _create_change_request_comments()
     _create_connections()
     _create_definitions()
     _create_flag_owners()
     _create_flag_tags()
     _create_jira_integration_projects()
+    _create_seed_overrides()
     _create_segment_definitions()
     _create_definition_dependencies()
     _create_segment_keys()
@@ -798,18 +798,6 @@ def _create_attributes() -> None:
     )
 
 
-def _create_change_numbers() -> None:
-    op.create_table(
-        "change_numbers",
-        sa.Column("environment_id", sa.String(length=64), nullable=False),
-        sa.Column("last", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["environment_id"], ["environments.id"], name=op.f("fk_change_numbers_environment_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("environment_id", name=op.f("pk_change_numbers")),
-    )
-
-
 def _create_change_requests() -> None:
     op.create_table(
         "change_requests",
@@ -865,6 +853,18 @@ def _create_change_requests() -> None:
         unique=True,
         sqlite_where=sa.text("status IN ('REQUESTED', 'SCHEDULE_REQUESTED', 'SCHEDULED')"),
         postgresql_where=sa.text("status IN ('REQUESTED', 'SCHEDULE_REQUESTED', 'SCHEDULED')"),
+    )
+
+
+def _create_change_sequence() -> None:
+    op.create_table(
+        "change_sequence",
+        sa.Column("environment_id", sa.String(length=64), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["environment_id"], ["environments.id"], name=op.f("fk_change_sequence_environment_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("environment_id", name=op.f("pk_change_sequence")),
     )
 
 
@@ -978,22 +978,6 @@ def _create_segments() -> None:
         sa.UniqueConstraint("project_id", "name", name=op.f("uq_segments_project_id_name")),
     )
     op.create_index(op.f("ix_segments_traffic_type_id"), "segments", ["traffic_type_id"], unique=False)
-
-
-def _create_carried_seeds() -> None:
-    op.create_table(
-        "carried_seeds",
-        sa.Column("flag_id", sa.String(length=64), nullable=False),
-        sa.Column("environment_id", sa.String(length=64), nullable=False),
-        sa.Column("shares", sa.Integer(), nullable=False),
-        sa.Column("exposure", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["environment_id"], ["environments.id"], name=op.f("fk_carried_seeds_environment_id"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(["flag_id"], ["flags.id"], name=op.f("fk_carried_seeds_flag_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("flag_id", "environment_id", name=op.f("pk_carried_seeds")),
-    )
-    op.create_index(op.f("ix_carried_seeds_environment_id"), "carried_seeds", ["environment_id"], unique=False)
 
 
 def _create_change_request_comments() -> None:
@@ -1117,6 +1101,22 @@ def _create_jira_integration_projects() -> None:
         ["environment_id"],
         unique=False,
     )
+
+
+def _create_seed_overrides() -> None:
+    op.create_table(
+        "seed_overrides",
+        sa.Column("flag_id", sa.String(length=64), nullable=False),
+        sa.Column("environment_id", sa.String(length=64), nullable=False),
+        sa.Column("shares", sa.Integer(), nullable=False),
+        sa.Column("exposure", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["environment_id"], ["environments.id"], name=op.f("fk_seed_overrides_environment_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["flag_id"], ["flags.id"], name=op.f("fk_seed_overrides_flag_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("flag_id", "environment_id", name=op.f("pk_seed_overrides")),
+    )
+    op.create_index(op.f("ix_seed_overrides_environment_id"), "seed_overrides", ["environment_id"], unique=False)
 
 
 def _create_segment_definitions() -> None:

@@ -25,7 +25,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 @contextmanager
 def server(answer: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """A server that reads a request and then does as it is told."""
+    """A server that reads a request, and then does what `answer` does."""
 
     def serve() -> None:
         while True:
