@@ -256,6 +256,15 @@ def test_two_processes_that_start_on_an_empty_database_make_one_account(
     ctx.db.close()
 
 
+def test_of_two_deletes_of_a_traffic_type_the_second_finds_none(race: Race) -> None:
+    kind = race.do(environments.create_traffic_type, "Shop", "visit").id
+    first, second = race.run(
+        lambda: race.do(environments.delete_traffic_type, kind), lambda: race.do(environments.delete_traffic_type, kind)
+    )
+    assert first is None
+    assert isinstance(second, NotFound)
+
+
 def _patch(field: str, value: Any) -> Patch:
     return Patch.model_validate([{"op": "replace", "path": f"/{field}", "value": value}])
 

@@ -153,14 +153,17 @@ def create_traffic_type(change: Change, project: str, name: str) -> TrafficType:
 def delete_traffic_type(change: Change, traffic_type: str) -> None:
     """Remove a traffic type, named by its id, that no flag and no segment is for.
 
-    The project is locked first; a new flag or segment holds it too, so none begins between the look and the removal.
+    The project is locked first, and the traffic type is read again: another change may have removed it meanwhile. A new
+    flag or segment holds the project too, so none begins between the look and the removal.
     """
     change.actor.require(Right.MANAGE_PROJECTS)
     tx = change.tx
-    old = projects.find_visible_traffic_type(tx, visible_projects(change.actor), traffic_type)
+    seen = projects.find_visible_traffic_type(tx, visible_projects(change.actor), traffic_type)
+    if seen is not None:
+        get_visible_project(tx, change.actor, seen.project_id, lock=Lock.CHANGE)
+    old = projects.find_traffic_type(tx, seen.project_id, seen.id) if seen else None
     if old is None:
         raise NotFound(f"Could not find the traffic type “{traffic_type}”.")
-    get_visible_project(tx, change.actor, old.project_id, lock=Lock.CHANGE)
     if projects.traffic_type_is_used(tx, old.id):
         raise Conflict(f"There are feature flags for “{old.name}”. Delete them first.")
     if segments.traffic_type_is_used(tx, old.id):
