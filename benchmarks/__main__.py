@@ -1,7 +1,7 @@
-"""`make bench`: every figure with its unit, and as a ratio to a floor that was measured in the same run.
+"""`make bench`: figures with their units, each beside a floor that was measured in the same run.
 
-Servers run on one core, the client and the sandbox on the other. Figures go to standard output as a table. Without
-names on the command line, all but `load` are measured, which has a table of its own and takes minutes.
+Servers run on one core, the client and the sandbox on the other. The table goes to standard output. Without names on
+the command line, all benchmarks run except `load`, which has a table of its own and takes minutes.
 """
 
 import os
@@ -11,13 +11,13 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.applications import bench_applications
-from benchmarks.back_fill import bench_back_fill
 from benchmarks.change import bench_change
 from benchmarks.evaluation import bench_evaluation
 from benchmarks.expressions import bench_expressions
 from benchmarks.impressions import bench_impressions
 from benchmarks.load.run import bench_load
 from benchmarks.pages import bench_pages, bench_start_up
+from benchmarks.resync import bench_resync
 from benchmarks.served import bench_served
 from benchmarks.stage import CLIENT_CORE, KEY, SECRET_KEY, on_core
 from benchmarks.table import HEAD, report
@@ -28,7 +28,7 @@ SECONDS = float(os.environ.get("FLAGPOST_BENCH_SECONDS", "5"))
 
 
 def fill(database: Path) -> None:
-    """Many connected flags in a new database."""
+    """Fill a new database with many connected flags."""
     print(f"Filling a database with {FLAGS} connected flags …", file=sys.stderr, flush=True)
     values = {"FLAGPOST_DATABASE_URL": f"sqlite:///{database}", "FLAGPOST_BOOTSTRAP_ADMIN_KEY": KEY}
     command = [sys.executable, "-m", "benchmarks.fill", str(FLAGS)]
@@ -36,9 +36,9 @@ def fill(database: Path) -> None:
 
 
 def measure(chosen: set[str], folder: Path) -> None:
-    """Those that are chosen, in a table."""
+    """Run the chosen benchmarks, and print a table."""
     database = folder / "many.db"
-    if chosen & {"back-fill", "pages", "start-up"}:
+    if chosen & {"resync", "pages", "start-up"}:
         fill(database)
     print(HEAD)
     if "evaluation" in chosen:
@@ -58,15 +58,15 @@ def measure(chosen: set[str], folder: Path) -> None:
         bench_pages(database, FLAGS)
     if "start-up" in chosen:
         bench_start_up(database)
-    if "back-fill" in chosen:
-        bench_back_fill(database)
+    if "resync" in chosen:
+        bench_resync(database)
 
 
 def main() -> None:
-    """Run all, or those named on the command line."""
+    """Run all benchmarks, or those named on the command line."""
     chosen = set(sys.argv[1:]) or {
         "change",
-        "back-fill",
+        "resync",
         "writes",
         "pages",
         "start-up",

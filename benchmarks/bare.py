@@ -1,4 +1,4 @@
-"""The floor that answers to applications are compared with: a Starlette route that sends the same bytes."""
+"""The floor for responses to applications: a Starlette route that sends the same bytes."""
 
 import sys
 from pathlib import Path

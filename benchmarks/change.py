@@ -1,4 +1,4 @@
-"""How long a change takes until Jira has it."""
+"""The time from a change until Jira has it."""
 
 import time
 from pathlib import Path
@@ -10,7 +10,7 @@ from benchmarks.jira import add_issues, bulk_requests, connect, settle
 from benchmarks.stage import Client, flagpost, p50, percentile, sandbox
 from benchmarks.table import report
 
-IN_TURN = 40  # flags that change one after the other, so that none is written more often than Jira allows
+IN_TURN = 40  # flags that change in turn, so that none is written more often than Jira allows
 DEFINITION = {
     "treatments": [{"name": "on"}, {"name": "off"}],
     "defaultTreatment": "off",
@@ -19,7 +19,7 @@ DEFINITION = {
 
 
 def connected_flag(client: Client, home: str, issue: str) -> str:
-    """A flag that is set up and connected with an issue; where its definition is."""
+    """Create a flag with a definition and an issue. Gives the path of the definition."""
     name = issue.lower()
     client.send("POST", f"/internal/api/v2/splits/ws/{home}/trafficTypes/user", {"name": name})
     place = f"/internal/api/v2/splits/ws/{home}/{name}/environments/Production"
@@ -29,7 +29,7 @@ def connected_flag(client: Client, home: str, issue: str) -> str:
 
 
 def bench_change(folder: Path) -> None:
-    """One change, until it is stored in Jira; beside a bare POST of the same body."""
+    """Measure one change until it is stored in Jira, beside a bare POST of the same body."""
     with sandbox() as jira_url, flagpost(folder / "change.db", jira_url) as (url, _):
         add_issues(jira_url, ISSUES[:IN_TURN])
         jira, client = connect(url, jira_url), Client(url)

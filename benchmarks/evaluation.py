@@ -1,4 +1,4 @@
-"""Evaluations in one process, beside Split's Python SDK in localhost mode with the same flags, in turns of one run."""
+"""Evaluations in one process, in turn with Split's Python SDK in localhost mode with the same flags."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ from flagpost.flags.split_wire_format import flag_json
 from flagpost.flags.targeting import TargetedFlag, Targeting
 
 TURNS = 9
-QUESTIONS = 2000  # in a turn
+EVALUATIONS = 2000  # in a turn
 ROLLOUT = (Bucket("on", 10), Bucket("off", 90))
 ON = (Bucket("on", 100),)
 
@@ -30,7 +30,7 @@ def _flag(name: str, *rules: Rule, exposure: int = 100) -> TargetedFlag:
 
 
 def flags() -> tuple[TargetedFlag, ...]:
-    """From a plain percentage to five rules."""
+    """Flags from a plain percentage to five rules."""
     country = Matcher("IN_LIST_STRING", attribute="country", strings=("DE", "FR", "IT", "ES"))
     age = Matcher("GREATER_THAN_OR_EQUAL_NUMBER", attribute="age", number=18)
     version = Matcher("GREATER_THAN_OR_EQUAL_TO_SEMVER", attribute="version", string="2.10.0")
@@ -46,8 +46,8 @@ def flags() -> tuple[TargetedFlag, ...]:
     return _flag("share"), _flag("one_rule", rules[0], exposure=50), _flag("five_rules", *rules)
 
 
-def questions() -> list[tuple[str, dict[str, Any]]]:
-    """Users of all kinds."""
+def evaluations() -> list[tuple[str, dict[str, Any]]]:
+    """Keys with many kinds of attributes."""
     return [
         (
             f"user_{number}",
@@ -59,21 +59,23 @@ def questions() -> list[tuple[str, dict[str, Any]]]:
                 "plans": [("gold", "free")[number % 2]],
             },
         )
-        for number in range(QUESTIONS)
+        for number in range(EVALUATIONS)
     ]
 
 
-def _per_second(ask: Callable[[str, dict[str, Any]], object], asked: Sequence[tuple[str, dict[str, Any]]]) -> float:
+def _per_second(
+    evaluate: Callable[[str, dict[str, Any]], object], inputs: Sequence[tuple[str, dict[str, Any]]]
+) -> float:
     begin = time.perf_counter()
-    for key, attributes in asked:
-        ask(key, attributes)
-    return len(asked) / (time.perf_counter() - begin)
+    for key, attributes in inputs:
+        evaluate(key, attributes)
+    return len(inputs) / (time.perf_counter() - begin)
 
 
 def bench_evaluation(report: Callable[[str, str, str, str, str], None]) -> None:
-    """Each flag by both, turn by turn; the answers are compared first."""
+    """Measure each flag with both, in turn. The results are compared first."""
     logging.getLogger("splitio").setLevel(logging.CRITICAL)
-    targeting, asked = Targeting(flags()), questions()
+    targeting, inputs = Targeting(flags()), evaluations()
     snapshot = compile_environment(targeting)
     with tempfile.TemporaryDirectory(prefix="flagpost-bench-") as folder:
         file = Path(folder) / "flags.json"
@@ -84,8 +86,8 @@ def bench_evaluation(report: Callable[[str, str, str, str, str], None]) -> None:
         client = factory.client()
         for name in snapshot.names():
             ours, theirs = _pair(snapshot, client, name)
-            assert [ours(*one) for one in asked] == [theirs(*one) for one in asked], name
-            rates = [(_per_second(ours, asked), _per_second(theirs, asked)) for _ in range(TURNS)]
+            assert [ours(*one) for one in inputs] == [theirs(*one) for one in inputs], name
+            rates = [(_per_second(ours, inputs), _per_second(theirs, inputs)) for _ in range(TURNS)]
             here, there = (median(column) for column in zip(*rates, strict=True))
             what, floor = f"Evaluations of a flag, {name.replace('_', ' ')}", f"Split's Python SDK: {there:,.0f} /s"
             report(what, f"{here:,.0f} /s", floor, f"{here / there:.1f} ×", "≥ 3 ×")

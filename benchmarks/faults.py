@@ -1,6 +1,6 @@
-"""`python -m benchmarks.faults`: the tests of faults with more of everything, and a report on standard output.
+"""`python -m benchmarks.faults`: the fault tests with more changes, and a report on standard output.
 
-Each run draws new seeds. A test that fails prints its seed; `FLAGPOST_FAULTS_SEED` has the hands do the same again.
+Each run draws new seeds. A test that fails prints its seed; with `FLAGPOST_FAULTS_SEED` it repeats the same actions.
 """
 
 import argparse
@@ -15,13 +15,13 @@ from typing import Any
 
 
 def main() -> None:
-    """Run them, and report what was survived; the exit code says whether all of it was."""
-    wanted = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
-    wanted.add_argument("--changes", type=int, default=5000, help="how many changes a burst has (5000)")
-    wanted.add_argument("--runs", type=int, default=1, help="how often each test is run (1)")
-    wanted.add_argument("--at-once", type=int, default=2, help="how many tests run beside each other (2)")
-    wanted.add_argument("--only", default="", help="as pytest's -k: only tests whose names match")
-    chosen = wanted.parse_args()
+    """Run the tests, and print the report. The exit code is 0 if all passed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
+    parser.add_argument("--changes", type=int, default=5000, help="how many changes a burst has (5000)")
+    parser.add_argument("--runs", type=int, default=1, help="how often each test is run (1)")
+    parser.add_argument("--at-once", type=int, default=2, help="how many tests run beside each other (2)")
+    parser.add_argument("--only", default="", help="as pytest's -k: only tests whose names match")
+    chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="flagpost-faults-") as folder:
         report = Path(folder) / "report.jsonl"
         failed = sum(_run(chosen, report) for _ in range(chosen.runs))
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def _run(chosen: argparse.Namespace, report: Path) -> bool:
-    """Whether one of the tests failed."""
+    """Run the tests once. Gives whether one failed."""
     values = {"FLAGPOST_FAULTS_CHANGES": str(chosen.changes), "FLAGPOST_FAULTS_REPORT": str(report)}
     command = [sys.executable, "-m", "pytest", "tests/end_to_end", "-m", "faults", "-n", str(chosen.at_once), "-rA"]
     command += ["-k", chosen.only] if chosen.only else []

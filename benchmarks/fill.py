@@ -1,4 +1,4 @@
-"""Fill a database with flags that are set up and connected, by the same actions that the product has."""
+"""Fill a database with connected flags, by the actions of the product."""
 
 import sys
 
@@ -13,12 +13,12 @@ from flagpost.store.jira.issues import Issue
 
 A_DAY = 86_400_000
 ISSUES = [f"BIG-{number + 1}" for number in range(1000)]
-"""So many that Jira's limit of writes to one of them is not what is measured."""
+"""So many that Jira's limit of writes to one issue does not decide the figures."""
 DEFINITION = Definition((Treatment("on"), Treatment("off")), "off", (Bucket("on", 30), Bucket("off", 70)))
 
 
 def fill(count: int) -> None:
-    """Flags `flag00000` …, each set up in Production and connected with one of the sandbox's issues."""
+    """Create the flags `flag00000` …, each with a definition in Production and one of the sandbox's issues."""
     with operator_context(load()) as (ctx, operator):
         now = ctx.clock()
         issues = [Issue("", None, key, "", "", "", "", "", "known", now, due_at=now + A_DAY) for key in ISSUES]

@@ -1,4 +1,4 @@
-"""The floor that writes are compared with: the same web stack and store, and nothing but one INSERT."""
+"""The floor for writes: the same web stack and store, and one INSERT."""
 
 import sys
 

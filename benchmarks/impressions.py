@@ -1,4 +1,4 @@
-"""Impressions for a minute, as servers' SDKs send them; afterwards each that was acknowledged has to be in the sums."""
+"""Impressions for a minute, as server-side SDKs send them. All that were acknowledged have to be in the totals."""
 
 import json
 import threading
@@ -23,7 +23,7 @@ Report = Callable[[str, str, str, str, str], None]
 
 
 class Sending:
-    """Connections that send in turn at a set pace, or as fast as they are answered; what came of it."""
+    """Connections that send in turn, at a set rate or as fast as they are answered, and their results."""
 
     def __init__(self, url: str, key: str, body: bytes, rate: float | None, seconds: float) -> None:
         self._url, self._key, self._body = url, key, body
@@ -33,7 +33,7 @@ class Sending:
         self.refused = 0
 
     def run(self) -> float:
-        """Send from all connections; the seconds it took."""
+        """Send from all connections. Gives the seconds that it took."""
         start = time.perf_counter()
         threads = [threading.Thread(target=self._send, args=(start, number)) for number in range(SENDERS)]
         for thread in threads:
@@ -58,7 +58,7 @@ class Sending:
 
 
 def bench_impressions(folder: Path, report: Report) -> None:
-    """At the rate that is aimed at, and as fast as one core can; beside parsing the same bodies and nothing else."""
+    """Measure the intended rate and the highest rate of one core, beside parsing the same bodies."""
     for what, rate, seconds in (("60,000 a second for a minute", RATE, SECONDS), ("As many as it takes", None, 15.0)):
         with flagpost(folder / f"impressions{rate}.db") as (url, running):
             client = Client(url)
@@ -82,7 +82,7 @@ def bench_impressions(folder: Path, report: Report) -> None:
 
 
 def _impressions() -> list[dict[str, Any]]:
-    """A request's worth, over every flag and both treatments."""
+    """The impressions of one request, over all flags and both treatments."""
     now = time.time_ns() // 1_000_000
     each = IN_A_REQUEST // FLAGS
     one = {"c": 1_790_000_000_000, "r": "default rule", "b": None, "pt": None}
@@ -99,7 +99,7 @@ def _impressions() -> list[dict[str, Any]]:
 
 
 def _application(client: Client) -> str:
-    """Flags that are set up, and a key to their environment."""
+    """Create flags with definitions. Gives a key to their environment."""
     home = client.get("/internal/api/v2/workspaces")["objects"][0]["id"]
     splits = f"/internal/api/v2/splits/ws/{home}"
     for number in range(FLAGS):
@@ -114,7 +114,7 @@ def _kept(client: Client) -> int:
 
 
 def _parsed(body: bytes) -> float:
-    """Impressions a second that `json.loads` gets through on a core."""
+    """Impressions a second that `json.loads` parses on one core."""
     times = []
     for _ in range(30):
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The sandbox as the benchmarks use it: connected, filled with issues, and asked what it was sent."""
+"""The Jira sandbox for benchmarks: connecting it, adding issues, and reading the requests that it received."""
 
 import time
 from typing import Any
@@ -8,7 +8,7 @@ from flagpost.jira.manifest import forge_manifest
 
 
 def connect(url: str, sandbox_url: str) -> Client:
-    """Both halves of the set-up; a client of the sandbox."""
+    """Connect Flagpost and the sandbox. Gives a client of the sandbox."""
     client, jira = Client(url), Client(sandbox_url)
     body = {"projects": [{"project": "Default", "environment": "Production"}]}
     token = client.send("POST", "/api/v1/jira/integration", body)[1]["token"]
@@ -20,7 +20,7 @@ def connect(url: str, sandbox_url: str) -> Client:
 
 
 def add_issues(sandbox_url: str, keys: list[str]) -> None:
-    """Issues for flags to be connected with."""
+    """Add issues to connect flags with."""
     jira = Client(sandbox_url)
     for key in keys:
         jira.send("POST", "/sandbox/issues", {"key": key})
@@ -28,12 +28,12 @@ def add_issues(sandbox_url: str, keys: list[str]) -> None:
 
 
 def settle(client: Client) -> None:
-    """Wait until Jira has heard of everything; asking costs the server time too, so not too often."""
+    """Wait until Jira has everything. Polling costs the server time too, so it is not frequent."""
     while client.get("/api/v1/jira/integration")["behind"]:
         time.sleep(0.05)
 
 
 def bulk_requests(jira: Client) -> tuple[str, list[dict[str, Any]]]:
-    """The path of the bulk call and its bodies, as Flagpost sent them last."""
+    """The path of the bulk calls and their bodies, as Flagpost sent them last."""
     sent = [one for one in jira.get("/sandbox/requests?path=featureflags/0.1/bulk") if one["status"] == 202]
     return str(sent[-1]["path"]), [one["body"] for one in sent if isinstance(one["body"], dict)]

@@ -1,4 +1,4 @@
-"""What people wait for in the console, how much memory it takes, and how long a start-up."""
+"""The response times of console pages, the memory that they take, and the time of a start."""
 
 import http.cookiejar
 import os
@@ -14,7 +14,7 @@ from benchmarks.table import report
 
 
 def bench_pages(database: Path, count: int) -> None:
-    """What people wait for, with many flags."""
+    """Measure console pages with many flags."""
     with flagpost(database) as (url, running):
         client = Client(url)
         home = client.get("/internal/api/v2/workspaces")["objects"][0]["id"]
@@ -46,7 +46,7 @@ def _timed(client: Client, path: str) -> float:
 
 
 def session(url: str, database: Path) -> str:
-    """A signed-in admin's cookie: invited at the command line, as an operator would."""
+    """The cookie of an admin who was invited at the command line."""
     command = [
         sys.executable,
         "-m",
@@ -68,7 +68,7 @@ def session(url: str, database: Path) -> str:
 
 
 def bench_start_up(database: Path) -> None:
-    """From the command to ready, beside a Python that only imports the web stack."""
+    """Measure the time from the command until ready, beside a Python that only imports the web stack."""
     took, bare = [], []
     for _ in range(5):
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Ten thousand flags in memory: how late two processes serve a change, what it takes to read them, and to hold them."""
+"""Ten thousand flags in memory: the delay until two processes serve a change, the time to load them, and the memory."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ CONTEXT = {"context": {"targetingKey": "user-1"}}
 
 
 def bench_served(flags: int) -> None:
-    """On PostgreSQL, with several processes that serve, on one core together with it."""
+    """Measure on PostgreSQL, with several serving processes on the same core."""
     with tempfile.TemporaryDirectory(prefix="flagpost-postgres-", ignore_cleanup_errors=True) as folder:
         template = PostgresServer(Path(folder), durable=True)
         with template.new_url() as url, ExitStack() as stack:
@@ -91,7 +91,7 @@ def _seconds(client: Client, method: str, path: str, body: object = None) -> flo
 
 
 def _lateness(clients: list[Client], applications: list[Client]) -> list[float]:
-    """Seconds from the answer to a kill, or a restore, until the last of the processes has told an SDK of it."""
+    """Seconds from the response to a kill or restore until the last process serves it to an SDK."""
     numbers = [one.get("/sdk/splitChanges?s=1.3&since=-1&rbSince=-1")["ff"]["t"] for one in applications]
     late = []
     for change in range(CHANGES):

@@ -1,4 +1,4 @@
-"""What every benchmark stands on: processes on a core of their own, a filled database, and a plain HTTP client."""
+"""The ground of all benchmarks: processes on a core of their own, and a plain HTTP client."""
 
 import http.client
 import json
@@ -24,21 +24,21 @@ SERVER_CORE, CLIENT_CORE = 0, 1
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
 
 
 def on_core(core: int, process: int = 0) -> None:
-    """Keep a process (0: this one) on one core, where there is more than one."""
+    """Keep a process (0: this one) on one core, if there is more than one."""
     if hasattr(os, "sched_setaffinity") and (os.cpu_count() or 1) > 1:
         os.sched_setaffinity(process, {core})
 
 
 @contextmanager
 def program(*arguments: object, core: int | None, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A Python program of its own on one core, or on any (None), until the block ends."""
+    """Run a Python program on one core, or on any (None), during the block."""
     command = [sys.executable, *map(str, arguments)]
     running = subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
     if core is not None:
@@ -51,7 +51,7 @@ def program(*arguments: object, core: int | None, **environment: str) -> Iterato
 
 
 class Client:
-    """One connection that is kept open: as little between the benchmark and the wire as Python has."""
+    """One connection that is kept open, with as little overhead as Python allows."""
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
@@ -59,12 +59,12 @@ class Client:
         self._used = time.monotonic()
 
     def send(self, method: str, path: str, body: Any = None, *, key: str = "", raw: bool = False) -> tuple[int, Any]:
-        """The status and the parsed answer, or its bytes; `key`: another than the connection's own."""
+        """The status and the parsed response, or with `raw` its bytes. `key` replaces the connection's own key."""
         sent = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         headers = {**self._headers, "Content-Type": "application/json"} if sent is not None else self._headers
         if key:
             headers = {**headers, "Authorization": f"Bearer {key}"}
-        if time.monotonic() - self._used > 3:  # servers close what is idle
+        if time.monotonic() - self._used > 3:  # servers close idle connections
             self._connection.close()
         self._used = time.monotonic()
         self._connection.request(method, path, sent, headers)
@@ -74,7 +74,7 @@ class Client:
         return answer.status, json.loads(said) if said and not raw and kind.startswith("application/json") else said
 
     def get(self, path: str) -> Any:
-        """The parsed answer of a GET that must succeed."""
+        """The parsed response of a GET that must succeed."""
         status, said = self.send("GET", path)
         assert status == 200, (path, status, said)
         return said
@@ -84,7 +84,7 @@ class Client:
 
 
 def sdk_key(client: Client) -> str:
-    """The secret of a new server-side key to Production of the first project."""
+    """Create a server-side key to Production of the first project. Gives its secret."""
     home = client.get("/internal/api/v2/workspaces")["objects"][0]["id"]
     places = client.get(f"/internal/api/v2/environments/ws/{home}")
     place = next(one["id"] for one in places if one["name"] == "Production")
@@ -98,7 +98,7 @@ def sdk_key(client: Client) -> str:
 
 
 def wait_until_ready(url: str, path: str) -> None:
-    """Until a server answers."""
+    """Wait until a server answers."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         try:
@@ -114,7 +114,7 @@ def wait_until_ready(url: str, path: str) -> None:
 
 @contextmanager
 def sandbox() -> Iterator[str]:
-    """A Jira sandbox without rate limits: the floor must not wait either."""
+    """A Jira sandbox without rate limits, because the floor has none."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with program("-c", "from jira_sandbox.cli import main; main()", "--port", port, core=CLIENT_CORE):
@@ -127,7 +127,7 @@ def sandbox() -> Iterator[str]:
 
 @contextmanager
 def flagpost(database: Path, sandbox_url: str = "http://127.0.0.1:9") -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """`flagpost serve` on one core; its address and process."""
+    """`flagpost serve` on one core. Gives its address and process."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {
@@ -152,7 +152,7 @@ def rate(
     act: Callable[[Client, int, int], None],
     headers: Mapping[str, str] | None = None,
 ) -> float:
-    """How many acts a second so many connections get through; each act is told its connection and its number."""
+    """The calls of `act` a second on so many connections. Each gets its connection and its number."""
     end = time.monotonic() + seconds
 
     def work(connection: int) -> int:
@@ -170,17 +170,17 @@ def rate(
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The value that this share of all are not above."""
+    """The value that this share of all values does not exceed."""
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
 def p50(values: list[float]) -> float:
-    """The middle."""
+    """The median."""
     return statistics.median(values)
 
 
 def resident_mb(process: subprocess.Popen[bytes], what: str = "VmRSS") -> float:
-    """How much memory a process holds now, in MB; with `VmHWM`, the most it ever held."""
+    """The memory of a process in MB; with `VmHWM`, its maximum so far."""
     for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
         if line.startswith(f"{what}:"):
             return int(line.split()[1]) / 1024
@@ -188,7 +188,7 @@ def resident_mb(process: subprocess.Popen[bytes], what: str = "VmRSS") -> float:
 
 
 def cpu_seconds(process_id: int, *, children: bool = False) -> float:
-    """How much of a processor a process has used, in seconds; with `children`, they and those that have ended too."""
+    """The CPU seconds of a process; with `children`, those of its children and of ended ones too."""
     used, _ = _cpu_of(Path(f"/proc/{process_id}/stat"), children)
     if not children:
         return used
@@ -197,10 +197,10 @@ def cpu_seconds(process_id: int, *, children: bool = False) -> float:
 
 
 def _cpu_of(stat: Path, ended: bool) -> tuple[float, int]:
-    """The seconds of one process, those of its ended children too where asked for, and its parent."""
+    """The CPU seconds of one process (with its ended children, if wanted), and its parent."""
     try:
         words = stat.read_text().rpartition(")")[2].split()
-    except OSError:  # it has ended meanwhile
+    except OSError:  # the process has ended
         return 0.0, 0
     ticks = sum(map(int, words[11 : 15 if ended else 13]))
     return ticks / os.sysconf("SC_CLK_TCK"), int(words[1])

@@ -1,4 +1,4 @@
-"""How many changes a second the Admin API takes."""
+"""Changes a second through the Admin API."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from benchmarks.table import report
 
 
 def bench_writes(folder: Path, seconds: float) -> None:
-    """Creates and kills a second, beside a bare INSERT through the same stack."""
+    """Measure creations and kills a second, beside a bare INSERT through the same stack."""
     floors = {}
     port = free_port()
     with program("-m", "benchmarks.floor", f"sqlite:///{folder / 'floor.db'}", port, core=SERVER_CORE):
@@ -34,7 +34,7 @@ def bench_writes(folder: Path, seconds: float) -> None:
 
 
 def _writes(url: str, connections: int, seconds: float) -> tuple[float, float]:
-    """Creates a second, and kills and restores a second."""
+    """Creations a second, and kills and restores a second."""
     client = Client(url)
     home = client.get("/internal/api/v2/workspaces")["objects"][0]["id"]
     splits = f"/internal/api/v2/splits/ws/{home}"

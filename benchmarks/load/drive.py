@@ -1,4 +1,4 @@
-"""Changes of flags through the Admin API, each account's by its own key, and when Jira had them."""
+"""Changes of flags through the Admin API, with a key for each account, and the times when Jira had them."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ _CONNECTIONS = 16
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A kill or restore: when it was to be sent, and when it was, in seconds since 1970."""
+    """A kill or restore: when it was due, and when it was sent, in seconds since 1970."""
 
     flag_id: str
     due: float
@@ -23,7 +23,7 @@ class Change:
 
 
 class Changes:
-    """Kills and restores flag after flag, account after account, and remembers which flags are killed."""
+    """Kills and restores flag after flag, account after account, and records which flags are killed."""
 
     def __init__(self, accounts: Sequence[Account]) -> None:
         self._accounts = accounts
@@ -32,7 +32,7 @@ class Changes:
         self.killed: set[str] = set()
 
     def at_pace(self, url: str, per_second: float, seconds: float) -> list[Change]:
-        """So many a second, however long each takes; one that has to queue for its turn is late from its due time."""
+        """Send so many a second, however long each takes. A change that queues counts as late from its due time."""
         count, start = int(per_second * seconds), time.time() + 0.1
         numbers = iter(range(count))
 
@@ -44,7 +44,7 @@ class Changes:
         return self._drive(url, next_due)
 
     def flat_out(self, url: str, seconds: float) -> list[Change]:
-        """As many as the Admin API takes on some connections."""
+        """Send as many as the Admin API accepts on some connections."""
         end = time.time() + seconds
 
         def next_due() -> float | None:

@@ -1,7 +1,7 @@
 """Fill a database with accounts, each connected to a Jira site of its own, and with connected flags.
 
-The accounts, projects, keys and integrations come from the product's own actions; the flags from the store's tables,
-many rows at a time: what a hundred thousand creations through the actions would leave, in a hundredth of the time.
+The product's own actions create the accounts, projects, keys and integrations. The flags are inserted into the tables,
+many rows at a time: the same rows as a hundred thousand creations through the actions, in a hundredth of the time.
 """
 
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ _AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account of the load: its key to the Admin API, its project, its Jira site, and its flags by name."""
+    """An account: its key to the Admin API, its project, its Jira site, and its flags by name."""
 
     id: str
     key: str
@@ -40,7 +40,7 @@ class Account:
 
 
 def fill(ctx: Context, jira_url: str, sites: int, count: int) -> list[Account]:
-    """So many accounts, with so many flags in all; each is set up in Production and connected with one issue."""
+    """Create accounts with so many flags in all, each with a definition in Production and one issue."""
     each = max(1, count // sites)
     return [_account(ctx, jira_url, number, each) for number in range(sites)]
 
@@ -59,7 +59,7 @@ def _account(ctx: Context, jira_url: str, number: int, count: int) -> Account:
 
 
 def _connect(ctx: Context, account_id: str, cloud_id: str, jira_url: str) -> None:
-    """As if the app had come from this site, with a token that lasts."""
+    """Connect a site as if its app had sent a token that does not expire."""
     now, url = ctx.clock(), f"http://{cloud_id}.invalid"
     token = {"system_token": ctx.box.encrypt("token"), "system_token_expires_at": now + A_DAY}
     base = f"{jira_url}/ex/jira/{cloud_id}"
@@ -101,7 +101,7 @@ def _add_flags(ctx: Context, actor: Actor, project_id: str, count: int) -> dict[
 def _rows(
     actor: Actor, project_id: str, environment_id: str, kind: str, status: str, names: dict[str, str], now: int
 ) -> Iterator[tuple[sa.Table, dict[str, object]]]:
-    """What creating a flag, setting it up and connecting it would leave."""
+    """Insert the rows that creating, defining and connecting a flag would leave."""
     times, project = {"created_at": now, "updated_at": now}, {"project_id": project_id}
     mine, body = {"account_id": actor.account_id}, dump(DEFINITION)
     by = {"actor_type": "system", "actor_id": actor.id, "actor_name": actor.name}

@@ -1,4 +1,4 @@
-"""Whether every flag stands in Jira as Flagpost has it, and as it was last asked to be."""
+"""Compares the final state of every flag in Jira, in Flagpost, and of the last request."""
 
 import json
 from collections.abc import Iterator, Sequence, Set
@@ -20,7 +20,7 @@ _ROWS = sa.select(*(outbox_entries.c[field.name] for field in fields(OutboxEntry
 
 
 def require_equal(database: Database, jira: Client, accounts: Sequence[Account], killed: Set[str]) -> int:
-    """The number of flags that were compared; AssertionError names the first that differs, and any broken rule."""
+    """Compare all flags. Gives their number. AssertionError names the first difference, or a broken rule."""
     compared = 0
     for account in accounts:
         shown = jira.get(f"/stand-in/flags?cloud={account.cloud_id}")
@@ -36,7 +36,7 @@ def require_equal(database: Database, jira: Client, accounts: Sequence[Account],
 
 
 def _wanted(database: Database, account_id: str) -> Iterator[tuple[str, str]]:
-    """Every flag of an account as Jira is to show it."""
+    """Every flag of an account as Jira has to show it."""
     with database.read() as tx:
         rows = [OutboxEntry(*row) for row in tx.execute(_ROWS.where(outbox_entries.c.account_id == account_id))]
         assert not [row for row in rows if row.pending]

@@ -1,7 +1,7 @@
-"""A stand-in for many Jira Cloud sites in one process: as little as can be between the wire and what arrived.
+"""A stand-in for many Jira Cloud sites in one process, with as little overhead as possible.
 
-It takes flags, shows and deletes them as Atlassian's Feature Flags API does, and keeps of every flag its last version
-and when that arrived. What callers do against Jira's rules is noted as a breach: too many calls a second at one
+It accepts, shows and deletes flags as Atlassian's Feature Flags API does, and keeps the last version of every flag and
+the time when it arrived. A call that breaks a rule of Jira is recorded as a breach: too many calls a second at one
 endpoint of a site, too many points in an hour, too many writes to one issue, a version that went back, and two calls
 to one site at once, which Flagpost promises not to make.
 """
@@ -30,7 +30,7 @@ _DONE: Answer = (202, None, {})
 
 @dataclass
 class Site:
-    """One Jira site: the newest version of each flag as it was sent, when that arrived, and what limits count."""
+    """One Jira site: the newest version of each flag, when it arrived, and the counts of the limits."""
 
     flags: dict[str, str] = field(default_factory=dict)
     arrived: dict[str, tuple[int, float]] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class ManySites:
         self.forget()
 
     def forget(self) -> None:
-        """Begin to count anew; the flags stay, and so do the limits."""
+        """Reset the counts. The flags and the limits stay."""
         self.requests, self.written, self.last_at = 0, 0, 0.0
         self.log: list[tuple[str, int, float]] = []
         self.points_since: tuple[float, int] = getattr(self, "points_since", (time.monotonic(), 0))
@@ -85,7 +85,7 @@ class ManySites:
         try:
             flags = json.loads(body)["flags"] if operation == "bulk" else []
             refused = self._refuse(site, method, operation, flags)
-            await asyncio.sleep(0)  # lets a second call in, if there is one, so that it is seen
+            await asyncio.sleep(0)  # lets a second call in, so that it is noticed
             return refused or self._do(site, method, operation, parts[-1], flags)
         finally:
             site.calls_now -= 1
@@ -104,7 +104,7 @@ class ManySites:
             name, sequence = flag["id"], flag["updateSequenceId"]
             known = site.arrived.get(name, (0, 0.0))[0]
             self.breaches["a version that went back"] += sequence < known
-            if sequence > known:  # Jira ignores what it has
+            if sequence > known:  # Jira ignores versions that it has
                 site.flags[name] = json.dumps(flag, sort_keys=True)
                 site.arrived[name] = (sequence, now)
             self.log.append((name, sequence, now))
@@ -112,7 +112,7 @@ class ManySites:
         return 202, {"acceptedFeatureFlags": [flag["id"] for flag in flags], "failedFeatureFlags": {}}, {}
 
     def _refuse(self, site: Site, method: str, operation: str, flags: list[Json]) -> Answer | None:
-        """Jira's refusal where a call is above a limit; a bare client is counted and let pass."""
+        """Jira's refusal of a call above a limit. A bare client is counted and let pass."""
         broken = self._broken(site, method, operation, flags)
         if broken is None or not self.enforced:
             return None
@@ -133,7 +133,7 @@ class ManySites:
         return None
 
     def _pay(self, now: float, points: int) -> bool:
-        """One app calls for all sites, so they share an hour's points."""
+        """One app calls for all sites, so they share the hourly points."""
         since, spent = self.points_since
         since, spent = (now, 0) if now - since > _JIRA.quota_window_seconds else (since, spent)
         self.points_since = (since, spent + points)

@@ -1,8 +1,8 @@
-"""`python -m benchmarks load`: throughput, delay, and what it costs, with many flags over many Jira sites.
+"""`python -m benchmarks load`: throughput, delay and cost with many flags over many Jira sites.
 
-A change is a kill or a restore through the Admin API, by a key of its account. It has arrived when the stand-in for
-Jira has the version that it raised. At the end every flag the stand-in has is compared with what Flagpost wants.
-No process is kept on a core: the database, Flagpost, the stand-in and the clients share what there is.
+A change is a kill or a restore through the Admin API, with a key of its account. It has arrived when the stand-in for
+Jira has its version. At the end, every flag of the stand-in is compared with the version that Flagpost wants. No
+process is kept on a core: the database, Flagpost, the stand-in and the clients share all cores.
 """
 
 import json
@@ -35,7 +35,7 @@ RATE = float(os.environ.get("FLAGPOST_LOAD_RATE", "20"))
 SECONDS = float(os.environ.get("FLAGPOST_LOAD_SECONDS", "10"))
 STORES = os.environ.get("FLAGPOST_LOAD_STORES", "sqlite,postgresql").split(",")
 WORKERS = (1, 2)
-_AT_ONCE = 8  # sites that are told at once, as Flagpost does
+_AT_ONCE = 8  # sites at once, as in Flagpost
 COLUMNS = (
     "store",
     "flags",
@@ -55,7 +55,7 @@ COLUMNS = (
 
 @dataclass
 class Row:
-    """One line of the table. Times in seconds, rates by the second."""
+    """One line of the table. Times are in seconds, rates by the second."""
 
     store: str
     flags: int
@@ -71,7 +71,7 @@ class Row:
     size: int
 
     def shown(self, fewest: "Row") -> str:
-        """As the table has it."""
+        """The line as the table shows it."""
         cells = (
             self.store,
             f"{self.flags:,}",
@@ -96,7 +96,7 @@ def line(cells: Sequence[str]) -> str:
 
 
 def bench_load(folder: Path) -> None:
-    """Every store with every number of flags, in a table."""
+    """Measure every store with every number of flags, and print a table."""
     print(f"{SITES} sites; {RATE:g} changes/s for {SECONDS:g} s, then as many as are taken for {SECONDS:g} s.\n")
     print(line(COLUMNS), line(["---"] * len(COLUMNS)), sep="\n", flush=True)
     fewest: dict[str, Row] = {}
@@ -109,7 +109,7 @@ def bench_load(folder: Path) -> None:
 
 @contextmanager
 def _stores(folder: Path) -> Iterator[list[Any]]:
-    """How to make a new database of each store, by name."""
+    """Functions that create a database of each store, by name."""
     found: list[Any] = [lambda name: sqlite(folder, name)] if "sqlite" in STORES else []
     template = PostgresServer(folder, durable=True) if "postgresql" in STORES else None
     if template:
@@ -148,7 +148,7 @@ def _settings(store: Store, jira_url: str) -> Settings:
 
 
 def _analyze(store: Store) -> None:
-    """What autovacuum would do a minute after such a fill."""
+    """Do what autovacuum does a minute after such a fill."""
     with store.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE")
 
@@ -175,14 +175,14 @@ def _row(running: Running, jira_url: str, jira: Client, accounts: Sequence[Accou
 
 
 def _idle(running: Running) -> float:
-    """What Flagpost uses of a processor while nothing happens: sweeps, heartbeats."""
+    """The CPU share of Flagpost while it is idle: sweeps, heartbeats."""
     before, start = running.cpu(), time.time()
     time.sleep(SECONDS)
     return (running.cpu() - before) / (time.time() - start)
 
 
 def _send_again(running: Running, jira: Client, accounts: Sequence[Account]) -> tuple[float, float]:
-    """Everything once more, in every account: the seconds until the last has arrived, and those of a processor."""
+    """Resync every account. Gives the seconds until the last flag has arrived, and the CPU seconds."""
     jira.send("POST", "/stand-in/forget", {})
     client, before, start = Client(running.url), running.cpu(), time.time()
     for account in accounts:
@@ -194,7 +194,7 @@ def _send_again(running: Running, jira: Client, accounts: Sequence[Account]) -> 
 
 
 def _bare(jira_url: str, jira: Client, accounts: Sequence[Account]) -> tuple[float, float]:
-    """The same requests, built before, by a client that does nothing else: seconds, and those of a processor."""
+    """Send the same requests, built before, by a bare client. Gives the seconds and the CPU seconds."""
     ready = [list(_requests(jira, account)) for account in accounts]
     jira.send("POST", "/stand-in/forget", {"enforced": False})
     headers = {"Authorization": "Bearer token", "Content-Type": "application/json"}

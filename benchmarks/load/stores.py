@@ -1,4 +1,4 @@
-"""The stores of the load, Flagpost's processes on them, and what both use of the machine."""
+"""The stores of the load benchmark, Flagpost's processes on them, and the resources that both use."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ def environment(database_url: str, jira_url: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A database of its own: what it is called, where it is, how large, and the process that serves it, if any."""
+    """A database: its name, address, size, and its server process, if any."""
 
     name: str
     url: str
@@ -47,7 +47,7 @@ class Store:
     size: Callable[[], int]
 
     def settle(self) -> None:
-        """Wait until Jira has heard of everything."""
+        """Wait until Jira has everything."""
         end = time.monotonic() + _LONGEST_WAIT_SECONDS
         while self._behind():
             assert time.monotonic() < end, "Jira has not heard of everything"
@@ -58,7 +58,7 @@ class Store:
             return bool(tx.scalar(_BEHIND))
 
     def cpu(self) -> float:
-        """The seconds of a processor that the database's own processes have used."""
+        """The CPU seconds of the database's own processes."""
         return cpu_seconds(self.server, children=True) if self.server else 0.0
 
 
@@ -80,7 +80,7 @@ def sqlite(folder: Path, name: str) -> Iterator[Store]:
 
 @contextmanager
 def postgresql(template: PostgresServer, folder: Path) -> Iterator[Store]:
-    """A database of the run's own PostgreSQL."""
+    """A database of a PostgreSQL server that runs for the benchmark."""
     with template.new_url() as url:
         database = Database(url)
         server = int((folder / "pgdata" / "postmaster.pid").read_text().split()[0])
@@ -95,24 +95,24 @@ def postgresql(template: PostgresServer, folder: Path) -> Iterator[Store]:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Flagpost on a store: its address, and its processes."""
+    """Flagpost on a store: its address and its processes."""
 
     url: str
     store: Store
     processes: list[Popen[bytes]]
 
     def cpu(self) -> float:
-        """The seconds of a processor that all of it has used so far, with the database."""
+        """The CPU seconds of all processes so far, the database included."""
         return sum(cpu_seconds(one.pid) for one in self.processes) + self.store.cpu()
 
     def memory_mb(self) -> list[float]:
-        """The most that each process has held."""
+        """The maximum memory of each process."""
         return [resident_mb(one, "VmHWM") for one in self.processes]
 
 
 @contextmanager
 def flagpost_on(store: Store, jira_url: str, workers: int) -> Iterator[Running]:
-    """`flagpost serve`, and so many workers beside it; with none, it delivers itself."""
+    """Run `flagpost serve` and so many workers. Without workers, it delivers itself."""
     port, values = free_port(), environment(store.url, jira_url)
     url = f"http://127.0.0.1:{port}"
     serve = ["-m", "flagpost", "serve", "--port", port, *(["--no-worker"] if workers else [])]
@@ -126,7 +126,7 @@ def flagpost_on(store: Store, jira_url: str, workers: int) -> Iterator[Running]:
 
 @contextmanager
 def many_sites() -> Iterator[str]:
-    """The stand-in for the Jira sites; its address."""
+    """Run the stand-in for the Jira sites. Gives its address."""
     port = free_port()
     with program("-m", "benchmarks.load.many_sites", port, core=None):
         wait_until_ready(f"http://127.0.0.1:{port}", "/stand-in/counts")

@@ -243,7 +243,9 @@ def imports(shop: Shop) -> None:
     do, place = shop.do, shop.place
     line = FlagLine(2, "imported", "From a file", owners=("Team",), issues=("PAY-2",), default=True)
     for dry_run in (True, False):
-        flag_file.import_flags(shop.ctx, shop.admin, "Shop", [line], create_owners=True, dry_run=dry_run)
+        flag_file.import_flags(
+            shop.ctx, shop.admin, "Shop", [line], flag_file.ImportOptions(create_owners=True, dry_run=dry_run)
+        )
     do(split_account.import_flag, "Shop", {"name": "pay", "traffic_type": "user", "description": "As there"})
     do(
         split_account.import_definition,

@@ -203,7 +203,7 @@ def test_keys_are_accepted_while_jira_is_away_and_looked_up_later(connected: Wor
     assert states == {"PAY-1": "known", "PAY-998": "missing"}
 
 
-def test_the_push_status_says_how_far_a_flag_is(connected: World) -> None:
+def test_the_delivery_status_says_how_far_a_flag_is(connected: World) -> None:
     connected.new_flag("pay")
     path = "/api/v1/projects/Default/flags/pay/issues"
     assert connected.call("GET", path)["delivery"]["state"] == "none"

@@ -157,7 +157,7 @@ def _seen(issue: Issue, now: int) -> Issue:
 
 
 def _resync_and_cancel(ctx: Context, admin: Actor, chance: random.Random) -> None:
-    asked = resync.send_again(ctx, admin, "Shop").resync
+    asked = resync.start_resync(ctx, admin, "Shop").resync
     if chance.random() < 0.5:
         with suppress(Conflict):
             resync.cancel(ctx, admin, asked.id)

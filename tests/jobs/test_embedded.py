@@ -9,7 +9,7 @@ from tests.jobs.waiting import until
 
 
 class Deliveries:
-    """Deliveries that wait for a sign, and are counted."""
+    """Deliveries that wait for an event, and are counted."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
@@ -24,7 +24,7 @@ class Deliveries:
             self.begun.append(account)
             self._running[account] = self._running.get(account, 0) + 1
             self.most_at_once[account] = max(self.most_at_once.get(account, 0), self._running[account])
-        self.go.wait(5)
+        self.go.wait(60)
         with self._lock:
             self._running[account] -= 1
 

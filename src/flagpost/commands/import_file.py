@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
-from flagpost.actions.imports.flag_file import Outcome, Report, import_flags, summary
+from flagpost.actions.imports.flag_file import ImportOptions, Outcome, Report, import_flags, summary
 from flagpost.app import operator_context
 from flagpost.errors import InvalidInput
 from flagpost.flags.import_file import FlagFile, read_flags
@@ -39,10 +39,8 @@ def run(settings: Settings, file: Path, project: str, traffic_type: str, *, crea
             operator,
             project,
             found.lines,
-            traffic_type=traffic_type,
-            create_owners=create_owners,
-            dry_run=dry_run,
-            done=done,
+            ImportOptions(traffic_type, create_owners, dry_run),
+            done,
         )
     counts = summary(reports)
     what = ", ".join(f"{count} {name}" for name, count in counts.items() if name != "connections")

@@ -101,7 +101,7 @@ class Delivery:
                 outcome = self._outcome(site, stopping)
             finally:
                 DELIVERIES.labels(outcome).inc()
-                span.note(outcome=outcome)
+                span.set(outcome=outcome)
 
     def _deliverable_site(self, account_id: str) -> Site | None:
         with self.db.read() as tx:
@@ -193,7 +193,7 @@ class Delivery:
         """
         carried = group.carried
         with naming_changes(carried.ids, carried.more), tracing.span("batch", flags=len(group.entries)) as span:
-            span.note(changes=list(carried.ids) or None, changes_more=carried.more or None)
+            span.set(changes=list(carried.ids) or None, changes_more=carried.more or None)
             try:
                 yield
             except RequestFailed as failed:

@@ -67,7 +67,7 @@ def instrumented(method: str, url: str) -> Iterator[Call]:
             seconds = perf_counter() - call.begun
             JIRA_REQUESTS.labels(endpoint, call.status).inc()
             JIRA_SECONDS.labels(endpoint).observe(seconds)
-            span.note(status=call.status, atlassian_trace_id=call.trace_id)
+            span.set(status=call.status, atlassian_trace_id=call.trace_id)
             log.info(
                 "jira.called", endpoint=endpoint, status=call.status, ms=round(seconds * 1000), trace=call.trace_id
             )

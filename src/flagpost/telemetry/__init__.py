@@ -1,1 +1,1 @@
-"""What a running process says of itself: structured logs, metrics for Prometheus, traces for OpenTelemetry."""
+"""Logs, metrics for Prometheus, and traces for OpenTelemetry."""

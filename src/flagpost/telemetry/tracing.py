@@ -1,9 +1,9 @@
-"""OpenTelemetry traces, where they are switched on (`FLAGPOST_TRACES`); otherwise nothing of it is even imported.
+"""OpenTelemetry traces, if `FLAGPOST_TRACES` is set. Otherwise no module of OpenTelemetry is imported.
 
-Where they are sent, and how, is said by OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_ENDPOINT`, …). Requests to
-Flagpost are spans of FastAPI's own, which go on with the caller's `traceparent`; here are those of deliveries and of
-the calls to Jira, which carry a `traceparent` too. A delivery works off what many changes left, so that it is a trace
-of its own and names the requests it carries.
+OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_ENDPOINT`, …) say where and how the spans are sent. FastAPI makes the
+spans of requests to Flagpost, which continue the caller's `traceparent`. This module makes the spans of deliveries and
+of calls to Jira, which send a `traceparent` too. A delivery sends the changes of many requests. So it is a trace of its
+own, and its spans name these requests.
 """
 
 from collections.abc import Iterator
@@ -20,19 +20,19 @@ _provider: Any = None
 
 
 class Span(Protocol):
-    """What a block can say of itself."""
+    """The span of a block."""
 
-    def note(self, **values: object) -> None:
-        """Add what is known by now; values that are None are left out."""
+    def set(self, **values: object) -> None:
+        """Set attributes. Values that are None are left out."""
 
     def headers(self) -> dict[str, str]:
-        """What a request has to carry, so that its receiver goes on with this trace (W3C: traceparent)."""
+        """The headers by which the receiver of a request continues this trace (W3C: traceparent)."""
 
 
-class _Nothing:
-    """Traces are not switched on."""
+class _NoSpan:
+    """Stands in for a span while tracing is off."""
 
-    def note(self, **values: object) -> None:
+    def set(self, **values: object) -> None:
         pass
 
     def headers(self) -> dict[str, str]:
@@ -40,12 +40,12 @@ class _Nothing:
 
 
 class _Recorded:
-    """A span of OpenTelemetry's."""
+    """A span of OpenTelemetry."""
 
     def __init__(self, span: Any) -> None:
         self._span = span
 
-    def note(self, **values: object) -> None:
+    def set(self, **values: object) -> None:
         for name, value in values.items():
             if value is not None:
                 self._span.set_attribute(_PREFIX + name, value)
@@ -58,19 +58,22 @@ class _Recorded:
         return carrier
 
 
-_NOTHING = _Nothing()
+_NO_SPAN = _NoSpan()
 
 
 def switch_on(exporter: Any = None) -> None:
-    """Record spans from now on, and send them with `exporter`, or by OTLP over HTTP. SetupError without the extra."""
-    global _provider  # noqa: PLW0603 - one process, one destination of its traces
+    """Record spans from now on, and send them with `exporter`, by default by OTLP over HTTP.
+
+    SetupError if OpenTelemetry is not installed.
+    """
+    global _provider  # noqa: PLW0603 - a process has one destination of its traces
     try:
         from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource
         from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
-        class AddressesHidden(SpanProcessor):
-            """Some addresses are secrets, an invitation's for example: spans name the route instead."""
+        class HideAddresses(SpanProcessor):
+            """Hides addresses: some are secrets, an invitation's for example. Spans name the route instead."""
 
             def on_start(self, span: Any, parent_context: Any = None) -> None:  # noqa: ARG002
                 span.set_attributes({name: _HIDDEN for name in _ADDRESSES if name in span.attributes})
@@ -82,12 +85,12 @@ def switch_on(exporter: Any = None) -> None:
     if str(named.attributes.get(SERVICE_NAME, "unknown_service")).startswith("unknown_service"):
         named = named.merge(Resource({SERVICE_NAME: "flagpost"}))  # OTEL_SERVICE_NAME wins
     _provider = TracerProvider(resource=named)
-    _provider.add_span_processor(AddressesHidden())
+    _provider.add_span_processor(HideAddresses())
     _provider.add_span_processor(processor)
 
 
 def switch_off() -> None:
-    """Send what is left, and record no more."""
+    """Send the remaining spans, and record no more."""
     global _provider  # noqa: PLW0603
     if _provider is not None:
         _provider.shutdown()
@@ -95,12 +98,12 @@ def switch_off() -> None:
 
 
 def provider() -> object:
-    """What records spans in this process; None where traces are not switched on."""
+    """The tracer provider of this process; None while tracing is off."""
     return _provider
 
 
 def for_fastapi() -> Any:
-    """How the web application traces requests: with this provider, or not at all, whatever the variables say."""
+    """FastAPI's settings for tracing: with this provider, or not at all, regardless of OpenTelemetry's variables."""
     return {
         "tracing": _provider is not None,
         "tracer_provider": _provider,
@@ -113,16 +116,16 @@ def for_fastapi() -> Any:
 
 @contextmanager
 def span(name: str, kind: str = "internal", **values: object) -> Iterator[Span]:
-    """A span around the block; `kind` is internal or client. An error that leaves the block is noted on it."""
+    """A span around the block; `kind` is internal or client. An error that leaves the block is recorded on the span."""
     if _provider is None:
-        yield _NOTHING
+        yield _NO_SPAN
         return
     from opentelemetry.trace import SpanKind
 
     tracer = _provider.get_tracer("flagpost", __version__)
     with tracer.start_as_current_span(name, kind=SpanKind[kind.upper()]) as found:
         recorded = _Recorded(found)
-        recorded.note(**values)
+        recorded.set(**values)
         yield recorded
 
 

@@ -52,16 +52,29 @@ class Report:
     problems: tuple[Problem, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """How to import. `traffic_type` is for lines that name none.
+
+    With `create_owners`, an owner that is no user and no group becomes a group. With `dry_run`, nothing is changed.
+    """
+
+    traffic_type: str = "user"
+    create_owners: bool = False
+    dry_run: bool = False
+
+
+_DEFAULTS = ImportOptions()
+
+
 @dataclass
 class _Import:
-    """One import under way: what was looked up once for all lines."""
+    """An import in progress, with what was looked up once for all lines."""
 
     ctx: Context
     actor: Actor
     project: str
-    traffic_type: str
-    create_owners: bool
-    dry_run: bool
+    options: ImportOptions
     owners: dict[str, tuple[str, str]] = field(default_factory=dict)
     issues: dict[str, Issue | None] = field(default_factory=dict)
 
@@ -71,22 +84,18 @@ def import_flags(
     actor: Actor,
     project: str,
     lines: Sequence[FlagLine],
-    *,
-    traffic_type: str = "user",
-    create_owners: bool = False,
-    dry_run: bool = False,
+    options: ImportOptions = _DEFAULTS,
     done: Callable[[Report], None] = lambda _report: None,
 ) -> list[Report]:
-    """Import these lines into a project, in their order, or with `dry_run` say what would be done.
+    """Import these lines into a project, in their order. Gives the report of each line.
 
-    `traffic_type` is for lines that name none. Owners are found by email, name or group; with `create_owners`, a name
-    that no user and no group has becomes a group. `done` is called after every line. Raises only what concerns all
-    lines: a project or right that is missing.
+    Owners match by email, name or group. `done` is called after every line. Raises only errors that concern all lines:
+    a project or right that is missing.
     """
     actor.require(Right.EDIT_FLAGS)
     with ctx.db.read() as tx:
         get_visible_project(tx, actor, project)
-    run = _Import(ctx, actor, project, traffic_type, create_owners, dry_run)
+    run = _Import(ctx, actor, project, options)
     run.owners = _known_owners(ctx, actor)
     run.issues = issue_links.look_up_issues(ctx, actor, _all_issues(lines), IN_THE_BACKGROUND)
     reports = []
@@ -114,7 +123,7 @@ def _all_issues(lines: Iterable[FlagLine]) -> list[str]:
 def _one(run: _Import, line: FlagLine) -> Report:
     try:
         wanted = _wanted_issues(run, line)
-        return _plan(run, line, wanted) if run.dry_run else _import_line(run.ctx, run.actor, run, line, wanted)
+        return _plan(run, line, wanted) if run.options.dry_run else _import_line(run.ctx, run.actor, run, line, wanted)
     except FlagpostError as error:
         problems = error.problems if isinstance(error, InvalidInput) else [Problem("", error.message)]
         return Report(line, Outcome.REFUSED, problems=tuple(problems))
@@ -172,7 +181,7 @@ def _create(run: _Import, change: Change, project: Project, line: FlagLine) -> t
         change,
         project,
         name=line.name,
-        traffic_type=line.traffic_type or run.traffic_type,
+        traffic_type=line.traffic_type or run.options.traffic_type,
         description=line.description,
         tags=line.tags,
         owners=owners,
@@ -185,9 +194,9 @@ def _owners(run: _Import, change: Change, line: FlagLine) -> tuple[list[tuple[st
     found, remarks = [], []
     for name in line.owners:
         known = run.owners.get(name.lower())
-        if known is None and run.create_owners:
+        if known is None and run.options.create_owners:
             known = ("group", users.create_group.within(change, name).id)
-            if not run.dry_run:
+            if not run.options.dry_run:
                 run.owners[name.lower()] = known
         if known is None:
             remarks.append(f"owner “{name}” is neither a user nor a group here and was left out")

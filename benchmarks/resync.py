@@ -1,4 +1,4 @@
-"""How long it takes to send everything again."""
+"""The duration of a resync."""
 
 import json
 import time
@@ -12,8 +12,8 @@ from benchmarks.stage import Client, flagpost, sandbox
 from benchmarks.table import report
 
 
-def bench_back_fill(database: Path) -> None:
-    """Everything again, beside a bare client that sends the same requests, built before."""
+def bench_resync(database: Path) -> None:
+    """Measure a resync of everything, beside a bare client that sends the same requests, built before."""
     with sandbox() as jira_url, flagpost(database, jira_url) as (url, _):
         client = Client(url)
         add_issues(jira_url, ISSUES)
@@ -21,7 +21,7 @@ def bench_back_fill(database: Path) -> None:
         settle(client)
         jira.send("DELETE", "/sandbox/requests")
         jira.send("PUT", "/sandbox/settings", {"keep_bodies": True})
-        time.sleep(2)  # the pace that spares Jira's bucket has just sent everything once, and rests first
+        time.sleep(2)  # the token bucket is empty after the first delivery and has to fill up
         start = time.perf_counter()
         client.send("POST", "/api/v1/jira/integration/resend")
         settle(client)
@@ -37,7 +37,7 @@ def bench_back_fill(database: Path) -> None:
                 assert sent.status_code == 202
         floor = time.perf_counter() - start
         report(
-            f"Sending {count} connected flags again, in {len(bodies)} requests",
+            f"Resync of {count} connected flags, in {len(bodies)} requests",
             f"{count / took:.0f} flags/s ({took:.1f} s)",
             f"bare client, same requests: {count / floor:.0f} flags/s ({floor:.1f} s)",
             f"{floor / took:.2f} ×",
