@@ -1,9 +1,11 @@
 """What SDKs are told of segments: numbers that only rise, and what came and went after one."""
 
 import json
+import re
 import threading
 
 import pytest
+import sqlalchemy as sa
 from tests.conftest import AccountFixture, Clock
 
 from flagpost.actions.context import Context
@@ -103,6 +105,30 @@ def test_a_change_that_changes_nothing_takes_no_number(
     assert segment_keys.add_keys(ctx, account.admin, live, staff, ["ada"]) == 0
     assert segment_keys.remove_keys(ctx, account.admin, live, staff, ["bob"]) == 0
     assert there(ctx, live, staff).change_number == before
+
+
+def test_keys_are_written_before_their_number_is_taken(
+    ctx: Context, account: AccountFixture, live: str, staff: str
+) -> None:
+    """Every other change in the environment, a kill among them, waits from then until the commit."""
+    written: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        written.extend(re.findall(r"^(?:INSERT INTO|UPDATE) (\w+)", statement))
+
+    sa.event.listen(ctx.db.engine, "before_cursor_execute", note)
+    segment_keys.add_keys(ctx, account.admin, live, staff, ["ada", "bob"])
+    segment_keys.add_keys(ctx, account.admin, live, staff, ["cy"], replace=True)
+    sa.event.remove(ctx.db.engine, "before_cursor_execute", note)
+    one_change = written[: written.index("audit_entries") + 1]
+    assert one_change == [
+        "segment_keys",
+        "change_sequence",
+        "segment_definitions",
+        "segment_revisions",
+        "audit_entries",
+    ]
+    assert "segment_keys" not in written[len(written) - written[::-1].index("change_sequence") :]
 
 
 def test_which_segments_a_key_is_in(ctx: Context, account: AccountFixture, live: str, staff: str) -> None:

@@ -42,7 +42,8 @@ segment_definitions = sa.Table(
     reference("segment_id", "segments"),
     reference("environment_id", "environments"),
     sa.Column("body", sa.JSON),  # of a rule-based one, as `flags.segment_rules` writes it; None for one made of keys
-    sa.Column("key_count", sa.Integer, nullable=False, server_default="0"),  # of those that are in it now
+    sa.Column("key_count", sa.Integer, nullable=False, server_default="0"),  # without the removed keys
+    sa.Column("revision", sa.Integer, nullable=False, server_default="0"),  # of its keys: rises with every change
     sa.Column("change_number", sa.BigInteger, nullable=False),
     time_column("created_at"),
     time_column("updated_at"),
@@ -57,8 +58,16 @@ segment_keys = sa.Table(
     sa.Column("definition_id", Id, sa.ForeignKey("segment_definitions.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("key", sa.String(250), primary_key=True),
     sa.Column("removed", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("revision", sa.Integer, nullable=False),  # the one that added or removed the key last
+    sa.Index(None, "definition_id", "revision"),
+)
+# The change number of each revision of a segment's keys. It is known last (`store.segments.keys`), so no key has it.
+segment_revisions = sa.Table(
+    "segment_revisions",
+    metadata,
+    sa.Column("definition_id", Id, sa.ForeignKey("segment_definitions.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("revision", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("change_number", sa.BigInteger, nullable=False),
-    sa.Index(None, "definition_id", "change_number"),
 )
 # The seeds of flags that were imported from Split; those of all others follow from their ids (`flags.bucketing`).
 seed_overrides = sa.Table(

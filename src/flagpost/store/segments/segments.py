@@ -47,6 +47,7 @@ class SegmentDefinition:
     environment_name: str
     body: dict[str, Any] | None
     key_count: int
+    revision: int
     change_number: int
     created_at: int
     updated_at: int
@@ -71,6 +72,7 @@ _DEFINITION = (
         environments.c.name.label("environment_name"),
         segment_definitions.c.body,
         segment_definitions.c.key_count,
+        segment_definitions.c.revision,
         segment_definitions.c.change_number,
         segment_definitions.c.created_at.label("added_at"),
         segment_definitions.c.updated_at,
@@ -103,6 +105,7 @@ def _definition(row: Any) -> SegmentDefinition:
         environment_name=row.environment_name,
         body=row.body,
         key_count=row.key_count,
+        revision=row.revision,
         change_number=row.change_number,
         created_at=row.added_at,
         updated_at=row.updated_at,

@@ -64,6 +64,7 @@ def upgrade() -> None:
     _create_segment_definitions()
     _create_definition_dependencies()
     _create_segment_keys()
+    _create_segment_revisions()
     _create_queue()
 
 
@@ -1127,6 +1128,7 @@ def _create_segment_definitions() -> None:
         sa.Column("environment_id", sa.String(length=64), nullable=False),
         sa.Column("body", sa.JSON(), nullable=True),
         sa.Column("key_count", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("revision", sa.Integer(), server_default="0", nullable=False),
         sa.Column("change_number", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
@@ -1179,7 +1181,7 @@ def _create_segment_keys() -> None:
         sa.Column("definition_id", sa.String(length=64), nullable=False),
         sa.Column("key", sa.String(length=250), nullable=False),
         sa.Column("removed", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("change_number", sa.BigInteger(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["definition_id"],
             ["segment_definitions.id"],
@@ -1189,10 +1191,23 @@ def _create_segment_keys() -> None:
         sa.PrimaryKeyConstraint("definition_id", "key", name=op.f("pk_segment_keys")),
     )
     op.create_index(
-        op.f("ix_segment_keys_definition_id_change_number"),
-        "segment_keys",
-        ["definition_id", "change_number"],
-        unique=False,
+        op.f("ix_segment_keys_definition_id_revision"), "segment_keys", ["definition_id", "revision"], unique=False
+    )
+
+
+def _create_segment_revisions() -> None:
+    op.create_table(
+        "segment_revisions",
+        sa.Column("definition_id", sa.String(length=64), nullable=False),
+        sa.Column("revision", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("change_number", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["definition_id"],
+            ["segment_definitions.id"],
+            name=op.f("fk_segment_revisions_definition_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("definition_id", "revision", name=op.f("pk_segment_revisions")),
     )
 
 
