@@ -56,6 +56,7 @@ BODY: dict[str, Any] = {
 ON = {**BODY, "defaultRule": [{"treatment": "on", "size": 100}]}
 RULES = {"rules": [{"condition": {"combiner": "AND", "matchers": [{"type": "IN_SEGMENT", "string": "staff"}]}}]}
 APPROVALS = {"changePermissions": {"areApprovalsRequired": True}}
+NO_APPROVALS = {"changePermissions": {"areApprovalsRequired": False}}
 
 
 def every_action() -> dict[str, Action[..., Any]]:
@@ -142,7 +143,7 @@ def people(shop: Shop) -> None:
     do(users.update_group, group.id, name="The team")
     do(users.set_members, group.id, [invited.user.id])
     do(users.update_user, invited.user.id, role="admin", groups=[group.id])
-    do(users.update_user, invited.user.id, active=False)
+    do(users.edit_user, invited.user.id, lambda _user, _groups: {"active": False})
     do(users.delete_group, group.id)
     key, secret = do(api_keys.create_api_key, name="Key", roles=["API_ADMIN"])
     api_keys.authenticate_key(ctx, secret)
@@ -154,15 +155,18 @@ def project(shop: Shop) -> None:
     do = shop.do
     do(projects.create_project, "Shop")
     do(projects.update_project, "Shop", requires_title_and_comments=False)
+    do(projects.edit_project, "Shop", lambda _: {"requires_title_and_comments": False})
     do(projects.set_restriction, "Shop", restricted=False, grants=[])
     user = users.list_users(shop.ctx, shop.admin)[0]
     do(projects.grant_view, "Shop", "user", user.id)
     place = do(environments.create_environment, "Shop", "Test")
     do(environments.update_environment, "Shop", place.id, name="Testing")
+    do(environments.edit_environment, "Shop", place.id, lambda _: {"name": "Tests"})
     do(environments.delete_environment, "Shop", place.id)
     kind = do(environments.create_traffic_type, "Shop", "device")
     do(environments.delete_traffic_type, kind.id)
     do(attributes.save_attributes, "Shop", "user", [Attribute("", "age", "Age", "", "NUMBER", False, [])])
+    do(attributes.edit_attribute, "Shop", "user", "age", lambda old: replace(old, description="In years"))
     do(identities.save_identity, "user", shop.place, NewIdentity("ada", {"age": 7}))
     do(identities.save_identities, "user", shop.place, [NewIdentity("bob", {"age": 8})])
     do(identities.delete_identity, "user", shop.place, "bob")
@@ -233,7 +237,7 @@ def approvals(shop: Shop) -> None:
     reviews.decide(ctx, bob, shop.ask("flag", "search", "UPDATE", ON, scheduled_for=soon), "APPROVED")
     shop.clock.forward(seconds=2)
     reviews.publish_due(ctx)
-    do(environments.update_environment, "Shop", "Production", permissions={})
+    do(environments.update_environment, "Shop", "Production", permissions=NO_APPROVALS)
     upload = do(requests.submit, "Shop", "Production", Proposal("large_segment", "crowd", "UPLOAD"))
     reviews.receive_file(ctx, upload.upload_secret, b"ada\nbob\n")
     do(reviews._reject, request, "Too late")

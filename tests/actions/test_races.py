@@ -20,7 +20,7 @@ from flagpost.actions.context import Context
 from flagpost.actions.flags import definitions, flag_sets, flags
 from flagpost.actions.flags.definitions import Draft
 from flagpost.actions.jira import issue_links
-from flagpost.actions.projects import environments, projects
+from flagpost.actions.projects import attributes, environments, projects
 from flagpost.actions.unit_of_work import Change
 from flagpost.errors import Conflict, FlagpostError, NotFound, StaleVersion
 from flagpost.flags.definition_json import parse
@@ -28,6 +28,11 @@ from flagpost.store.accounts import accounts
 from flagpost.store.accounts import users as stored_users
 from flagpost.store.db import Database
 from flagpost.store.jira.issues import Issue
+from flagpost.store.projects.attributes import Attribute
+from flagpost.web.admin_api import attributes as admin_attributes
+from flagpost.web.admin_api import users as admin_users
+from flagpost.web.admin_api import workspaces as admin_workspaces
+from flagpost.web.admin_api.json_patch import Patch
 from tests.actions.test_lock_order import BODY, ON, unchecked
 from tests.conftest import Clock, context_on, new_account
 from tests.store.interleaving import LONG, wait_until_one_waits
@@ -249,3 +254,58 @@ def test_two_processes_that_start_on_an_empty_database_make_one_account(
         assert accounts.all_ids(tx) == [first]
     assert first == second
     ctx.db.close()
+
+
+def test_of_two_deletes_of_a_traffic_type_the_second_finds_none(race: Race) -> None:
+    kind = race.do(environments.create_traffic_type, "Shop", "visit").id
+    first, second = race.run(
+        lambda: race.do(environments.delete_traffic_type, kind), lambda: race.do(environments.delete_traffic_type, kind)
+    )
+    assert first is None
+    assert isinstance(second, NotFound)
+
+
+def _patch(field: str, value: Any) -> Patch:
+    return Patch.model_validate([{"op": "replace", "path": f"/{field}", "value": value}])
+
+
+def _patch_project(race: Race, patch: Patch) -> Any:
+    return admin_workspaces.update_workspace(race.ctx, race.admin, race.do(projects.get_project, "Shop").id, patch)
+
+
+def _patch_environment(race: Race, patch: Patch) -> Any:
+    return admin_workspaces.update_environment(race.ctx, race.admin, "Shop", "Staging", patch)
+
+
+def _patch_attribute(race: Race, patch: Patch) -> Any:
+    return admin_attributes.update_attribute(race.ctx, race.admin, "Shop", "user", "plan", patch)
+
+
+def _patch_user(race: Race, patch: Patch) -> Any:
+    return admin_users.patch_user(race.ctx, race.admin, "vi@example.com", patch)
+
+
+_RIGHTS = {"areApprovalsRequired": True}
+_EXPORTS = {"areExportersRestricted": True, "exporters": []}
+
+
+@pytest.mark.parametrize(
+    ("act", "one", "other"),
+    [
+        (_patch_project, ("requiresTitleAndComments", True), ("name", "Store")),
+        (_patch_environment, ("production", True), ("jiraType", "testing")),
+        (_patch_environment, ("changePermissions", _RIGHTS), ("dataExportPermissions", _EXPORTS)),
+        (_patch_attribute, ("displayName", "Plan"), ("description", "Of the customer")),
+        (_patch_user, ("role", "editor"), ("name", "Vi")),
+        (_patch_user, ("name", "Vi"), ("status", "DEACTIVATED")),
+    ],
+)
+def test_patches_of_two_fields_of_one_thing_are_both_kept(
+    race: Race, act: Callable[[Race, Patch], Any], one: tuple[str, Any], other: tuple[str, Any]
+) -> None:
+    """The second was worked out from what it had read before it waited, and wrote the old value back."""
+    race.do(users.invite_user, email="vi@example.com", name="vi", role="viewer")
+    race.do(attributes.save_attributes, "Shop", "user", [Attribute("", "plan", "plan", "", None, False, [])])
+    first, second = race.run(lambda: act(race, _patch(*one)), lambda: act(race, _patch(*other)))
+    assert first[one[0]] == one[1]
+    assert (second[one[0]], second[other[0]]) == (one[1], other[1])

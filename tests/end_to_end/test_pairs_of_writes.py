@@ -32,7 +32,7 @@ from tests.end_to_end.writes import BREAKING, LEFT_OUT, WRITES, Call, Memory, Sc
 from tests.end_to_end.writes.call import API, FLAGS, PEOPLE, PLACES, SEGMENTS
 from tests.web.test_guard import every_route
 
-PAIRS, BREAKING_PAIRS, STOCKED_EVERY, SERVED_EVERY = 200, 40, 6, 50
+PAIRS, BREAKING_PAIRS, STOCKED_EVERY, SERVED_EVERY = 150, 30, 5, 50
 _WRITING = {"POST", "PUT", "PATCH", "DELETE"}
 _FINAL = ("PUBLISHED", "REJECTED", "WITHDRAWN")
 _ON = {"treatments": [{"name": "on"}, {"name": "off"}], "defaultTreatment": "off", "rules": []}

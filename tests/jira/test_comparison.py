@@ -73,7 +73,7 @@ OTHER = {
         held(summary={**SUMMARY, "url": "https://old.example.com"}),
         "leads to https://old.example.com",
     ),
-    "no flag": ([], "something that is no flag"),
+    "no flag": ([], "is not a flag"),
 }
 
 

@@ -1,7 +1,8 @@
 """The people of an account and their groups."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 from flagpost.actions.access import RIGHTS_OF_USER_ROLE, Actor, Right
 from flagpost.actions.accounts.sessions import LINK_DAYS, new_link, shown_user, user_subject
@@ -112,25 +113,42 @@ def delete_invitation(change: Change, user_id: str) -> None:
     change.saved("invitation_withdrawn", user_subject(user), after=shown_user(user))
 
 
+class UserChanges(TypedDict, total=False):
+    """What is to be changed about a user; `groups` are ids. What is missing, or None, stays as it is."""
+
+    role: str | None
+    active: bool | None
+    name: str | None
+    groups: Collection[str] | None
+
+
 @transactional
-def update_user(
-    change: Change,
-    user_id: str,
-    *,
-    role: str | None = None,
-    active: bool | None = None,
-    name: str | None = None,
-    groups: Collection[str] | None = None,
-) -> User:
+def update_user(change: Change, user_id: str, **changes: Unpack[UserChanges]) -> User:
     """Change a role, name or groups; deactivate a user (their sessions end at once) or bring them back.
 
-    None leaves things as they are. Conflict where the account would have no active admin left: the account is locked
-    first, so of two admins who demote each other at once the second counts after the first.
+    Conflict where the account would have no active admin left: the account is locked first, so of two admins who demote
+    each other at once the second counts after the first.
     """
-    tx, actor = change.tx, change.actor
-    actor.require(Right.MANAGE_PEOPLE)
-    _require_valid_update(role, name)
+    change.actor.require(Right.MANAGE_PEOPLE)
+    return _update(change, _lock_user(change, user_id), **changes)
+
+
+@transactional
+def edit_user(change: Change, user_id: str, edit: Callable[[User, list[str]], UserChanges]) -> User:
+    """Change a user as `edit` says, which is called with the locked user and the ids of their groups.
+
+    An edit that is worked out from what is stored, such as a patch, is worked out here: from an older user, it would
+    write back what another change has replaced since.
+    """
+    change.actor.require(Right.MANAGE_PEOPLE)
     old = _lock_user(change, user_id)
+    return _update(change, old, **edit(old, people.groups_of_many(change.tx, [old.id])[old.id]))
+
+
+def _update(change: Change, old: User, **changes: Unpack[UserChanges]) -> User:
+    tx, actor = change.tx, change.actor
+    role, name, active, groups = changes.get("role"), changes.get("name"), changes.get("active"), changes.get("groups")
+    _require_valid_update(role, name)
     if groups is not None:
         people.replace_groups(tx, old.id, _own_groups(change, groups))
     values = {"role": role, "name": name}
@@ -142,7 +160,7 @@ def update_user(
         raise Conflict("An account needs an active admin. Make another user an admin first.")
     if active is False:
         people.delete_sessions(tx, old.id)
-    new = _reach_user(tx, actor, user_id)
+    new = _reach_user(tx, actor, old.id)
     before = {"name": old.name, "role": old.role, "status": old.status}
     change.saved("updated", user_subject(new), before=before, after=shown_user(new))
     return new

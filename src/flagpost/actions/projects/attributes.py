@@ -1,6 +1,6 @@
 """Attributes of a traffic type: what applications tell of a key, described for those who write rules."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +48,23 @@ def save_attributes(
     if problems:
         raise InvalidInput(problems)
     kind = _lock_traffic_type(change, project, traffic_type)
+    return _save(change, kind, many, new=new)
+
+
+@transactional
+def edit_attribute(
+    change: Change, project: str, traffic_type: str, attribute: str, edit: Callable[[Attribute], Attribute]
+) -> Attribute:
+    """Change an attribute as `edit` says, which is called with the locked attribute (see `users.edit_user`)."""
+    change.actor.require(Right.MANAGE_PROJECTS)
+    kind = _lock_traffic_type(change, project, traffic_type)
+    edited = edit(_get_attribute(change.tx, kind, attribute))
+    if problems := _problems(edited, 0, 1):
+        raise InvalidInput(problems)
+    return _save(change, kind, [edited])[0]
+
+
+def _save(change: Change, kind: TrafficType, many: Sequence[Attribute], *, new: bool = False) -> list[Attribute]:
     written = [replace(one, traffic_type_id=kind.id) for one in many]
     before = {one.id: attributes.find_attribute(change.tx, kind.id, one.id) for one in written}
     if new and (there := [id for id, one in before.items() if one]):

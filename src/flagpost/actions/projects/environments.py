@@ -1,6 +1,7 @@
 """Environments and traffic types of a project."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypedDict, Unpack
 
 from flagpost.actions.access import Actor, Right
 from flagpost.actions.context import Context
@@ -58,26 +59,47 @@ def create_environment(
     return new
 
 
+class EnvironmentChanges(TypedDict, total=False):
+    """What is to be changed about an environment; permissions that are not named, and all that is None, stay."""
+
+    name: str | None
+    production: bool | None
+    jira_type: str | None
+    permissions: dict[str, Any] | None
+
+
 @transactional
 def update_environment(
-    change: Change,
-    project: str,
-    environment: str,
-    *,
-    name: str | None = None,
-    production: bool | None = None,
-    jira_type: str | None = None,
-    permissions: dict[str, Any] | None = None,
+    change: Change, project: str, environment: str, **changes: Unpack[EnvironmentChanges]
 ) -> Environment:
-    """Change an environment; None leaves things as they are. Jira is sent a new name or type."""
+    """Change an environment. Jira is sent a new name or type."""
+    found, old = _lock_environment(change, project, environment)
+    return _update(change, found, old, **changes)
+
+
+@transactional
+def edit_environment(
+    change: Change, project: str, environment: str, edit: Callable[[Environment], EnvironmentChanges]
+) -> Environment:
+    """Change an environment as `edit` says, which is called with the locked environment (see `users.edit_user`)."""
+    found, old = _lock_environment(change, project, environment)
+    return _update(change, found, old, **edit(old))
+
+
+def _lock_environment(change: Change, project: str, environment: str) -> tuple[Project, Environment]:
+    change.actor.require(Right.MANAGE_PROJECTS)
+    found = get_visible_project(change.tx, change.actor, project, lock=Lock.CHANGE)
+    return found, get_visible_environment(change.tx, change.actor, found, environment, lock=Lock.CHANGE)
+
+
+def _update(change: Change, found: Project, old: Environment, **changes: Unpack[EnvironmentChanges]) -> Environment:
     tx, actor = change.tx, change.actor
-    actor.require(Right.MANAGE_PROJECTS)
-    found = get_visible_project(tx, actor, project, lock=Lock.CHANGE)
-    old = get_visible_environment(tx, actor, found, environment, lock=Lock.CHANGE)
+    name, kind, permissions = changes.get("name"), changes.get("jira_type"), changes.get("permissions")
     if name is not None and name != old.name:
         _require_free_name(tx, found, name)
-    wanted = {"name": name, "production": production, "permissions": permissions}
-    wanted["jira_type"] = _jira_type(jira_type).value if jira_type else None
+    wanted: dict[str, Any] = {"name": name, "production": changes.get("production")}
+    wanted["permissions"] = {**old.permissions, **permissions} if permissions else None
+    wanted["jira_type"] = _jira_type(kind).value if kind else None
     values = {column: value for column, value in wanted.items() if value is not None}
     if not values:
         return old
@@ -131,14 +153,17 @@ def create_traffic_type(change: Change, project: str, name: str) -> TrafficType:
 def delete_traffic_type(change: Change, traffic_type: str) -> None:
     """Remove a traffic type, named by its id, that no flag and no segment is for.
 
-    The project is locked first; a new flag or segment holds it too, so none begins between the look and the removal.
+    The project is locked first, and the traffic type is read again: another change may have removed it meanwhile. A new
+    flag or segment holds the project too, so none begins between the look and the removal.
     """
     change.actor.require(Right.MANAGE_PROJECTS)
     tx = change.tx
-    old = projects.find_visible_traffic_type(tx, visible_projects(change.actor), traffic_type)
+    seen = projects.find_visible_traffic_type(tx, visible_projects(change.actor), traffic_type)
+    if seen is not None:
+        get_visible_project(tx, change.actor, seen.project_id, lock=Lock.CHANGE)
+    old = projects.find_traffic_type(tx, seen.project_id, seen.id) if seen else None
     if old is None:
         raise NotFound(f"Could not find the traffic type “{traffic_type}”.")
-    get_visible_project(tx, change.actor, old.project_id, lock=Lock.CHANGE)
     if projects.traffic_type_is_used(tx, old.id):
         raise Conflict(f"There are feature flags for “{old.name}”. Delete them first.")
     if segments.traffic_type_is_used(tx, old.id):

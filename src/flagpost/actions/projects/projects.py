@@ -1,7 +1,8 @@
 """Projects, their rollout statuses, and who may view them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 from flagpost.actions.access import Actor, ActorType, Right
 from flagpost.actions.context import Context
@@ -74,14 +75,31 @@ def _add_defaults(tx: Transaction, project: Project, now: int) -> None:
     projects.insert_traffic_type(tx, project.id, "user", now)
 
 
+class ProjectChanges(TypedDict, total=False):
+    """What is to be changed about a project. What is missing, or None, stays as it is."""
+
+    name: str | None
+    requires_title_and_comments: bool | None
+
+
 @transactional
-def update_project(
-    change: Change, project: str, *, name: str | None = None, requires_title_and_comments: bool | None = None
-) -> Project:
-    """Rename a project, or say whether its saves need a title and a comment. None leaves things as they are."""
+def update_project(change: Change, project: str, **changes: Unpack[ProjectChanges]) -> Project:
+    """Rename a project, or say whether its saves need a title and a comment."""
+    change.actor.require(Right.MANAGE_PROJECTS)
+    return _update(change, get_visible_project(change.tx, change.actor, project, lock=Lock.CHANGE), **changes)
+
+
+@transactional
+def edit_project(change: Change, project: str, edit: Callable[[Project], ProjectChanges]) -> Project:
+    """Change a project as `edit` says, which is called with the locked project (see `users.edit_user`)."""
+    change.actor.require(Right.MANAGE_PROJECTS)
+    old = get_visible_project(change.tx, change.actor, project, lock=Lock.CHANGE)
+    return _update(change, old, **edit(old))
+
+
+def _update(change: Change, old: Project, **changes: Unpack[ProjectChanges]) -> Project:
     tx, actor = change.tx, change.actor
-    actor.require(Right.MANAGE_PROJECTS)
-    old = get_visible_project(tx, actor, project, lock=Lock.CHANGE)
+    name, requires_title_and_comments = changes.get("name"), changes.get("requires_title_and_comments")
     values: dict[str, str | bool] = {}
     if name is not None and name != old.name:
         _require_free_name(tx, actor, name)

@@ -145,7 +145,7 @@ def _import_approval_rule(project: ProjectMigration, source: Mapping[str, Any], 
         return Outcome.UNCHANGED
     if present and was_changed_here(project.ctx, project.actor, target.id, target.id):
         return Outcome.KEPT
-    permissions = {**target.permissions, "changePermissions": wanted}
+    permissions = {"changePermissions": wanted}
     environments.update_environment(project.ctx, project.actor, project.target.id, target.id, permissions=permissions)
     return Outcome.UPDATED
 

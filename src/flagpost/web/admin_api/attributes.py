@@ -97,9 +97,11 @@ def save_attributes(ctx: Ctx, key: WideKey, workspace: str, traffic_type: str, b
 @router.patch(f"{_SCHEMA}/{{attribute}}", tags=["Attributes"])
 def update_attribute(ctx: Ctx, key: WideKey, workspace: str, traffic_type: str, attribute: str, patch: Patch) -> Json:
     """Change `/displayName`, `/description`, `/dataType`, `/isSearchable` or `/suggestedValues`."""
-    old = attributes.get_attribute(ctx, key, workspace, traffic_type, attribute)
-    changed = replace(_read_attribute(applied_as(AttributeBody, patch, _attribute(old))), id=old.id)
-    return _attribute(attributes.save_attributes(ctx, key, workspace, traffic_type, [changed])[0])
+
+    def edit(old: Attribute) -> Attribute:
+        return replace(_read_attribute(applied_as(AttributeBody, patch, _attribute(old))), id=old.id)
+
+    return _attribute(attributes.edit_attribute(ctx, key, workspace, traffic_type, attribute, edit))
 
 
 @router.delete(f"{_SCHEMA}/{{attribute}}", tags=["Attributes"])

@@ -4,7 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
+from flagpost.actions.access import Actor
 from flagpost.actions.accounts import users
+from flagpost.actions.context import Context
 from flagpost.errors import InvalidInput
 from flagpost.store.accounts.users import Group, User
 from flagpost.web.admin_api.documented import Offset, WideKey, marked
@@ -71,32 +73,23 @@ def invite_user(ctx: Ctx, key: WideKey, body: NewUser) -> Json:
 @router.get("/users/{user}", tags=["Users"])
 def get_user(ctx: Ctx, key: WideKey, user: str) -> Json:
     """One user."""
-    found = users.get_user(ctx, key, user)
-    return _user(found, users.groups_of_users(ctx, key, [found.id])[found.id])
+    return _shown(ctx, key, users.get_user(ctx, key, user))
 
 
 @router.put("/users/{user}", tags=["Users"])
 def update_user(ctx: Ctx, key: WideKey, user: str, body: UserBody) -> Json:
     """Change `name`, `status` (ACTIVE or DEACTIVATED), `groups` and `role`; an email cannot be changed."""
-    old = users.get_user(ctx, key, user)
-    if body.email is not None and body.email.lower() != old.email:
-        raise InvalidInput("An email cannot be changed: people sign in with it. Invite the new one.", "email")
-    new = users.update_user(
-        ctx,
-        key,
-        old.id,
-        role=body.role,
-        active=_is_active(body.status, old),
-        name=body.name,
-        groups=None if body.groups is None else [one.id for one in body.groups],
-    )
-    return _user(new, users.groups_of_users(ctx, key, [new.id])[new.id])
+    return _shown(ctx, key, users.edit_user(ctx, key, user, lambda old, _: _changes(body, old)))
 
 
 @router.patch("/users/{user}", tags=["Users"])
 def patch_user(ctx: Ctx, key: WideKey, user: str, patch: Patch) -> Json:
     """Change a user by JSON Patch, for example `add` at `/groups/0`."""
-    return update_user(ctx, key, user, applied_as(UserBody, patch, get_user(ctx, key, user)))
+
+    def edit(old: User, groups: list[str]) -> users.UserChanges:
+        return _changes(applied_as(UserBody, patch, _user(old, groups)), old)
+
+    return _shown(ctx, key, users.edit_user(ctx, key, user, edit))
 
 
 @router.delete("/users/{user}", tags=["Users"])
@@ -137,6 +130,17 @@ def delete_group(ctx: Ctx, key: WideKey, group: str) -> bool:
     """Remove a group; flags that it owned lose that owner."""
     users.delete_group(ctx, key, group)
     return True
+
+
+def _shown(ctx: Context, key: Actor, user: User) -> Json:
+    return _user(user, users.groups_of_users(ctx, key, [user.id])[user.id])
+
+
+def _changes(body: UserBody, old: User) -> users.UserChanges:
+    if body.email is not None and body.email.lower() != old.email:
+        raise InvalidInput("An email cannot be changed: people sign in with it. Invite the new one.", "email")
+    groups = None if body.groups is None else [one.id for one in body.groups]
+    return {"role": body.role, "active": _is_active(body.status, old), "name": body.name, "groups": groups}
 
 
 def _is_active(status: str | None, old: User) -> bool | None:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 
 from flagpost.actions.projects import environments, projects
 from flagpost.errors import InvalidInput
+from flagpost.store.records import Environment, Project
 from flagpost.web.admin_api import schemas
 from flagpost.web.admin_api.documented import Key, Offset, WideKey
 from flagpost.web.admin_api.json_patch import Patch, apply
@@ -48,16 +49,13 @@ def get_workspace(ctx: Ctx, key: WideKey, workspace: str) -> Json:
 @router.patch("/workspaces/{workspace}", tags=["Workspaces"])
 def update_workspace(ctx: Ctx, key: WideKey, workspace: str, patch: Patch) -> Json:
     """Change `/name` or `/requiresTitleAndComments`."""
-    old = projects.get_project(ctx, key, workspace)
-    new = apply(patch, schemas.workspace(old))
-    changed = projects.update_project(
-        ctx,
-        key,
-        old.id,
-        name=_text(new, "name"),
-        requires_title_and_comments=_bool(new, "requiresTitleAndComments"),
-    )
-    return schemas.workspace(changed)
+
+    def edit(old: Project) -> projects.ProjectChanges:
+        new = apply(patch, schemas.workspace(old))
+        asks = _bool(new, "requiresTitleAndComments")
+        return {"name": _text(new, "name"), "requires_title_and_comments": asks}
+
+    return schemas.workspace(projects.edit_project(ctx, key, workspace, edit))
 
 
 @router.delete("/workspaces/{workspace}", tags=["Workspaces"])
@@ -92,21 +90,18 @@ def create_environment(ctx: Ctx, key: WideKey, workspace: str, body: schemas.New
 @router.patch("/environments/ws/{workspace}/{environment}", tags=["Environments"])
 def update_environment(ctx: Ctx, key: WideKey, workspace: str, environment: str, patch: Patch) -> Json:
     """Change `/name`, `/production`, `/jiraType`, `/changePermissions` or `/dataExportPermissions`."""
-    old = environments.get_environment(ctx, key, workspace, environment)
-    shown = schemas.environment(old)
-    new = apply(patch, shown)
-    permissions = {name: _object(new, name) for name in _PERMISSIONS if new.get(name) != shown[name]}
-    changed = environments.update_environment(
-        ctx,
-        key,
-        workspace,
-        old.id,
-        name=_text(new, "name"),
-        production=_bool(new, "production"),
-        jira_type=_text(new, "jiraType"),
-        permissions={**old.permissions, **permissions} if permissions else None,
-    )
-    return schemas.environment(changed)
+
+    def edit(old: Environment) -> environments.EnvironmentChanges:
+        shown = schemas.environment(old)
+        new = apply(patch, shown)
+        return {
+            "name": _text(new, "name"),
+            "production": _bool(new, "production"),
+            "jira_type": _text(new, "jiraType"),
+            "permissions": {name: _object(new, name) for name in _PERMISSIONS if new.get(name) != shown[name]},
+        }
+
+    return schemas.environment(environments.edit_environment(ctx, key, workspace, environment, edit))
 
 
 @router.delete("/environments/ws/{workspace}/{environment}", tags=["Environments"])

@@ -137,7 +137,7 @@ def _permissions(console: Console, project: str, form: Form) -> dict[str, Any] |
     before = {"areApprovalsRequired": False, "allowKills": True} | present
     if {name: before[name] for name in wanted} == wanted:
         return None
-    return {**kept, "changePermissions": {**present, **wanted}}
+    return {"changePermissions": {**present, **wanted}}
 
 
 # Users and groups ---------------------------------------------------------------------------------------------------
