@@ -141,6 +141,19 @@ def test_a_circle_over_several_flags_is_refused(ctx: Context, admin: Actor) -> N
         create(ctx, admin, "zoom", draft("pay"))
 
 
+def test_a_flag_is_not_brought_back_into_a_circle_that_was_closed_without_it(ctx: Context, admin: Actor) -> None:
+    create(ctx, admin, "pay", draft("search"))
+    create(ctx, admin, "zoom", draft("pay"))
+    for name in ("zoom", "pay"):
+        flags.archive_flag(ctx, admin, "Shop", name)
+    flags.unarchive_flag(ctx, admin, "Shop", "zoom")
+    create(ctx, admin, "search", draft("zoom"))
+    with pytest.raises(Conflict, match="“search” depends on “pay” now"):
+        flags.unarchive_flag(ctx, admin, "Shop", "pay")
+    save(ctx, admin, "search", draft())
+    flags.unarchive_flag(ctx, admin, "Shop", "pay")
+
+
 def test_of_two_saves_that_would_close_a_circle_one_is_refused(on_postgres: tuple[Context, Actor]) -> None:
     ctx, admin = on_postgres
 

@@ -215,7 +215,6 @@ def _create_first_admin(change: Change, link: OneTimeLink, person: _NewPerson, u
         email=person.email,
         name=person.name,
         role="admin",
-        status="ACTIVE",
         password_hash=_hasher.hash(person.password),
         now=change.now,
     )

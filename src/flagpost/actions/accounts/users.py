@@ -85,9 +85,7 @@ def invite_user(change: Change, *, email: str, name: str, role: str, groups: Col
     tx, account_id = change.tx, change.actor.account_id
     if people.find_user_by_email(tx, email):
         raise Conflict(f"{email} is a user already.")
-    user = people.insert_user(
-        tx, account_id, email=email, name=name, role=role, status="PENDING", password_hash=None, now=change.now
-    )
+    user = people.insert_user(tx, account_id, email=email, name=name, role=role, password_hash=None, now=change.now)
     people.replace_groups(tx, user.id, _own_groups(change, groups))
     change.saved("invited", user_subject(user), after=shown_user(user))
     return Invitation(user, new_link(change, "invitation", user.id), LINK_DAYS)

@@ -1,19 +1,20 @@
 """What a definition depends on has to exist: other flags of the project, segments of the environment, flag sets."""
 
 from collections.abc import Collection
+from functools import partial
 
 from flagpost.actions.access import Right
 from flagpost.actions.flags.flag_sets import require_flag_sets
 from flagpost.actions.lookup import get_visible_environment, get_visible_flag, get_visible_project
 from flagpost.actions.segments.usage import missing_segments
 from flagpost.actions.unit_of_work import Change, transactional
-from flagpost.errors import InvalidInput, Problem
+from flagpost.errors import Conflict, InvalidInput, Problem
 from flagpost.flags.definition_json import dump
 from flagpost.flags.dependency_graph import flag_dependencies, reaches
 from flagpost.flags.model import Definition, FlagStatus
 from flagpost.store.db import Transaction
-from flagpost.store.flags import dependencies, flags
-from flagpost.store.records import Environment, Project
+from flagpost.store.flags import definitions, dependencies, flags
+from flagpost.store.records import Environment, Flag, Project
 
 
 @transactional
@@ -43,10 +44,7 @@ def require_dependencies(
     """
     named = list(flag_dependencies(definition))
     found = flags.lock_with_dependencies(tx, project.id, flag, {name for _, name in named}) if named else {}
-
-    def dependencies_of(names: set[str]) -> set[str]:
-        return dependencies.dependencies_of(tx, project.id, environment.id, names)
-
+    dependencies_of = partial(dependencies.dependencies_of, tx, project.id, environment.id)
     problems = missing_segments(tx, environment, dump(definition))
     for path, other in named:
         if other == flag:
@@ -59,3 +57,18 @@ def require_dependencies(
             )
     if problems:
         raise InvalidInput(problems)
+
+
+def require_no_cycle(tx: Transaction, flag: Flag) -> None:
+    """Conflict where an archived flag that is brought back would depend on itself, in any environment.
+
+    A flag that depends on an archived one can be set up meanwhile, because the archived one serves nothing. The flags
+    are locked as by a save.
+    """
+    there = definitions.of_flag(tx, flag.id).values()
+    named = [(one.environment, name) for one in there for _, name in flag_dependencies(one.definition)]
+    if named:
+        flags.lock_with_dependencies(tx, flag.project_id, flag.name, {name for _, name in named})
+    for environment, other in named:
+        if reaches(other, flag.name, partial(dependencies.dependencies_of, tx, flag.project_id, environment.id)):
+            raise Conflict(f"“{other}” depends on “{flag.name}” now. Change its rules in {environment.name} first.")

@@ -6,6 +6,7 @@ from typing import Any, NotRequired, TypedDict, Unpack
 
 from flagpost.actions.access import Actor, ActorType, Right
 from flagpost.actions.context import Context
+from flagpost.actions.flags.dependencies import require_no_cycle
 from flagpost.actions.lookup import get_visible_flag, get_visible_project, visible_projects
 from flagpost.actions.unit_of_work import Change, Summary, transactional
 from flagpost.errors import Conflict, InvalidInput, NotFound, Problem, StaleVersion
@@ -188,8 +189,9 @@ def archive_flag(change: Change, project: str, flag: str, *, comment: str = "") 
 
 @transactional
 def unarchive_flag(change: Change, project: str, flag: str, *, comment: str = "") -> Flag:
-    """Bring an archived flag back as it was."""
+    """Bring an archived flag back as it was. Conflict where it would depend on itself through other flags."""
     found, old = _lock_to_switch(change, project, flag, FlagStatus.ACTIVE)
+    require_no_cycle(change.tx, old)
     return _switch(change, found, old, FlagStatus.ACTIVE, Summary(comment=comment))
 
 

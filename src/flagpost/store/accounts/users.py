@@ -71,11 +71,11 @@ def insert_user(
     email: str,
     name: str,
     role: str,
-    status: str,
     password_hash: str | None,
     now: int,
 ) -> User:
-    """Insert a user. The email is stored in lower case."""
+    """Insert a user, ACTIVE with a password and PENDING without. The email is stored in lower case."""
+    status = "PENDING" if password_hash is None else "ACTIVE"
     user = User(str(uuid4()), account_id, email.lower(), name, role, status, password_hash, now)
     tx.execute(sa.insert(users).values({column.name: getattr(user, column.name) for column in users.c}))
     return user
